@@ -1,0 +1,307 @@
+//! What goes into an event loop and what comes out: nothing else crosses its border.
+//!
+//! Everything here is stored in the log and so keeps its serialised form: new fields get
+//! a default, new variants a new name, old ones are never re-used.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::ObjectId;
+use crate::job::{AttemptId, JobSpec, Outcome};
+use crate::release::Release;
+use crate::{app, component, install, org, runner};
+
+/// Milliseconds since the Unix epoch, UTC.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(transparent)]
+pub struct Timestamp(pub i64);
+
+impl Timestamp {
+    /// This time and so many milliseconds more.
+    pub fn plus_ms(self, ms: i64) -> Self {
+        Self(self.0.saturating_add(ms))
+    }
+
+    /// How many milliseconds have passed since an earlier time; never negative.
+    pub fn since_ms(self, earlier: Timestamp) -> i64 {
+        self.0.saturating_sub(earlier.0).max(0)
+    }
+}
+
+/// Who caused an event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Actor {
+    /// A person or their program, by the name of their token.
+    Person(String),
+    /// Another event loop, by its id.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    Object(ObjectId),
+    /// The runner of the object's install.
+    Runner,
+    /// Time itself.
+    Clock,
+}
+
+/// One thing that happened to one object. `at` is the only clock a loop knows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// When it was accepted; stamped once, on entry.
+    pub at: Timestamp,
+    /// Who caused it.
+    pub by: Actor,
+    /// What happened.
+    pub body: Body,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Body {
+    /// Somebody asks the loop to do something.
+    Signal(Signal),
+    /// The runner of the install says something (to the runner's loop).
+    Report(runner::Report),
+    /// Another loop says something.
+    Notice(Notice),
+    /// The object's deadline may have come; a stale tick changes nothing.
+    Tick,
+}
+
+/// A request to one object, typed by the object's kind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Signal {
+    /// To an org.
+    Org(org::Signal),
+    /// To an app.
+    App(app::Signal),
+    /// To an install.
+    Install(install::Signal),
+    /// To one component of an install.
+    Component(component::Signal),
+    /// To the runner of an install.
+    Runner(runner::Signal),
+}
+
+/// What one loop tells another. The sender is the event's `by`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Notice {
+    /// To a parent: I exist now and want to know how you are.
+    ChildCreated,
+    /// To a parent: nothing of me is left.
+    ChildGone,
+    /// To a child: this is how your parent is now.
+    ParentIs(Standing),
+    /// Install to app: which release has this version (the newest, if none is named)?
+    ReleaseWanted {
+        /// The operation that asks.
+        operation: u64,
+        /// The version, or the newest.
+        version: Option<String>,
+    },
+    /// App to install: this one.
+    ReleaseIs {
+        /// The operation that asked.
+        operation: u64,
+        /// The release.
+        release: Release,
+    },
+    /// App to install: there is none.
+    ReleaseUnknown {
+        /// The operation that asked.
+        operation: u64,
+        /// What was looked for and what there is instead.
+        message: String,
+    },
+    /// App to install: a newer release came out.
+    ReleasePublished(Release),
+    /// Install to component: do this.
+    Do(component::Task),
+    /// Install to component: stop doing what you do for this operation.
+    Stop {
+        /// The operation.
+        operation: u64,
+        /// Why, for people.
+        reason: String,
+    },
+    /// Component to install: the task's job was started by the runner.
+    TaskStarted {
+        /// The operation.
+        operation: u64,
+        /// Which try it is.
+        attempt: u32,
+    },
+    /// Component to install: the task is over for good.
+    TaskEnded {
+        /// The operation.
+        operation: u64,
+        /// How it ended.
+        outcome: Outcome,
+        /// What the component is like now.
+        facts: component::Facts,
+    },
+    /// Component to runner: run this attempt.
+    Offer(JobSpec),
+    /// Component to runner: this attempt must stop.
+    Revoke {
+        /// The attempt.
+        attempt: AttemptId,
+        /// Why, for people.
+        reason: String,
+    },
+    /// Runner to component: it began.
+    JobStarted(AttemptId),
+    /// Runner to component: its terminal word.
+    JobEnded {
+        /// The attempt.
+        attempt: AttemptId,
+        /// How it ended.
+        outcome: Outcome,
+    },
+    /// Install to runner: the install exists from now on and wants a runner.
+    RunnerWanted {
+        /// The install's epoch: how many installs have had this name.
+        epoch: u64,
+    },
+    /// Install to runner: the install is gone; so is your identity.
+    RunnerUnwanted,
+    /// Runner to install: how the runner is now.
+    RunnerIs(runner::Presence),
+}
+
+/// How a parent is, as far as its children need to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// It does not exist (yet).
+    Absent,
+    /// It is well: go on.
+    Active,
+    /// Somebody paused it.
+    Paused,
+    /// It is being deleted.
+    Deleting,
+}
+
+/// What a loop asks for. Let out only by the commit that stored the state it belongs to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Effect {
+    /// Give another loop a notice: applied in the same commit, or stored with it.
+    Tell {
+        /// To whom.
+        to: ObjectId,
+        /// What.
+        notice: Notice,
+    },
+    /// A line on the object's timeline, for people.
+    Record(Entry),
+    /// A hint: the runner of this object may have work to lease or an attempt to stop.
+    WakeRunner(ObjectId),
+}
+
+/// A line on the timeline.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Entry {
+    /// A stable word for programs, e.g. `operation.started`.
+    pub code: String,
+    /// One sentence for people.
+    pub text: String,
+    /// Whether it is news, a worry or a failure.
+    pub level: Level,
+}
+
+/// How much a timeline entry matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// News.
+    Info,
+    /// Something to look at.
+    Warning,
+    /// A failure.
+    Error,
+}
+
+/// Why an event was not taken. The object is as it was.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[error("{message}")]
+pub struct Rejected {
+    /// A stable code, e.g. `loop.deleting`.
+    pub code: RejectedCode,
+    /// What is the matter and what to do, for people.
+    pub message: String,
+}
+
+/// The stable codes of rejections; each has a page in `docs/errors/`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RejectedCode {
+    /// The object does not exist.
+    NotFound,
+    /// The object exists already.
+    Exists,
+    /// The object is being deleted or is gone.
+    Deleting,
+    /// The queue is full.
+    QueueFull,
+    /// The signal does not fit the state that the object is in.
+    Conflict,
+    /// The signal's content is not allowed.
+    Invalid,
+    /// The event is for another kind of object.
+    WrongKind,
+    /// A word of an older or unknown attempt, generation or operation.
+    Stale,
+}
+
+impl RejectedCode {
+    /// The code as it is shown and documented.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            RejectedCode::NotFound => "loop.not_found",
+            RejectedCode::Exists => "loop.exists",
+            RejectedCode::Deleting => "loop.deleting",
+            RejectedCode::QueueFull => "loop.queue_full",
+            RejectedCode::Conflict => "loop.conflict",
+            RejectedCode::Invalid => "loop.invalid",
+            RejectedCode::WrongKind => "loop.wrong_kind",
+            RejectedCode::Stale => "loop.stale",
+        }
+    }
+}
+
+impl Rejected {
+    /// A rejection with its sentence.
+    pub fn new(code: RejectedCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+}
+
+/// One reason why an object is not done yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Waiting {
+    /// A stable word for programs, e.g. `waiting.runner_offline`.
+    pub code: String,
+    /// One sentence for people.
+    pub reason: String,
+    /// Since when it has been so.
+    pub since: Timestamp,
+    /// The object to look at next, if it is not this one's own doing.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub on: Option<ObjectId>,
+    /// What would end it.
+    pub remedy: String,
+}
+
+/// Values by name, in a fixed order. Values are JSON texts or plain strings, as their owner says.
+pub type Values = BTreeMap<String, String>;

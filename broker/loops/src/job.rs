@@ -1,0 +1,195 @@
+//! Jobs, attempts and their outcomes, as the loops see them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::Values;
+use crate::release::Release;
+
+/// What a job does to its component.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Make the component as the release says.
+    Deploy,
+    /// Remove the component.
+    Destroy,
+    /// Compare the world with what was deployed; changes nothing.
+    Drift,
+}
+
+impl Action {
+    /// The word for it, as in an envelope's `operation`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Action::Deploy => "deploy",
+            Action::Destroy => "destroy",
+            Action::Drift => "drift",
+        }
+    }
+
+    /// Whether it may change the customer's world.
+    pub fn mutates(self) -> bool {
+        match self {
+            Action::Deploy | Action::Destroy => true,
+            Action::Drift => false,
+        }
+    }
+}
+
+/// Whether an install touches the real world.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// The real executors.
+    #[default]
+    Real,
+    /// The rehearsal executor in place of every real one.
+    Sandbox,
+}
+
+/// Names one try at one job. An older fence's words change nothing.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct AttemptId {
+    /// The job's id, e.g. `job_demo.shop.acme.network.e1.o7`.
+    pub job: String,
+    /// The try, from 1.
+    pub attempt: u32,
+}
+
+/// All that an envelope needs to know of one attempt, but for what the runner's loop adds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobSpec {
+    /// Which try at which job.
+    pub id: AttemptId,
+    /// The component's name.
+    pub component: String,
+    /// What to do.
+    pub action: Action,
+    /// Real or rehearsed.
+    pub mode: Mode,
+    /// The release to do it by: digest, counter, version.
+    pub release: ReleaseRef,
+    /// The install's inputs of broker authority, as JSON texts by name.
+    pub inputs: Values,
+    /// How long it may run, milliseconds.
+    pub longest_run_ms: i64,
+}
+
+/// Names a release.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ReleaseRef {
+    /// The digest of the signed release's payload: `sha256:…`.
+    pub digest: String,
+    /// Its place in its channel.
+    pub counter: u64,
+    /// Its version, for people.
+    pub version: String,
+}
+
+impl From<&Release> for ReleaseRef {
+    fn from(release: &Release) -> Self {
+        Self { digest: release.digest.clone(), counter: release.counter, version: release.version.clone() }
+    }
+}
+
+/// How an attempt, a task or an operation ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It did what it was asked.
+    Succeeded(Success),
+    /// It tried and could not.
+    Failed(Failure),
+    /// It was stopped.
+    Cancelled {
+        /// By whom or why.
+        message: String,
+    },
+}
+
+/// What came of a success.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Success {
+    /// Outputs that are not sensitive, as JSON texts by name.
+    pub outputs: Values,
+    /// Things made, changed, removed, replaced.
+    pub changes: Changes,
+    /// For a drift check: the world differs from what was deployed.
+    pub drifted: bool,
+    /// One line for people.
+    pub summary: String,
+}
+
+/// How many things were changed, by how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Changes {
+    /// Made.
+    pub create: u32,
+    /// Changed in place.
+    pub update: u32,
+    /// Removed.
+    pub delete: u32,
+    /// Removed and made anew.
+    pub replace: u32,
+}
+
+/// What went wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Failure {
+    /// What sort of failure it is.
+    pub class: FailureClass,
+    /// A stable code, e.g. `executor.tool_missing`.
+    pub code: String,
+    /// The tool's own words.
+    pub message: String,
+    /// What to do about it.
+    pub hint: String,
+}
+
+/// Sorts of failure, by what ends them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum FailureClass {
+    /// Somebody must grant something.
+    Permission,
+    /// Somebody must raise a limit.
+    Quota,
+    /// Somebody must pay.
+    Billing,
+    /// Something else owns the thing.
+    Conflict,
+    /// Something changed or stopped it from outside.
+    Interference,
+    /// It may work the next time.
+    Transient,
+    /// It took too long.
+    Timeout,
+    /// The product or Remit is wrong.
+    Bug,
+    /// The runner would not begin it.
+    Refused,
+}
+
+impl FailureClass {
+    /// Whether another try, without anybody doing anything, may end it.
+    pub fn is_retryable(self) -> bool {
+        match self {
+            FailureClass::Transient | FailureClass::Timeout | FailureClass::Interference => true,
+            FailureClass::Permission
+            | FailureClass::Quota
+            | FailureClass::Billing
+            | FailureClass::Conflict
+            | FailureClass::Bug
+            | FailureClass::Refused => false,
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! The event loops: what every org, app, install, component and runner is, and how it changes.
+//!
+//! Pure: no async, no IO, no clock, no randomness, no map in random order. The broker's
+//! engine hosts these machines; simulators and tests drive them directly. The same events
+//! give the same states and effects, always.
+
+pub mod app;
+pub mod component;
+pub mod event;
+pub mod graph;
+pub mod id;
+pub mod install;
+pub mod job;
+pub mod lanes;
+pub mod object;
+pub mod org;
+pub mod release;
+pub mod runner;
+pub mod view;
+
+pub use event::{
+    Actor, Body, Effect, Entry, Event, Notice, Rejected, RejectedCode, Signal, Timestamp, Waiting,
+};
+pub use id::{Kind, ObjectId};
+pub use object::Object;

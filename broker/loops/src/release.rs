@@ -1,0 +1,38 @@
+//! A release as the loops need it: names, order and digests, never content.
+
+use serde::{Deserialize, Serialize};
+
+/// The most components a release may have.
+pub const COMPONENTS_MAX: usize = 500;
+
+/// A vendor-signed release, summed up by the edge that verified it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Release {
+    /// The digest of the signed payload: `sha256:…`.
+    pub digest: String,
+    /// Its place in its channel; each is greater than the one before.
+    pub counter: u64,
+    /// Its version, for people.
+    pub version: String,
+    /// The line of releases it belongs to.
+    pub channel: String,
+    /// The components, in the order of the product's file.
+    pub components: Vec<ReleaseComponent>,
+}
+
+/// One component of a release.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ReleaseComponent {
+    /// Its name.
+    pub name: String,
+    /// Its kind, for people: `terraform`, `script`, …
+    pub kind: String,
+    /// The digest of its artefact: `sha256:…`.
+    pub digest: String,
+    /// The components it comes after.
+    pub needs: Vec<String>,
+    /// How long one job of it may run, milliseconds.
+    pub longest_run_ms: i64,
+}

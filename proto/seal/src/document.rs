@@ -1,0 +1,345 @@
+//! The signed documents: what a release and a job say. Shapes only; `verify` decides.
+//!
+//! All times are milliseconds since the Unix epoch (`_ms`), sizes bytes. No floats, no
+//! unknown fields, nothing optional that could be left out by mistake.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+
+/// A typed value: what inputs and outputs are made of. Never a float.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Value {
+    /// A truth value.
+    Boolean(bool),
+    /// A whole number, at most 2^53-1 in size.
+    Integer(i64),
+    /// Text.
+    String(String),
+    /// A list of values of one type.
+    List(Vec<Value>),
+}
+
+/// The type of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ValueType {
+    /// A truth value.
+    Boolean,
+    /// A whole number.
+    Integer,
+    /// Text.
+    String,
+    /// A list of texts.
+    StringList,
+}
+
+/// What an offline vendor key says may run: an immutable snapshot of a product.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Release {
+    /// The org.
+    pub vendor: String,
+    /// The app.
+    pub app: String,
+    /// The line of releases.
+    pub channel: String,
+    /// The version, for people.
+    pub version: String,
+    /// Greater by one with each release of the channel.
+    pub counter: u64,
+    /// When it was cut.
+    pub created_ms: i64,
+    /// After this no job may start by it.
+    pub expires_ms: i64,
+    /// The lowest counter that an install on this release may go back to.
+    pub rollback_floor: u64,
+    /// Tools that the components need, by name.
+    pub tools: BTreeMap<String, Tool>,
+    /// The components.
+    pub components: Vec<Component>,
+    /// The product's inputs, by name.
+    pub inputs: BTreeMap<String, Input>,
+    /// What may be done, by name: `deploy`, `destroy`, `drift`.
+    pub operations: BTreeMap<String, Operation>,
+}
+
+/// A tool that must be there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tool {
+    /// A version requirement, e.g. `>= 1.5`.
+    pub version: String,
+}
+
+/// One part of a product.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Component {
+    /// Its name, unique in the release.
+    pub name: String,
+    /// What runs it.
+    pub kind: ComponentKind,
+    /// True when only the rehearsal executor may run it.
+    pub sandbox: bool,
+    /// The digest of its packaged source (tar + zstd).
+    pub digest: Digest,
+    /// The size of its packaged source.
+    pub size: u64,
+    /// The components it comes after: those named and those referred to.
+    pub needs: Vec<String>,
+    /// Where its inputs come from, by name.
+    pub inputs: BTreeMap<String, Source>,
+    /// What it gives to others, by name.
+    pub outputs: BTreeMap<String, Output>,
+    /// For a script: the programs for each operation, as argument lists. Empty for other kinds.
+    pub commands: BTreeMap<String, Vec<String>>,
+    /// How long one job of it may run.
+    pub longest_run_ms: i64,
+}
+
+/// What runs a component.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ComponentKind {
+    /// A terraform module.
+    Terraform,
+    /// A helm chart.
+    Helm,
+    /// Kubernetes manifests.
+    Kubernetes,
+    /// A container image to be brought into the customer's registry.
+    Image,
+    /// Programs of the vendor's own.
+    Script,
+}
+
+impl ComponentKind {
+    /// The word for it in files and on screens.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ComponentKind::Terraform => "terraform",
+            ComponentKind::Helm => "helm",
+            ComponentKind::Kubernetes => "kubernetes",
+            ComponentKind::Image => "image",
+            ComponentKind::Script => "script",
+        }
+    }
+}
+
+/// Where an input of a component comes from. Resolved by the runner, never by the broker.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Source {
+    /// Always this.
+    Literal(Value),
+    /// An input of the product, with its type kept.
+    Input(String),
+    /// An output of another component, with its type kept.
+    Output(OutputRef),
+    /// Text put together of parts.
+    Text(Vec<Part>),
+}
+
+/// Names an output of a component.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OutputRef {
+    /// The component.
+    pub component: String,
+    /// The output.
+    pub output: String,
+}
+
+/// One part of a text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Part {
+    /// These characters.
+    Literal(String),
+    /// An input of the product, written out.
+    Input(String),
+    /// An output of another component, written out.
+    Output(OutputRef),
+}
+
+/// What a component gives to others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Output {
+    /// Its type.
+    #[serde(rename = "type")]
+    pub value_type: ValueType,
+    /// A sensitive output never leaves the customer's account.
+    pub sensitive: bool,
+}
+
+/// An input of the product.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Input {
+    /// Its type.
+    #[serde(rename = "type")]
+    pub value_type: ValueType,
+    /// Who may set it.
+    pub authority: Authority,
+    /// Its value where nobody sets it; an input without one must be set.
+    pub default: Option<Value>,
+    /// For a text: the most bytes; for a number: the greatest size; for a list: the most entries.
+    pub max: u64,
+    /// The only values allowed, or empty for any within `max`.
+    pub choices: Vec<Value>,
+    /// A sensitive input is never logged; only the customer may set it.
+    pub sensitive: bool,
+    /// For people.
+    pub description: String,
+}
+
+/// Who may set an input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Authority {
+    /// Nobody: the default is the value.
+    Fixed,
+    /// The customer, on the runner.
+    Customer,
+    /// The broker, in a job.
+    Broker,
+}
+
+/// What may be done with a component, and how it is watched.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Operation {
+    /// How dangerous it is.
+    pub class: Class,
+    /// Whose approval it needs.
+    pub approval: Approval,
+}
+
+/// How dangerous an operation is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Class {
+    /// Looks only.
+    Read,
+    /// Works out what would change.
+    Plan,
+    /// Makes and changes.
+    Change,
+    /// Removes.
+    Destroy,
+}
+
+/// Whose approval an operation needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Approval {
+    /// Nobody's.
+    None,
+    /// The vendor's.
+    Vendor,
+    /// The customer's.
+    Customer,
+    /// Both.
+    Both,
+}
+
+/// What the broker asks of one runner: one attempt at one operation on one component.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Job {
+    /// For whom it is; nobody else may run it.
+    pub audience: Audience,
+    /// Greater with each envelope of the install.
+    pub seq: u64,
+    /// The job's id.
+    pub job: String,
+    /// Which try, from 1.
+    pub attempt: u32,
+    /// Makes every older holder's words void.
+    pub fence: u64,
+    /// The component.
+    pub component: String,
+    /// What to do: a name in the release's operations.
+    pub operation: String,
+    /// Its class; must be the release's.
+    pub class: Class,
+    /// True when the rehearsal executor must run it.
+    pub sandbox: bool,
+    /// The digest of the release's payload.
+    pub release: Digest,
+    /// The release's counter.
+    pub release_counter: u64,
+    /// Inputs of broker authority, by name.
+    pub inputs: BTreeMap<String, Value>,
+    /// When it was signed.
+    pub issued_ms: i64,
+    /// Not to be started before this.
+    pub not_before_ms: i64,
+    /// Not to be started after this; at most 15 minutes after `not_before_ms`.
+    pub not_after_ms: i64,
+    /// To be ended after so long.
+    pub longest_run_ms: i64,
+}
+
+/// The one runner that a job is for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Audience {
+    /// The org.
+    pub org: String,
+    /// The app.
+    pub app: String,
+    /// The install.
+    pub install: String,
+    /// How many installs have had this name.
+    pub epoch: u64,
+    /// The runner's generation.
+    pub generation: u64,
+}
+
+/// The vendor's trust root: which keys may sign what.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Root {
+    /// The org.
+    pub vendor: String,
+    /// Greater by one with each root.
+    pub version: u64,
+    /// When it was made.
+    pub created_ms: i64,
+    /// After this it proves nothing.
+    pub expires_ms: i64,
+    /// Every key, by its id (sha256 of the SubjectPublicKeyInfo, hexadecimal).
+    pub keys: BTreeMap<String, KeySpec>,
+    /// Who signs roots.
+    pub root: Role,
+    /// Who signs releases.
+    pub release: Role,
+    /// Who signs jobs.
+    pub dispatch: Role,
+}
+
+/// A public key and the one algorithm it is for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeySpec {
+    /// `ed25519` or `ecdsa-p256-sha256`.
+    pub algorithm: String,
+    /// SubjectPublicKeyInfo, DER, base64.
+    pub spki: String,
+}
+
+/// Keys and how many of them must sign.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Role {
+    /// Ids of keys.
+    pub keys: Vec<String>,
+    /// How many different ones must sign; at least 1.
+    pub threshold: u32,
+}
