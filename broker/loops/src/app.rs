@@ -1,8 +1,18 @@
-//! The event loop of an app.
-use crate::event::{Effect, Event, Rejected, Waiting};
-use crate::id::ObjectId;
-use crate::view::View;
+//! The event loop of an app: its releases, its installs, and who of them hears of what.
+
 use serde::{Deserialize, Serialize};
+
+use crate::event::{Body, Effect, Event, Notice, Rejected, RejectedCode, Standing, Waiting};
+use crate::graph::{self, Node};
+use crate::id::{ObjectId, is_name};
+use crate::job::Action;
+use crate::life::{Life, Phase, record, sender};
+use crate::object::wrong_kind;
+use crate::release::{COMPONENTS_MAX, Release};
+use crate::view::{Detail, View};
+
+/// The most releases that an app remembers; older ones stay in the artefact store.
+pub const RELEASES_MAX: usize = 50;
 
 /// What an app can be asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,7 +24,7 @@ pub enum Signal {
     /// A new release, verified by the edge.
     Publish {
         /// The release.
-        release: crate::release::Release,
+        release: Release,
     },
     /// Start nothing new in its installs until it is resumed.
     Pause {
@@ -30,22 +40,189 @@ pub enum Signal {
 /// An app.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct App {
-    id: ObjectId,
+    life: Life,
+    parent: Standing,
+    /// Oldest first.
+    releases: Vec<Release>,
 }
+
 impl App {
     pub(crate) fn new(id: ObjectId) -> Self {
-        Self { id }
+        Self { life: Life::new(id), parent: Standing::Absent, releases: vec![] }
     }
-    pub(crate) fn apply(&mut self, _e: &Event) -> Result<Vec<Effect>, Rejected> {
-        todo!()
+
+    /// The releases it remembers, oldest first.
+    pub fn releases(&self) -> &[Release] {
+        &self.releases
     }
+
+    /// How it is, as its installs need to know: no better than its org.
+    pub fn standing(&self) -> Standing {
+        match (self.life.standing(), self.parent) {
+            (Standing::Active, Standing::Active) => Standing::Active,
+            (Standing::Active, Standing::Absent | Standing::Paused | Standing::Deleting) => Standing::Paused,
+            (other, _) => other,
+        }
+    }
+
+    pub(crate) fn apply(&mut self, event: &Event) -> Result<Vec<Effect>, Rejected> {
+        let before = self.standing();
+        let mut effects = match &event.body {
+            Body::Signal(crate::Signal::App(signal)) => self.signal(event, signal)?,
+            Body::Notice(notice) => self.notice(event, notice)?,
+            Body::Tick => vec![],
+            Body::Signal(_) | Body::Report(_) => return Err(wrong_kind(&self.life.id, event)),
+        };
+        if let Some(gone) = self.life.finish_deletion(event.at) {
+            effects.push(gone);
+            effects.extend(self.tell_parent(Notice::ChildGone));
+        }
+        let after = self.standing();
+        if after != before {
+            effects.extend(self.life.tell_children(after));
+        }
+        Ok(effects)
+    }
+
+    fn signal(&mut self, event: &Event, signal: &Signal) -> Result<Vec<Effect>, Rejected> {
+        match signal {
+            Signal::Create {} => {
+                let mut effects = self.life.create(event)?;
+                self.releases.clear();
+                effects.extend(self.tell_parent(Notice::ChildCreated));
+                Ok(effects)
+            }
+            Signal::Publish { release } => self.publish(event, release),
+            Signal::Pause { reason } => self.life.pause(event, reason),
+            Signal::Resume {} => self.life.resume(event),
+            Signal::Delete {} => self.life.delete(event),
+        }
+    }
+
+    fn notice(&mut self, event: &Event, notice: &Notice) -> Result<Vec<Effect>, Rejected> {
+        match notice {
+            Notice::ChildCreated => self.life.child_created(event, self.standing()),
+            Notice::ChildGone => self.life.child_gone(event),
+            Notice::ParentIs(standing) => {
+                self.parent = *standing;
+                Ok(vec![])
+            }
+            Notice::ReleaseWanted { operation, version } => {
+                self.answer(event, *operation, version.as_deref())
+            }
+            _ => Err(wrong_kind(&self.life.id, event)),
+        }
+    }
+
+    fn publish(&mut self, event: &Event, release: &Release) -> Result<Vec<Effect>, Rejected> {
+        self.life.check_alive()?;
+        check_release(release)?;
+        if let Some(newest) = self.releases.last()
+            && release.counter <= newest.counter
+        {
+            let message = format!(
+                "release {} has counter {}, but {} with counter {} is out already; cut it again",
+                release.version, release.counter, newest.version, newest.counter
+            );
+            return Err(Rejected::new(RejectedCode::Conflict, message));
+        }
+        self.releases.push(release.clone());
+        if self.releases.len() > RELEASES_MAX {
+            self.releases.remove(0);
+        }
+        let text = format!("release {} was published by {}", release.version, event.by);
+        let mut effects = vec![record("release.published", text)];
+        effects.extend(
+            self.life
+                .children
+                .iter()
+                .map(|to| Effect::Tell { to: to.clone(), notice: Notice::ReleasePublished(release.clone()) }),
+        );
+        Ok(effects)
+    }
+
+    fn answer(&self, event: &Event, operation: u64, version: Option<&str>) -> Result<Vec<Effect>, Rejected> {
+        let found = match version {
+            None => self.releases.last(),
+            Some(version) => self.releases.iter().rev().find(|r| r.version == version),
+        };
+        let notice = match found {
+            Some(release) => Notice::ReleaseIs { operation, release: release.clone() },
+            None => Notice::ReleaseUnknown { operation, message: self.unknown(version) },
+        };
+        Ok(vec![Effect::Tell { to: sender(event)?, notice }])
+    }
+
+    fn unknown(&self, version: Option<&str>) -> String {
+        let id = &self.life.id;
+        match (version, self.releases.last()) {
+            (Some(version), Some(newest)) => {
+                format!("{id} has no release {version}; its newest is {}", newest.version)
+            }
+            (Some(version), None) => format!("{id} has no release {version}; it has none at all"),
+            (None, _) => format!("{id} has no release yet; cut one with `remit release create`"),
+        }
+    }
+
+    fn tell_parent(&self, notice: Notice) -> Option<Effect> {
+        self.life.id.parent().map(|to| Effect::Tell { to, notice })
+    }
+
     pub(crate) fn why(&self) -> Vec<Waiting> {
-        todo!()
+        let mut why = self.life.why();
+        if matches!(self.life.phase, Phase::Active) && self.parent != Standing::Active {
+            why.push(Waiting {
+                code: "waiting.parent".into(),
+                reason: format!("it waits for its org, which is {}", self.parent),
+                since: self.life.since,
+                on: self.life.id.parent(),
+                remedy: "make or resume the org".into(),
+            });
+        }
+        why
     }
+
     pub(crate) fn view(&self) -> View {
-        todo!()
+        View {
+            id: self.life.id.clone(),
+            status: self.life.status(),
+            epoch: self.life.epoch,
+            operation: None,
+            reading: None,
+            queue: vec![],
+            why: self.why(),
+            detail: Detail::App {
+                releases: self.releases.clone(),
+                installs: self.life.children.iter().cloned().collect(),
+            },
+        }
     }
+
     pub(crate) fn is_known(&self) -> bool {
-        todo!()
+        self.life.is_known()
     }
+}
+
+/// What a release must be for installs to be able to run it. The edge has verified the rest.
+fn check_release(release: &Release) -> Result<(), Rejected> {
+    let invalid = |message: String| Err(Rejected::new(RejectedCode::Invalid, message));
+    let parts = &release.components;
+    if parts.len() > COMPONENTS_MAX {
+        return invalid(format!("{} components are more than {COMPONENTS_MAX}", parts.len()));
+    }
+    if let Some(bad) = parts.iter().find(|c| !is_name(&c.name)) {
+        return invalid(format!("`{}` is no name for a component", bad.name));
+    }
+    let known = |name: &str| parts.iter().any(|c| c.name == name);
+    for part in parts {
+        if parts.iter().filter(|c| c.name == part.name).count() > 1 {
+            return invalid(format!("component {} is there twice", part.name));
+        }
+        if let Some(need) = part.needs.iter().find(|n| !known(n)) {
+            return invalid(format!("component {} needs {need}, which is not in the release", part.name));
+        }
+    }
+    let nodes: Vec<Node<'_>> =
+        parts.iter().map(|c| Node { name: &c.name, needs: &c.needs, action: Action::Deploy }).collect();
+    graph::check_acyclic(&nodes).or_else(|cycle| invalid(cycle.to_string()))
 }

@@ -1,9 +1,17 @@
 //! The event loop of one component of one install: its attempts, retries and facts.
-use crate::event::{Effect, Event, Rejected, Timestamp, Values, Waiting};
-use crate::id::ObjectId;
-use crate::job::{Action, Mode, ReleaseRef};
-use crate::view::View;
+//!
+//! It takes tasks from its install, makes attempts of them, tries again what may work the
+//! next time, and says how it ended. A word about any attempt but the current one changes
+//! nothing.
+
 use serde::{Deserialize, Serialize};
+
+use crate::event::{Body, Effect, Event, Level, Notice, Rejected, RejectedCode, Timestamp, Values, Waiting};
+use crate::id::ObjectId;
+use crate::job::{Action, AttemptId, Failure, JobSpec, Mode, Outcome, ReleaseRef, Success};
+use crate::life::record_at;
+use crate::object::wrong_kind;
+use crate::view::{Detail, Status, View};
 
 /// What a component can be asked. Changes come by its install's operations.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,28 +79,376 @@ pub struct Drift {
     pub summary: String,
 }
 
+/// How many attempts a task gets when its failures may end by themselves.
+pub const ATTEMPTS_MAX: u32 = 4;
+
+/// How long it waits before the second, third and fourth attempt, milliseconds.
+const BACKOFF_MS: [i64; 3] = [1_000, 5_000, 25_000];
+
 /// A component of an install.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Component {
     id: ObjectId,
+    since: Timestamp,
+    epoch: u64,
+    facts: Facts,
+    /// The task that changes it, if any.
+    work: Option<Current>,
+    /// The task that only looks, if any; never beside one that changes.
+    read: Option<Current>,
+    /// The last attempt made, so that no two ever have one name.
+    last: Option<AttemptId>,
 }
+
+/// A task in hand.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Current {
+    task: Task,
+    id: AttemptId,
+    /// Attempts made of this task, this one among them.
+    tries: u32,
+    phase: Phase,
+    since: Timestamp,
+}
+
+/// How far an attempt is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Phase {
+    /// The runner may take it.
+    Offered,
+    /// The runner is at it.
+    Running,
+    /// It failed; the next attempt comes at this time.
+    BackingOff { until: Timestamp, failure: Failure },
+    /// It was told to stop and has not said yet that it did.
+    Stopping { reason: String },
+}
+
 impl Component {
     pub(crate) fn new(id: ObjectId) -> Self {
-        Self { id }
+        let facts = Facts::default();
+        Self { id, since: Timestamp(0), epoch: 0, facts, work: None, read: None, last: None }
     }
-    pub(crate) fn apply(&mut self, _e: &Event) -> Result<Vec<Effect>, Rejected> {
-        todo!()
-    }
-    pub(crate) fn deadline(&self) -> Option<Timestamp> {
-        todo!()
-    }
-    pub(crate) fn why(&self) -> Vec<Waiting> {
-        todo!()
-    }
-    pub(crate) fn view(&self) -> View {
-        todo!()
-    }
+
     pub(crate) fn is_known(&self) -> bool {
-        todo!()
+        self.epoch > 0
     }
+
+    pub(crate) fn deadline(&self) -> Option<Timestamp> {
+        let until = |current: &Current| match current.phase {
+            Phase::BackingOff { until, .. } => Some(until),
+            Phase::Offered | Phase::Running | Phase::Stopping { .. } => None,
+        };
+        self.current().filter_map(until).min()
+    }
+
+    fn current(&self) -> impl Iterator<Item = &Current> {
+        self.work.iter().chain(self.read.iter())
+    }
+
+    pub(crate) fn apply(&mut self, event: &Event) -> Result<Vec<Effect>, Rejected> {
+        match &event.body {
+            Body::Notice(Notice::Do(task)) => self.start(event.at, task),
+            Body::Notice(Notice::Stop { operation, reason }) => Ok(self.stop(event.at, *operation, reason)),
+            Body::Notice(Notice::JobStarted(id)) => self.started(event.at, id),
+            Body::Notice(Notice::JobEnded { attempt, outcome }) => self.ended(event.at, attempt, outcome),
+            Body::Signal(crate::Signal::Component(Signal::RetryNow {})) => self.retry_now(event.at),
+            Body::Tick => Ok(self.tick(event.at)),
+            Body::Signal(_) | Body::Report(_) | Body::Notice(_) => Err(wrong_kind(&self.id, event)),
+        }
+    }
+
+    fn start(&mut self, at: Timestamp, task: &Task) -> Result<Vec<Effect>, Rejected> {
+        if task.epoch < self.epoch {
+            return Err(Rejected::new(RejectedCode::Stale, "the task is of an install that is gone"));
+        }
+        if task.epoch > self.epoch {
+            self.begin_epoch(at, task.epoch);
+        }
+        if let Some(current) = self.work.as_ref() {
+            if !task.action.mutates() {
+                return Ok(vec![self.tell_install(task.operation, cancelled("a change is under way"))]);
+            }
+            let message = format!("operation {} is at it", current.task.operation);
+            return Err(Rejected::new(RejectedCode::Conflict, message));
+        }
+        // Work is never held up by a look: the look ends, the runner serialises the rest.
+        let mut effects = self.read.take().map(|read| self.abandon(&read)).unwrap_or_default();
+        let current = self.attempt(at, task.clone(), 1);
+        effects.extend(self.offer(&current));
+        if task.action.mutates() {
+            self.work = Some(current)
+        } else {
+            self.read = Some(current)
+        }
+        Ok(effects)
+    }
+
+    fn begin_epoch(&mut self, at: Timestamp, epoch: u64) {
+        let id = self.id.clone();
+        *self = Self { epoch, since: at, ..Self::new(id) };
+    }
+
+    /// Mints the next attempt; its name is used once in the life of the component.
+    fn attempt(&mut self, at: Timestamp, task: Task, tries: u32) -> Current {
+        let action = task.action.as_str();
+        let job = format!("job_{}.e{}.o{}.{action}", self.id.path(), self.epoch, task.operation);
+        let attempt = match &self.last {
+            Some(last) if last.job == job => last.attempt + 1,
+            Some(_) | None => 1,
+        };
+        let id = AttemptId { job, attempt };
+        self.last = Some(id.clone());
+        Current { task, id, tries, phase: Phase::Offered, since: at }
+    }
+
+    fn offer(&self, current: &Current) -> Option<Effect> {
+        let task = &current.task;
+        let spec = JobSpec {
+            id: current.id.clone(),
+            component: self.id.name().to_owned(),
+            action: task.action,
+            mode: task.mode,
+            release: task.release.clone(),
+            inputs: task.inputs.clone(),
+            longest_run_ms: task.longest_run_ms,
+        };
+        self.tell_runner(Notice::Offer(spec))
+    }
+
+    fn abandon(&self, read: &Current) -> Vec<Effect> {
+        let reason = "a change is about to start";
+        let revoke = self.tell_runner(Notice::Revoke { attempt: read.id.clone(), reason: reason.into() });
+        let ended = self.tell_install(read.task.operation, cancelled(reason));
+        revoke.into_iter().chain([ended]).collect()
+    }
+
+    fn stop(&mut self, at: Timestamp, operation: u64, reason: &str) -> Vec<Effect> {
+        let of_operation = |c: &Current| c.task.operation == operation;
+        let slot = match (&self.work, &self.read) {
+            (Some(work), _) if of_operation(work) => &mut self.work,
+            (_, Some(read)) if of_operation(read) => &mut self.read,
+            _ => return vec![],
+        };
+        let Some(current) = slot else { return vec![] };
+        match current.phase {
+            Phase::Offered | Phase::Running => {
+                current.phase = Phase::Stopping { reason: reason.to_owned() };
+                current.since = at;
+                let revoke = Notice::Revoke { attempt: current.id.clone(), reason: reason.to_owned() };
+                self.tell_runner(revoke).into_iter().collect()
+            }
+            Phase::BackingOff { .. } => {
+                *slot = None;
+                vec![self.tell_install(operation, cancelled(reason))]
+            }
+            Phase::Stopping { .. } => vec![],
+        }
+    }
+
+    /// The task in hand whose current attempt this is.
+    fn slot(&mut self, id: &AttemptId) -> Result<&mut Option<Current>, Rejected> {
+        let is_it = |slot: &Option<Current>| slot.as_ref().is_some_and(|c| c.id == *id);
+        if is_it(&self.work) {
+            Ok(&mut self.work)
+        } else if is_it(&self.read) {
+            Ok(&mut self.read)
+        } else {
+            let message = format!("attempt {} of {} is not the current one", id.attempt, id.job);
+            Err(Rejected::new(RejectedCode::Stale, message))
+        }
+    }
+
+    fn started(&mut self, at: Timestamp, id: &AttemptId) -> Result<Vec<Effect>, Rejected> {
+        let Some(current) = self.slot(id)? else { return Ok(vec![]) };
+        if current.phase == Phase::Offered {
+            current.phase = Phase::Running;
+            current.since = at;
+        }
+        let (operation, deploys) = (current.task.operation, current.task.action == Action::Deploy);
+        self.facts.may_exist |= deploys;
+        Ok(vec![self.tell(Notice::TaskStarted { operation, attempt: id.attempt })])
+    }
+
+    fn ended(&mut self, at: Timestamp, id: &AttemptId, outcome: &Outcome) -> Result<Vec<Effect>, Rejected> {
+        let slot = self.slot(id)?;
+        let Some(mut current) = slot.take() else { return Ok(vec![]) };
+        match outcome {
+            Outcome::Succeeded(success) => {
+                self.learn(at, &current, success);
+                Ok(vec![self.tell_install(current.task.operation, outcome.clone())])
+            }
+            Outcome::Failed(failure) => {
+                if let Phase::Stopping { reason } = &current.phase {
+                    return Ok(vec![self.tell_install(current.task.operation, cancelled(reason))]);
+                }
+                let wait_ms = BACKOFF_MS.get(current.tries as usize - 1);
+                match wait_ms {
+                    Some(wait_ms) if failure.class.is_retryable() && current.tries < ATTEMPTS_MAX => {
+                        let until = at.plus_ms(*wait_ms);
+                        current.phase = Phase::BackingOff { until, failure: failure.clone() };
+                        current.since = at;
+                        let entry = retry_entry(&current, failure, *wait_ms);
+                        self.put_back(current);
+                        Ok(vec![entry])
+                    }
+                    Some(_) | None => Ok(vec![self.tell_install(current.task.operation, outcome.clone())]),
+                }
+            }
+            Outcome::Cancelled { .. } => Ok(vec![self.tell_install(current.task.operation, outcome.clone())]),
+        }
+    }
+
+    fn put_back(&mut self, current: Current) {
+        if current.task.action.mutates() { self.work = Some(current) } else { self.read = Some(current) }
+    }
+
+    fn learn(&mut self, at: Timestamp, current: &Current, success: &Success) {
+        let task = &current.task;
+        self.since = at;
+        match task.action {
+            Action::Deploy => {
+                let (release, digest) = (task.release.clone(), task.digest.clone());
+                self.facts = Facts {
+                    may_exist: true,
+                    deployed: Some(Deployed { release, digest, at }),
+                    outputs: success.outputs.clone(),
+                    drift: None,
+                };
+            }
+            Action::Destroy => self.facts = Facts::default(),
+            Action::Drift if success.drifted => {
+                self.facts.drift = Some(Drift { found: at, summary: success.summary.clone() });
+            }
+            Action::Drift => self.facts.drift = None,
+        }
+    }
+
+    fn tick(&mut self, at: Timestamp) -> Vec<Effect> {
+        let due = |slot: &Option<Current>| {
+            slot.as_ref().is_some_and(|c| matches!(c.phase, Phase::BackingOff { until, .. } if until <= at))
+        };
+        let mut effects = vec![];
+        for which in [due(&self.work).then_some(true), due(&self.read).then_some(false)].into_iter().flatten()
+        {
+            let slot = if which { &mut self.work } else { &mut self.read };
+            let Some(current) = slot.take() else { continue };
+            let next = self.attempt(at, current.task, current.tries + 1);
+            effects.extend(self.offer(&next));
+            self.put_back(next);
+        }
+        effects
+    }
+
+    fn retry_now(&mut self, at: Timestamp) -> Result<Vec<Effect>, Rejected> {
+        let Some(until) = self.deadline() else {
+            return Err(Rejected::new(
+                RejectedCode::Conflict,
+                format!("{} is not waiting to try again", self.id),
+            ));
+        };
+        Ok(self.tick(at.max(until)))
+    }
+
+    fn tell(&self, notice: Notice) -> Effect {
+        let to = self.id.parent().expect("a component's id always has an install above it");
+        Effect::Tell { to, notice }
+    }
+
+    fn tell_install(&self, operation: u64, outcome: Outcome) -> Effect {
+        self.tell(Notice::TaskEnded { operation, outcome, facts: self.facts.clone() })
+    }
+
+    fn tell_runner(&self, notice: Notice) -> Option<Effect> {
+        self.id.runner().map(|to| Effect::Tell { to, notice })
+    }
+
+    pub(crate) fn why(&self) -> Vec<Waiting> {
+        self.current().map(|current| self.reason(current)).collect()
+    }
+
+    fn reason(&self, current: &Current) -> Waiting {
+        let (action, attempt) = (current.task.action.as_str(), current.id.attempt);
+        let (code, reason, on, remedy) = match &current.phase {
+            Phase::Offered => (
+                "waiting.pick_up",
+                format!("its {action} (attempt {attempt}) waits for the runner to take it"),
+                self.id.runner(),
+                "the runner takes it when it is there and has a free slot".to_owned(),
+            ),
+            Phase::Running => (
+                "waiting.job",
+                format!("the runner is at its {action} (attempt {attempt})"),
+                self.id.runner(),
+                format!("it ends by itself; `remit logs {} -f` shows what it does", self.id),
+            ),
+            Phase::BackingOff { failure, .. } => (
+                "waiting.retry",
+                format!("attempt {attempt} of its {action} failed: {}; it tries again soon", failure.message),
+                None,
+                format!("wait, or `remit signal {} retry_now`", self.id),
+            ),
+            Phase::Stopping { reason } => (
+                "waiting.stop",
+                format!("its {action} was told to stop: {reason}"),
+                self.id.runner(),
+                "the runner says when nothing of it runs any more".to_owned(),
+            ),
+        };
+        Waiting { code: code.into(), reason, since: current.since, on, remedy }
+    }
+
+    fn status(&self) -> Status {
+        let (word, description) = match (&self.work, &self.facts) {
+            (Some(work), _) => match &work.phase {
+                Phase::Offered => ("offered", format!("{} waits for the runner", work.task.action.as_str())),
+                Phase::Running => ("running", format!("{} runs", work.task.action.as_str())),
+                Phase::BackingOff { failure, .. } => ("retrying", failure.message.clone()),
+                Phase::Stopping { reason } => ("stopping", reason.clone()),
+            },
+            (None, Facts { drift: Some(drift), .. }) => ("drifted", drift.summary.clone()),
+            (None, Facts { deployed: Some(deployed), .. }) => {
+                ("deployed", format!("by release {}", deployed.release.version))
+            }
+            (None, Facts { may_exist: true, .. }) => {
+                ("incomplete", "a deploy began and did not succeed; parts of it may exist".to_owned())
+            }
+            (None, _) => ("absent", "nothing of it exists".to_owned()),
+        };
+        let since = self.work.as_ref().map_or(self.since, |w| w.since);
+        Status { word: word.to_owned(), description, since }
+    }
+
+    pub(crate) fn view(&self) -> View {
+        View {
+            id: self.id.clone(),
+            status: self.status(),
+            epoch: self.epoch,
+            operation: None,
+            reading: None,
+            queue: vec![],
+            why: self.why(),
+            detail: Detail::Component {
+                facts: self.facts.clone(),
+                job: self.current().next().map(|c| c.id.clone()),
+            },
+        }
+    }
+}
+
+fn cancelled(message: &str) -> Outcome {
+    Outcome::Cancelled { message: message.to_owned() }
+}
+
+fn retry_entry(current: &Current, failure: &Failure, wait_ms: i64) -> Effect {
+    let text = format!(
+        "attempt {} of {} failed ({}): {}; the next comes in {} s",
+        current.id.attempt,
+        current.task.action.as_str(),
+        failure.code,
+        failure.message,
+        wait_ms / 1_000
+    );
+    record_at(Level::Warning, "attempt.failed", text)
 }

@@ -46,6 +46,17 @@ pub enum Actor {
     Clock,
 }
 
+impl std::fmt::Display for Actor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Actor::Person(name) => f.write_str(name),
+            Actor::Object(id) => write!(f, "{id}"),
+            Actor::Runner => f.write_str("the runner"),
+            Actor::Clock => f.write_str("the clock"),
+        }
+    }
+}
+
 /// One thing that happened to one object. `at` is the only clock a loop knows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
@@ -187,6 +198,17 @@ pub enum Standing {
     Paused,
     /// It is being deleted.
     Deleting,
+}
+
+impl std::fmt::Display for Standing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Standing::Absent => "absent",
+            Standing::Active => "active",
+            Standing::Paused => "paused",
+            Standing::Deleting => "being deleted",
+        })
+    }
 }
 
 /// What a loop asks for. Let out only by the commit that stored the state it belongs to.

@@ -4,6 +4,8 @@
 //! engine hosts these machines; simulators and tests drive them directly. The same events
 //! give the same states and effects, always.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 pub mod app;
 pub mod component;
 pub mod event;
@@ -12,6 +14,7 @@ pub mod id;
 pub mod install;
 pub mod job;
 pub mod lanes;
+mod life;
 pub mod object;
 pub mod org;
 pub mod release;

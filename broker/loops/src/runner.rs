@@ -1,9 +1,21 @@
 //! The event loop of a runner: its identity, its presence, and the attempts in its hands.
-use crate::event::{Effect, Event, Rejected, Timestamp, Waiting};
+//!
+//! It mints the install's sequence numbers and fences, and it is the truth about what may
+//! be handed out. What a former generation had begun is unconfirmed until a person has
+//! made sure that nothing of it runs: nobody else gets it before.
+
+mod identity;
+mod show;
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::{Body, Effect, Event, Level, Notice, Rejected, RejectedCode, Timestamp};
 use crate::id::ObjectId;
 use crate::job::{AttemptId, JobSpec, Outcome};
-use crate::view::View;
-use serde::{Deserialize, Serialize};
+use crate::life::{deleting, not_found, record, record_at, sender};
+use crate::object::wrong_kind;
 
 /// What a runner can be asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -131,45 +143,6 @@ pub struct Offer {
     pub fence: u64,
 }
 
-/// The runner of an install.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Runner {
-    id: ObjectId,
-}
-impl Runner {
-    pub(crate) fn new(id: ObjectId) -> Self {
-        Self { id }
-    }
-    pub(crate) fn apply(&mut self, _e: &Event) -> Result<Vec<Effect>, Rejected> {
-        todo!()
-    }
-    pub(crate) fn why(&self) -> Vec<Waiting> {
-        todo!()
-    }
-    pub(crate) fn view(&self) -> View {
-        todo!()
-    }
-    pub(crate) fn is_known(&self) -> bool {
-        todo!()
-    }
-    /// The generation that may speak; 0 when none may.
-    pub fn generation(&self) -> u64 {
-        todo!()
-    }
-    /// The install's epoch: how many installs have had this name.
-    pub fn epoch(&self) -> u64 {
-        todo!()
-    }
-    /// The attempt to hand out next (the lowest sequence number first), if any.
-    pub fn next_offer(&self) -> Option<Offer> {
-        todo!()
-    }
-    /// Why an attempt must not go on, if it must not. An unknown one must not.
-    pub fn stop_reason(&self, _attempt: &AttemptId, _fence: u64) -> Option<Stop> {
-        todo!()
-    }
-}
-
 /// Why an attempt must stop.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stop {
@@ -177,4 +150,347 @@ pub enum Stop {
     Cancelled(String),
     /// A newer fence holds the component, or the attempt is not known (any more).
     Fenced(String),
+}
+
+/// How many ended attempts it remembers, to tell a repeated last word from a strange one.
+const ENDED_MAX: usize = 64;
+
+/// The runner of an install.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Runner {
+    id: ObjectId,
+    /// The install's epoch; 0 before the first.
+    epoch: u64,
+    /// False once the install is gone.
+    wanted: bool,
+    since: Timestamp,
+    token: Option<Token>,
+    generation: u64,
+    /// sha256 of the public key of this generation, hexadecimal.
+    spki_sha256: Option<String>,
+    presence: Presence,
+    info: Info,
+    draining: Option<Draining>,
+    seq: u64,
+    fence: u64,
+    /// In order of `seq`.
+    slots: Vec<Slot>,
+    ended: VecDeque<Ended>,
+}
+
+/// A one-time token that was given out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Token {
+    sha256: String,
+    expires: Timestamp,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Draining {
+    reason: String,
+    since: Timestamp,
+}
+
+/// An attempt that may be handed out or was.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Slot {
+    spec: JobSpec,
+    seq: u64,
+    fence: u64,
+    phase: Phase,
+    since: Timestamp,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Phase {
+    Offered,
+    Running,
+    Stopping {
+        reason: String,
+    },
+    /// Begun by a former generation, of which nobody knows whether it still runs.
+    Unconfirmed,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Ended {
+    id: AttemptId,
+    fence: u64,
+}
+
+impl Runner {
+    pub(crate) fn new(id: ObjectId) -> Self {
+        Self {
+            id,
+            epoch: 0,
+            wanted: false,
+            since: Timestamp(0),
+            token: None,
+            generation: 0,
+            spki_sha256: None,
+            presence: Presence::Expected,
+            info: Info::default(),
+            draining: None,
+            seq: 0,
+            fence: 0,
+            slots: vec![],
+            ended: VecDeque::new(),
+        }
+    }
+
+    pub(crate) fn is_known(&self) -> bool {
+        self.epoch > 0
+    }
+
+    /// The generation that may speak; 0 when none may.
+    pub fn generation(&self) -> u64 {
+        match self.presence {
+            Presence::Expected | Presence::Revoked { .. } => 0,
+            Presence::Online { .. } | Presence::Offline { .. } => self.generation,
+        }
+    }
+
+    /// The install's epoch: how many installs have had this name.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Whether it is there.
+    pub fn presence(&self) -> Presence {
+        self.presence
+    }
+
+    /// What it said of itself last.
+    pub fn info(&self) -> &Info {
+        &self.info
+    }
+
+    /// sha256 of the public key that this generation was certified for, hexadecimal.
+    pub fn spki_sha256(&self) -> Option<&str> {
+        self.spki_sha256.as_deref()
+    }
+
+    /// The attempt to hand out next (the lowest sequence number first), if any.
+    pub fn next_offer(&self) -> Option<Offer> {
+        if self.draining.is_some() {
+            return None;
+        }
+        let slot = self.slots.iter().find(|s| s.phase == Phase::Offered)?;
+        Some(Offer { spec: slot.spec.clone(), seq: slot.seq, fence: slot.fence })
+    }
+
+    /// Why an attempt must not go on, if it must not. An unknown one must not.
+    pub fn stop_reason(&self, attempt: &AttemptId, fence: u64) -> Option<Stop> {
+        let Some(slot) = self.slots.iter().find(|s| s.spec.id == *attempt && s.fence == fence) else {
+            return Some(Stop::Fenced("this attempt is over; another may have taken its place".to_owned()));
+        };
+        match &slot.phase {
+            Phase::Offered | Phase::Running => None,
+            Phase::Stopping { reason } => Some(Stop::Cancelled(reason.clone())),
+            Phase::Unconfirmed => {
+                Some(Stop::Fenced("it belongs to a former runner of this install".to_owned()))
+            }
+        }
+    }
+
+    pub(crate) fn apply(&mut self, event: &Event) -> Result<Vec<Effect>, Rejected> {
+        match &event.body {
+            Body::Notice(notice) => self.notice(event, notice),
+            Body::Signal(crate::Signal::Runner(signal)) => self.signal(event, signal),
+            Body::Report(report) => self.report(event.at, report),
+            Body::Tick => Ok(vec![]),
+            Body::Signal(_) => Err(wrong_kind(&self.id, event)),
+        }
+    }
+
+    fn notice(&mut self, event: &Event, notice: &Notice) -> Result<Vec<Effect>, Rejected> {
+        match notice {
+            Notice::RunnerWanted { epoch } => Ok(self.begin_epoch(event.at, *epoch)),
+            Notice::RunnerUnwanted => {
+                self.wanted = false;
+                self.token = None;
+                self.slots.clear();
+                self.become_present(event.at, Presence::Revoked { since: event.at });
+                Ok(vec![Effect::WakeRunner(self.id.clone())])
+            }
+            Notice::Offer(spec) => self.offer(event.at, spec),
+            Notice::Revoke { attempt, reason } => self.revoke_attempt(event, attempt, reason),
+            _ => Err(wrong_kind(&self.id, event)),
+        }
+    }
+
+    fn check_wanted(&self) -> Result<(), Rejected> {
+        match (self.epoch, self.wanted) {
+            (0, _) => Err(not_found(&self.id)),
+            (_, false) => Err(deleting(&self.id)),
+            (_, true) => Ok(()),
+        }
+    }
+
+    fn signal(&mut self, event: &Event, signal: &Signal) -> Result<Vec<Effect>, Rejected> {
+        self.check_wanted()?;
+        match signal {
+            Signal::Expect { token_sha256, expires } => {
+                self.token = Some(Token { sha256: token_sha256.clone(), expires: *expires });
+                Ok(vec![record("runner.token", format!("{} gave out a one-time token", event.by))])
+            }
+            Signal::Revoke { reason } => {
+                self.token = None;
+                self.become_present(event.at, Presence::Revoked { since: event.at });
+                let mut effects = self.disown(event.at);
+                let text = format!("its identity was taken away by {}: {reason}", event.by);
+                effects.push(record_at(Level::Warning, "runner.revoked", text));
+                effects.push(Effect::WakeRunner(self.id.clone()));
+                effects.extend(self.tell_install());
+                Ok(effects)
+            }
+            Signal::Drain { reason } => {
+                self.draining = Some(Draining { reason: reason.clone(), since: event.at });
+                Ok(vec![record("runner.draining", format!("{} drains it: {reason}", event.by))])
+            }
+            Signal::Resume {} => {
+                self.draining = None;
+                let text = format!("{} hands it work again", event.by);
+                Ok(vec![record("runner.resumed", text), Effect::WakeRunner(self.id.clone())])
+            }
+            Signal::DeclareLost { reason } => Ok(self.declare_lost(event, reason)),
+        }
+    }
+
+    fn report(&mut self, at: Timestamp, report: &Report) -> Result<Vec<Effect>, Rejected> {
+        self.check_wanted()?;
+        match report {
+            Report::Enrol { token_sha256, spki_sha256 } => self.enrol(at, token_sha256, spki_sha256),
+            Report::Seen { generation, info } => {
+                self.check_generation(*generation)?;
+                self.info = info.clone();
+                if matches!(self.presence, Presence::Online { .. }) {
+                    return Ok(vec![]);
+                }
+                self.become_present(at, Presence::Online { since: at });
+                let text = format!("the runner is there (version {})", self.info.version);
+                Ok([record("runner.online", text)].into_iter().chain(self.tell_install()).collect())
+            }
+            Report::Lost { generation } => {
+                self.check_generation(*generation)?;
+                self.become_present(at, Presence::Offline { since: at });
+                let entry = record_at(Level::Warning, "runner.offline", "the runner has gone silent");
+                Ok([entry].into_iter().chain(self.tell_install()).collect())
+            }
+            Report::Started { generation, attempt, fence } => {
+                self.check_generation(*generation)?;
+                self.started(at, attempt, *fence)
+            }
+            Report::Ended { generation, attempt, fence, outcome } => {
+                self.check_generation(*generation)?;
+                self.ended(at, attempt, *fence, outcome)
+            }
+        }
+    }
+
+    fn check_generation(&self, generation: u64) -> Result<(), Rejected> {
+        if generation != 0 && generation == self.generation() {
+            return Ok(());
+        }
+        let message =
+            format!("generation {generation} may not speak for {}; {} may", self.id, self.generation());
+        Err(Rejected::new(RejectedCode::Stale, message))
+    }
+
+    fn offer(&mut self, at: Timestamp, spec: &JobSpec) -> Result<Vec<Effect>, Rejected> {
+        self.check_wanted()?;
+        self.seq += 1;
+        self.fence += 1;
+        let (seq, fence) = (self.seq, self.fence);
+        self.slots.push(Slot { spec: spec.clone(), seq, fence, phase: Phase::Offered, since: at });
+        Ok(vec![Effect::WakeRunner(self.id.clone())])
+    }
+
+    fn revoke_attempt(
+        &mut self,
+        event: &Event,
+        id: &AttemptId,
+        reason: &str,
+    ) -> Result<Vec<Effect>, Rejected> {
+        let Some(index) = self.slots.iter().position(|s| s.spec.id == *id) else {
+            // It ended while the revocation was under way; its end has been told.
+            sender(event)?;
+            return Ok(vec![]);
+        };
+        let slot = &mut self.slots[index];
+        match slot.phase {
+            Phase::Offered => {
+                // Even one that was handed out cannot start: its start must be confirmed, and will not be.
+                let slot = self.slots.remove(index);
+                let outcome = Outcome::Cancelled { message: reason.to_owned() };
+                Ok(self.over(slot, outcome))
+            }
+            Phase::Running => {
+                slot.phase = Phase::Stopping { reason: reason.to_owned() };
+                slot.since = event.at;
+                Ok(vec![Effect::WakeRunner(self.id.clone())])
+            }
+            Phase::Stopping { .. } | Phase::Unconfirmed => Ok(vec![]),
+        }
+    }
+
+    fn started(&mut self, at: Timestamp, id: &AttemptId, fence: u64) -> Result<Vec<Effect>, Rejected> {
+        let Some(slot) = self.slots.iter_mut().find(|s| s.spec.id == *id && s.fence == fence) else {
+            return Err(stale_attempt(id));
+        };
+        match slot.phase {
+            Phase::Offered => {
+                slot.phase = Phase::Running;
+                slot.since = at;
+                let (component, id) = (slot.spec.component.clone(), id.clone());
+                Ok(self.tell_component(&component, Notice::JobStarted(id)).into_iter().collect())
+            }
+            Phase::Running | Phase::Stopping { .. } => Ok(vec![]),
+            Phase::Unconfirmed => Err(stale_attempt(id)),
+        }
+    }
+
+    fn ended(
+        &mut self,
+        _at: Timestamp,
+        id: &AttemptId,
+        fence: u64,
+        outcome: &Outcome,
+    ) -> Result<Vec<Effect>, Rejected> {
+        let position = self.slots.iter().position(|s| s.spec.id == *id && s.fence == fence);
+        let Some(index) = position.filter(|i| self.slots[*i].phase != Phase::Unconfirmed) else {
+            return Err(stale_attempt(id));
+        };
+        let slot = self.slots.remove(index);
+        Ok(self.over(slot, outcome.clone()))
+    }
+
+    fn over(&mut self, slot: Slot, outcome: Outcome) -> Vec<Effect> {
+        if self.ended.len() == ENDED_MAX {
+            self.ended.pop_front();
+        }
+        self.ended.push_back(Ended { id: slot.spec.id.clone(), fence: slot.fence });
+        let ended = Notice::JobEnded { attempt: slot.spec.id, outcome };
+        self.tell_component(&slot.spec.component, ended).into_iter().collect()
+    }
+
+    /// Whether this attempt's last word was taken already.
+    pub fn has_ended(&self, id: &AttemptId, fence: u64) -> bool {
+        self.ended.iter().any(|e| e.id == *id && e.fence == fence)
+    }
+
+    fn tell_component(&self, name: &str, notice: Notice) -> Option<Effect> {
+        let to = self.id.install()?.child(name).ok()?;
+        Some(Effect::Tell { to, notice })
+    }
+
+    fn tell_install(&self) -> Option<Effect> {
+        self.id.install().map(|to| Effect::Tell { to, notice: Notice::RunnerIs(self.presence) })
+    }
+}
+
+fn stale_attempt(id: &AttemptId) -> Rejected {
+    let message = format!("attempt {} of {} is over, or never was", id.attempt, id.job);
+    Rejected::new(RejectedCode::Stale, message)
 }

@@ -1,0 +1,92 @@
+//! Who may speak as the runner: epochs, one-time tokens, generations, and what becomes of
+//! attempts that another generation had begun.
+
+use super::{Phase, Presence, Runner};
+use crate::event::{Effect, Event, Level, Rejected, RejectedCode, Timestamp};
+use crate::job::{Failure, FailureClass, Outcome};
+use crate::life::{record, record_at};
+
+impl Runner {
+    pub(super) fn begin_epoch(&mut self, at: Timestamp, epoch: u64) -> Vec<Effect> {
+        if epoch <= self.epoch {
+            return vec![];
+        }
+        // Counters go on: a runner of a former install of this name must find every number used.
+        let kept = Self {
+            generation: self.generation,
+            seq: self.seq,
+            fence: self.fence,
+            ..Self::new(self.id.clone())
+        };
+        *self = Self { epoch, wanted: true, since: at, ..kept };
+        vec![record("runner.wanted", "waits for a runner to enrol")]
+    }
+
+    pub(super) fn become_present(&mut self, at: Timestamp, presence: Presence) {
+        self.presence = presence;
+        self.since = at;
+    }
+
+    pub(super) fn enrol(
+        &mut self,
+        at: Timestamp,
+        token_sha256: &str,
+        spki_sha256: &str,
+    ) -> Result<Vec<Effect>, Rejected> {
+        let invalid = |message: &str| Err(Rejected::new(RejectedCode::Invalid, message));
+        match &self.token {
+            None => return invalid("no token is out for this install: it was used already, or never made"),
+            Some(token) if token.sha256 != token_sha256 => {
+                return invalid("that is not this install's token");
+            }
+            Some(token) if token.expires <= at => return invalid("the token has expired; make a new one"),
+            Some(_) => {}
+        }
+        self.token = None;
+        self.generation += 1;
+        self.spki_sha256 = Some(spki_sha256.to_owned());
+        self.become_present(at, Presence::Online { since: at });
+        let mut effects = self.disown(at);
+        effects
+            .push(record("runner.enrolled", format!("a runner enrolled as generation {}", self.generation)));
+        effects.push(Effect::WakeRunner(self.id.clone()));
+        effects.extend(self.tell_install());
+        Ok(effects)
+    }
+
+    /// What another generation has begun may still run: nobody gets it until somebody knows.
+    pub(super) fn disown(&mut self, at: Timestamp) -> Vec<Effect> {
+        let mut effects = vec![];
+        for slot in &mut self.slots {
+            match slot.phase {
+                Phase::Running | Phase::Stopping { .. } => {
+                    slot.phase = Phase::Unconfirmed;
+                    slot.since = at;
+                    let text =
+                        format!("nobody knows whether {} still runs on the former runner", slot.spec.id.job);
+                    effects.push(record_at(Level::Warning, "attempt.unconfirmed", text));
+                }
+                Phase::Offered | Phase::Unconfirmed => {}
+            }
+        }
+        effects
+    }
+
+    pub(super) fn declare_lost(&mut self, event: &Event, reason: &str) -> Vec<Effect> {
+        let (lost, kept): (Vec<_>, Vec<_>) =
+            self.slots.drain(..).partition(|s| matches!(s.phase, Phase::Unconfirmed));
+        self.slots = kept;
+        let text = format!("{} gave up {} unconfirmed attempts: {reason}", event.by, lost.len());
+        let mut effects = vec![record_at(Level::Warning, "attempt.declared_lost", text)];
+        for slot in lost {
+            let outcome = Outcome::Failed(Failure {
+                class: FailureClass::Interference,
+                code: "runner.lost".to_owned(),
+                message: format!("its runner was lost in the middle of it; {} made sure of that", event.by),
+                hint: "the next attempt starts from what is there".to_owned(),
+            });
+            effects.extend(self.over(slot, outcome));
+        }
+        effects
+    }
+}
