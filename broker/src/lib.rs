@@ -1,1 +1,5 @@
-//! Placeholder.
+//! The vendor's side: hosts the event loops durably and speaks to people and to runners.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod api;
