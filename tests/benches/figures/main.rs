@@ -1,0 +1,28 @@
+//! `cargo figures`: runs every area's measurements and prints them. An area is a module beside this
+//! file with `figures(&Options) -> anyhow::Result<Vec<Figure>>`; each measures its own bare limit.
+
+use remit_tests::figure::{Figure, Options, table};
+
+/// An area's measurements; it makes what it needs (a runtime, temporary directories) itself.
+type Measure = fn(&Options) -> anyhow::Result<Vec<Figure>>;
+
+/// The areas in the order they run, each with the prefix of its figures' names.
+const AREAS: &[(&str, Measure)] = &[];
+
+fn main() -> anyhow::Result<()> {
+    let options = Options::parse(std::env::args().skip(1)).map_err(anyhow::Error::msg)?;
+    let mut all = Vec::new();
+    for (area, measure) in AREAS {
+        eprintln!("measuring {area} …");
+        let mut figures = measure(&options)?;
+        figures.retain(|figure| options.wants(&figure.name));
+        if options.json {
+            figures.iter().for_each(|figure| println!("{}", figure.to_json_line()));
+        }
+        all.append(&mut figures);
+    }
+    if !options.json {
+        print!("{}", table(&all));
+    }
+    Ok(())
+}

@@ -1,0 +1,57 @@
+//! `cargo demo`: builds the two programs that the demo needs and runs `remit dev` on the example
+//! product with the arguments given. It has no logic of its own: the journey is `remit dev`.
+
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result, bail};
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("demo: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
+    let root = workspace_root();
+    build(&root)?;
+    let programs = programs_directory()?;
+    let error = Command::new(programs.join("remit"))
+        .arg("dev")
+        .arg("--product")
+        .arg(root.join("tests/products/shop"))
+        .args(std::env::args_os().skip(1))
+        .exec();
+    Err(error).context("remit could not be started")
+}
+
+/// Both in one cargo run, so that both land in one target directory: `remit dev` looks for the runner
+/// beside itself.
+fn build(root: &Path) -> Result<()> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(cargo)
+        .current_dir(root)
+        .args(["build", "-p", "remit-cli", "-p", "remit-runner"])
+        .status()
+        .context("cargo could not be started")?;
+    if !status.success() {
+        bail!("the build failed (its messages are above)");
+    }
+    Ok(())
+}
+
+fn workspace_root() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);
+    root.expect("this crate lies two folders below the workspace").to_owned()
+}
+
+/// Where cargo put this very program: its neighbours are the programs just built.
+fn programs_directory() -> Result<PathBuf> {
+    let this = std::env::current_exe().context("the path of this program")?;
+    Ok(this.parent().context("a program always lies in a directory")?.to_owned())
+}
