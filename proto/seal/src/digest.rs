@@ -1,36 +1,109 @@
 //! sha256 digests, written `sha256:` and 64 hexadecimal digits.
-use serde::{Deserialize, Serialize};
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sha2::{Digest as _, Sha256};
+
+use crate::Refusal;
+
+const PREFIX: &str = "sha256:";
 
 /// A sha256.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest([u8; 32]);
 
 impl Digest {
     /// Of these bytes.
-    pub fn of(_bytes: &[u8]) -> Self {
-        todo!()
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
     }
+
     /// The bare bytes.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
+
     /// From bare bytes.
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
+
     /// 64 hexadecimal digits, without the prefix.
     pub fn hex(&self) -> String {
-        todo!()
+        hex::encode(self.0)
+    }
+
+    /// From 64 lower-case hexadecimal digits, without the prefix.
+    pub fn from_hex(digits: &str) -> Result<Self, Refusal> {
+        let mut bytes = [0; 32];
+        let lower = !digits.bytes().any(|b| b.is_ascii_uppercase());
+        if !lower || hex::decode_to_slice(digits, &mut bytes).is_err() {
+            return Err(Refusal::DigestInvalid);
+        }
+        Ok(Self(bytes))
     }
 }
-impl std::fmt::Display for Digest {
-    fn fmt(&self, _f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        todo!()
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{PREFIX}{}", self.hex())
     }
 }
-impl std::str::FromStr for Digest {
-    type Err = crate::Refusal;
-    fn from_str(_s: &str) -> Result<Self, crate::Refusal> {
-        todo!()
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for Digest {
+    type Err = Refusal;
+
+    fn from_str(text: &str) -> Result<Self, Refusal> {
+        Self::from_hex(text.strip_prefix(PREFIX).ok_or(Refusal::DigestInvalid)?)
+    }
+}
+
+impl Serialize for Digest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Digest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EMPTY: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+    #[test]
+    fn a_digest_reads_back_as_it_was_written() {
+        let digest = Digest::of(b"");
+        assert_eq!(digest.to_string(), EMPTY);
+        assert_eq!(EMPTY.parse::<Digest>().unwrap(), digest);
+        assert_eq!(Digest::from_hex(&digest.hex()).unwrap(), digest);
+        assert_eq!(serde_json::to_string(&digest).unwrap(), format!("\"{EMPTY}\""));
+        assert_eq!(serde_json::from_str::<Digest>(&format!("\"{EMPTY}\"")).unwrap(), digest);
+    }
+
+    #[test]
+    fn a_digest_has_one_spelling() {
+        let upper = EMPTY.to_uppercase();
+        let short = &EMPTY[..EMPTY.len() - 1];
+        let bare = &EMPTY[PREFIX.len()..];
+        let long = format!("{EMPTY}0");
+        let sha512 = EMPTY.replace("256", "512");
+        for text in ["", "sha256:", &upper, short, bare, &long, &sha512, &EMPTY.replace('e', "E")] {
+            assert_eq!(text.parse::<Digest>(), Err(Refusal::DigestInvalid), "{text}");
+        }
     }
 }

@@ -41,9 +41,9 @@ pub enum ValueType {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Release {
-    /// The org.
+    /// The org's bare name: `demo`, not `org_demo`.
     pub vendor: String,
-    /// The app.
+    /// The app's bare name.
     pub app: String,
     /// The line of releases.
     pub channel: String,
@@ -190,7 +190,7 @@ pub struct Input {
     pub default: Option<Value>,
     /// For a text: the most bytes; for a number: the greatest size; for a list: the most entries.
     pub max: u64,
-    /// The only values allowed, or empty for any within `max`.
+    /// The only values allowed, or empty for any within `max`; of a list, the only entries.
     pub choices: Vec<Value>,
     /// A sensitive input is never logged; only the customer may set it.
     pub sensitive: bool,
@@ -290,11 +290,11 @@ pub struct Job {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Audience {
-    /// The org.
+    /// The org's bare name: `demo`, not `org_demo`.
     pub org: String,
-    /// The app.
+    /// The app's bare name.
     pub app: String,
-    /// The install.
+    /// The install's bare name; `Audience::of_install` takes an id apart.
     pub install: String,
     /// How many installs have had this name.
     pub epoch: u64,
@@ -306,7 +306,7 @@ pub struct Audience {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Root {
-    /// The org.
+    /// The org's bare name.
     pub vendor: String,
     /// Greater by one with each root.
     pub version: u64,
@@ -328,10 +328,21 @@ pub struct Root {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KeySpec {
-    /// `ed25519` or `ecdsa-p256-sha256`.
-    pub algorithm: String,
+    /// The only algorithm that it verifies.
+    pub algorithm: Algorithm,
     /// SubjectPublicKeyInfo, DER, base64.
     pub spki: String,
+}
+
+/// How signatures are made. A property of the key, never of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Algorithm {
+    /// Ed25519, strictly verified.
+    #[serde(rename = "ed25519")]
+    Ed25519,
+    /// ECDSA over P-256 with SHA-256.
+    #[serde(rename = "ecdsa-p256-sha256")]
+    EcdsaP256Sha256,
 }
 
 /// Keys and how many of them must sign.

@@ -1,0 +1,104 @@
+//! Jobs: for whom, in what window, and never twice.
+
+use super::name::check_name;
+use super::root::{check_unexpired, check_vendor};
+use super::{RoleName, Verified, signed};
+use crate::Refusal;
+use crate::document::{Audience, Job, Root};
+use crate::dsse::PayloadType;
+
+/// The longest window to start a job in.
+pub const START_WINDOW_MAX_MS: i64 = 15 * 60 * 1_000;
+/// How far the clocks of a broker and a runner may be apart.
+pub const SKEW_MAX_MS: i64 = 60 * 1_000;
+/// The longest id of a job, in bytes.
+pub const JOB_ID_LEN_MAX: usize = 256;
+
+/// What a runner knows of itself when a job arrives.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// Who it is.
+    pub audience: &'a Audience,
+    /// Its clock.
+    pub now_ms: i64,
+    /// The greatest sequence number it has accepted.
+    pub seq_high: u64,
+    /// The lowest release counter it accepts for this app's channel.
+    pub counter_floor: u64,
+}
+
+/// A job's signature, type, audience, time and sequence, checked in that order; not yet bound to its release.
+pub fn job(root: &Verified<Root>, bytes: &[u8], context: &Context<'_>) -> Result<Verified<Job>, Refusal> {
+    let job: Verified<Job> = signed(root.get(), RoleName::Dispatch, PayloadType::Job, bytes)?;
+    check_unexpired(root.get(), context.now_ms)?;
+    check_form(job.get())?;
+    check_vendor(root.get(), &job.get().audience.org)?;
+    check_audience(&job.get().audience, context.audience)?;
+    check_time(job.get(), context.now_ms)?;
+    check_seq(job.get().seq, context.seq_high)?;
+    Ok(job)
+}
+
+fn check_form(job: &Job) -> Result<(), Refusal> {
+    let unsound = |detail| Err(Refusal::JobInvalid { detail });
+    if !is_job_id(&job.job) {
+        return unsound("its id is not `job_` and at most 252 of a-z, 0-9, `-` and single dots");
+    }
+    if job.seq == 0 || job.attempt == 0 || job.fence == 0 {
+        return unsound("sequence number, attempt and fence begin with 1");
+    }
+    if job.longest_run_ms <= 0 {
+        return unsound("it may run for no time at all");
+    }
+    check_name("a component", &job.component)?;
+    check_name("an operation", &job.operation)
+}
+
+/// A job's id becomes the name of a directory on the runner: nothing in it may lead elsewhere.
+fn is_job_id(id: &str) -> bool {
+    let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.');
+    let Some(rest) = id.strip_prefix("job_") else { return false };
+    !rest.is_empty() && id.len() <= JOB_ID_LEN_MAX && rest.bytes().all(allowed) && !rest.contains("..")
+}
+
+fn check_audience(found: &Audience, expected: &Audience) -> Result<(), Refusal> {
+    let parts = [
+        ("org", &found.org, &expected.org),
+        ("app", &found.app, &expected.app),
+        ("install", &found.install, &expected.install),
+    ];
+    if let Some((part, ..)) = parts.into_iter().find(|(_, found, expected)| found != expected) {
+        return Err(Refusal::Audience { part });
+    }
+    if found.epoch != expected.epoch {
+        return Err(Refusal::Epoch { expected: expected.epoch, found: found.epoch });
+    }
+    if found.generation != expected.generation {
+        return Err(Refusal::Generation { expected: expected.generation, found: found.generation });
+    }
+    Ok(())
+}
+
+fn check_time(job: &Job, now_ms: i64) -> Result<(), Refusal> {
+    let window_ms = job.not_after_ms.saturating_sub(job.not_before_ms);
+    if window_ms <= 0 || window_ms > START_WINDOW_MAX_MS {
+        return Err(Refusal::Window { max_ms: START_WINDOW_MAX_MS });
+    }
+    let ahead_ms = job.issued_ms.saturating_sub(now_ms);
+    if ahead_ms > SKEW_MAX_MS {
+        return Err(Refusal::IssuedInFuture { ahead_ms });
+    }
+    let wait_ms = job.not_before_ms.saturating_sub(now_ms);
+    if wait_ms > SKEW_MAX_MS {
+        return Err(Refusal::NotYet { wait_ms });
+    }
+    let late_ms = now_ms.saturating_sub(job.not_after_ms);
+    if late_ms > SKEW_MAX_MS {
+        return Err(Refusal::Expired { late_ms });
+    }
+    Ok(())
+}
+
+fn check_seq(seq: u64, seq_high: u64) -> Result<(), Refusal> {
+    if seq > seq_high { Ok(()) } else { Err(Refusal::Replayed { seq, seq_high }) }
+}
