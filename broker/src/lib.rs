@@ -3,3 +3,5 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod api;
+pub mod engine;
+pub mod store;

@@ -1,0 +1,274 @@
+//! Where the engine keeps what it must not lose: a closed, small seam with one suite for all stores.
+//!
+//! Writes go through one [`Store`] owned by one committer; reads go through its [`Reader`], beside it.
+
+use remit_loops::{Kind, ObjectId, Timestamp};
+
+pub mod memory;
+pub mod sqlite;
+
+pub use memory::MemoryStore;
+pub use sqlite::SqliteStore;
+
+/// The number of an object in its store.
+pub type Row = i64;
+
+/// An object as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredObject {
+    /// Its number in the store.
+    pub row: Row,
+    /// Its id.
+    pub id: ObjectId,
+    /// How many events it has had.
+    pub revision: u64,
+    /// The newest of them.
+    pub last_seq: u64,
+    /// The format of `state`.
+    pub version: u32,
+    /// Its state, encoded.
+    pub state: Vec<u8>,
+}
+
+/// The new state of an object.
+#[derive(Clone, Copy, Debug)]
+pub struct ObjectWrite<'a> {
+    /// Its number in the store.
+    pub row: Row,
+    /// How many events it has had.
+    pub revision: u64,
+    /// The newest of them.
+    pub last_seq: u64,
+    /// When it wants a tick.
+    pub deadline: Option<Timestamp>,
+    /// The format of `state`.
+    pub version: u32,
+    /// Its state, encoded.
+    pub state: &'a [u8],
+}
+
+/// An event on its way into the log.
+#[derive(Clone, Copy, Debug)]
+pub struct EventWrite<'a> {
+    /// Whose event it is.
+    pub row: Row,
+    /// The object's event before this one; 0 if there is none.
+    pub prev_seq: u64,
+    /// When it was accepted.
+    pub at: Timestamp,
+    /// The sender's idempotency key.
+    pub key: Option<&'a str>,
+    /// From whom, encoded.
+    pub by: &'a [u8],
+    /// What, encoded.
+    pub body: &'a [u8],
+    /// What it put on the timeline, encoded; empty if nothing.
+    pub entries: &'a [u8],
+}
+
+/// An event of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredEvent {
+    /// Its place in the log.
+    pub seq: u64,
+    /// Whose event it is.
+    pub object: ObjectId,
+    /// The object's event before this one; 0 if there is none.
+    pub prev_seq: u64,
+    /// When it was accepted.
+    pub at: Timestamp,
+    /// The sender's idempotency key.
+    pub key: Option<String>,
+    /// From whom, encoded.
+    pub by: Vec<u8>,
+    /// What, encoded.
+    pub body: Vec<u8>,
+    /// What it put on the timeline, encoded; empty if nothing.
+    pub entries: Vec<u8>,
+}
+
+/// A notice that did not fit into the commit of the event that sent it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InboxNotice {
+    /// Its place in the inbox.
+    pub number: i64,
+    /// To whom.
+    pub to: ObjectId,
+    /// From whom, encoded.
+    pub by: Vec<u8>,
+    /// What, encoded.
+    pub body: Vec<u8>,
+}
+
+/// What the engine must know before it takes the first event.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LogEnd {
+    /// The newest event; 0 if there is none.
+    pub seq: u64,
+    /// When it was accepted.
+    pub at: Timestamp,
+}
+
+/// What went wrong in a store.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// Another broker has it open.
+    #[error(
+        "{path} is in use by another broker; stop that one first, or give this one its own data directory"
+    )]
+    Locked {
+        /// The database.
+        path: String,
+    },
+    /// A newer Remit wrote it.
+    #[error(
+        "the database has schema {found}, this broker knows up to {known}; start a broker of the newer version"
+    )]
+    Newer {
+        /// What it has.
+        found: u32,
+        /// What we know.
+        known: u32,
+    },
+    /// It cannot be opened.
+    #[error("cannot open {path}: {reason}")]
+    Open {
+        /// The database.
+        path: String,
+        /// The system's words.
+        reason: String,
+    },
+    /// The disk is full.
+    #[error("the disk is full; free some space and start the broker again: {0}")]
+    Full(String),
+    /// What is stored cannot be read.
+    #[error("what is stored cannot be read; restore a backup: {0}")]
+    Corrupt(String),
+    /// Too large to store.
+    #[error("{what} has {got} bytes; at most {max} are stored")]
+    TooLarge {
+        /// What it is.
+        what: &'static str,
+        /// Its size.
+        got: usize,
+        /// The limit.
+        max: usize,
+    },
+    /// Any other failure, of a write or a read.
+    #[error("the store failed: {0}")]
+    Failed(String),
+    /// The engine has stopped.
+    #[error("the broker is stopping")]
+    Stopped,
+}
+
+impl StoreError {
+    /// The stable code, with a page in `docs/errors/store.md`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            StoreError::Locked { .. } => "store.locked",
+            StoreError::Newer { .. } => "store.newer",
+            StoreError::Open { .. } => "store.open",
+            StoreError::Full(_) => "store.full",
+            StoreError::Corrupt(_) => "store.corrupt",
+            StoreError::TooLarge { .. } => "store.too_large",
+            StoreError::Failed(_) => "store.failed",
+            StoreError::Stopped => "store.stopped",
+        }
+    }
+}
+
+/// What the committer writes to. Sync: it is used from one thread of its own.
+pub trait Store: Send {
+    /// Begins a batch. Dropped without `commit`, it leaves nothing behind.
+    fn begin(&mut self) -> Result<Box<dyn Transaction + '_>, StoreError>;
+
+    /// The way to read what was committed, from any thread.
+    fn reader(&self) -> std::sync::Arc<dyn Reader>;
+}
+
+/// One batch: all of it becomes durable, or none.
+pub trait Transaction {
+    /// Loads an object and holds it for this transaction alone.
+    fn load(&mut self, id: &ObjectId) -> Result<Option<StoredObject>, StoreError>;
+
+    /// Gives an object that was never stored its number.
+    fn create(&mut self, id: &ObjectId) -> Result<Row, StoreError>;
+
+    /// Which event of the object came with this key, if one did.
+    fn find_key(&mut self, row: Row, key: &str) -> Result<Option<u64>, StoreError>;
+
+    /// Appends an event to the log, and its key to the keys; answers its place.
+    fn append(&mut self, event: &EventWrite<'_>) -> Result<u64, StoreError>;
+
+    /// Reads an event of the log.
+    fn event(&mut self, seq: u64) -> Result<Option<StoredEvent>, StoreError>;
+
+    /// Writes the state of an object.
+    fn write(&mut self, object: &ObjectWrite<'_>) -> Result<(), StoreError>;
+
+    /// Stores a notice for a later batch.
+    fn push_inbox(&mut self, to: &ObjectId, by: &[u8], body: &[u8]) -> Result<(), StoreError>;
+
+    /// Takes the oldest stored notices out, in order.
+    fn take_inbox(&mut self, limit: usize) -> Result<Vec<InboxNotice>, StoreError>;
+
+    /// Forgets keys of events accepted before a time; answers how many log rows it went through.
+    fn expire_keys(&mut self, before: Timestamp, limit: usize) -> Result<usize, StoreError>;
+
+    /// Writes a record; with `only_new`, only if there is none. Answers whether it wrote.
+    fn put_record(
+        &mut self,
+        space: &str,
+        key: &str,
+        value: &[u8],
+        only_new: bool,
+    ) -> Result<bool, StoreError>;
+
+    /// Removes a record; answers whether there was one.
+    fn delete_record(&mut self, space: &str, key: &str) -> Result<bool, StoreError>;
+
+    /// Makes all of it durable. When this returns, it is.
+    fn commit(self: Box<Self>) -> Result<(), StoreError>;
+}
+
+/// Reads of what was committed.
+pub trait Reader: Send + Sync {
+    /// One object.
+    fn object(&self, id: &ObjectId) -> Result<Option<StoredObject>, StoreError>;
+
+    /// Objects of a kind, that `under` is or holds, after `after`, in the order of their ids.
+    fn list(
+        &self,
+        kind: Kind,
+        under: Option<&ObjectId>,
+        after: Option<&ObjectId>,
+        limit: usize,
+    ) -> Result<Vec<StoredObject>, StoreError>;
+
+    /// Events of one object, newest first, before a place in the log.
+    fn history(
+        &self,
+        id: &ObjectId,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<StoredEvent>, StoreError>;
+
+    /// Events of all objects, oldest first, after a place in the log.
+    fn events(&self, after: u64, limit: usize) -> Result<Vec<StoredEvent>, StoreError>;
+
+    /// Every object that wants a tick.
+    fn deadlines(&self) -> Result<Vec<(Timestamp, ObjectId)>, StoreError>;
+
+    /// The stored notices, in order.
+    fn inbox(&self) -> Result<Vec<InboxNotice>, StoreError>;
+
+    /// The end of the log.
+    fn log_end(&self) -> Result<LogEnd, StoreError>;
+
+    /// One record.
+    fn record(&self, space: &str, key: &str) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// The records of a space whose keys begin so, in order.
+    fn records(&self, space: &str, prefix: &str, limit: usize) -> Result<Vec<(String, Vec<u8>)>, StoreError>;
+}
