@@ -1,0 +1,3 @@
+# Removes the report.
+set -eu
+rm -f "$REMIT_INPUT_SITE_DIR/report.txt"
