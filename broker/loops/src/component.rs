@@ -177,11 +177,7 @@ impl Component {
         let mut effects = self.read.take().map(|read| self.abandon(&read)).unwrap_or_default();
         let current = self.attempt(at, task.clone(), 1);
         effects.extend(self.offer(&current));
-        if task.action.mutates() {
-            self.work = Some(current)
-        } else {
-            self.read = Some(current)
-        }
+        self.take_up(current);
         Ok(effects)
     }
 
@@ -249,7 +245,10 @@ impl Component {
 
     /// The task in hand whose current attempt this is.
     fn slot(&mut self, id: &AttemptId) -> Result<&mut Option<Current>, Rejected> {
-        let is_it = |slot: &Option<Current>| slot.as_ref().is_some_and(|c| c.id == *id);
+        // While it backs off, the attempt it had is over: a second word about it comes too late.
+        let is_it = |slot: &Option<Current>| {
+            slot.as_ref().is_some_and(|c| c.id == *id && !matches!(c.phase, Phase::BackingOff { .. }))
+        };
         if is_it(&self.work) {
             Ok(&mut self.work)
         } else if is_it(&self.read) {
@@ -290,7 +289,7 @@ impl Component {
                         current.phase = Phase::BackingOff { until, failure: failure.clone() };
                         current.since = at;
                         let entry = retry_entry(&current, failure, *wait_ms);
-                        self.put_back(current);
+                        self.take_up(current);
                         Ok(vec![entry])
                     }
                     Some(_) | None => Ok(vec![self.tell_install(current.task.operation, outcome.clone())]),
@@ -300,7 +299,7 @@ impl Component {
         }
     }
 
-    fn put_back(&mut self, current: Current) {
+    fn take_up(&mut self, current: Current) {
         if current.task.action.mutates() { self.work = Some(current) } else { self.read = Some(current) }
     }
 
@@ -336,7 +335,7 @@ impl Component {
             let Some(current) = slot.take() else { continue };
             let next = self.attempt(at, current.task, current.tries + 1);
             effects.extend(self.offer(&next));
-            self.put_back(next);
+            self.take_up(next);
         }
         effects
     }

@@ -214,6 +214,10 @@ impl std::fmt::Display for Standing {
 /// What a loop asks for. Let out only by the commit that stored the state it belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every effect is a `Tell`; a box for each would cost more"
+)]
 pub enum Effect {
     /// Give another loop a notice: applied in the same commit, or stored with it.
     Tell {

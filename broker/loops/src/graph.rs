@@ -107,6 +107,13 @@ impl Graph {
         Ok(graph)
     }
 
+    /// Steps one after another, in the order given.
+    pub fn serial(nodes: &[Node<'_>], at: Timestamp) -> Self {
+        let mut graph = Graph::default();
+        graph.append(nodes, at, |index, _, other| other + 1 == index);
+        graph
+    }
+
     /// This graph and then another: no step of it starts before all of this one's are done.
     pub fn then(mut self, after: Graph) -> Self {
         let base = self.steps.len();

@@ -1,9 +1,30 @@
 //! The event loop of an install: the queue of operations on one running copy of an app.
-use crate::event::{Effect, Event, Rejected, Values, Waiting};
-use crate::id::ObjectId;
-use crate::job::Mode;
-use crate::view::View;
+//!
+//! At most one operation changes it at a time, the rest waits; looking goes on beside it.
+//! It ends only when everything it had made is confirmed destroyed, or when a person
+//! forgets it, on the record.
+
+mod drive;
+mod operation;
+mod show;
+mod signals;
+
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
+
+use crate::component::Facts;
+use crate::event::{Actor, Body, Effect, Event, Notice, Rejected, Standing, Timestamp, Values};
+use crate::id::ObjectId;
+use crate::job::{Mode, Outcome, ReleaseRef};
+use crate::lanes::Lanes;
+use crate::life::{not_found, sender};
+use crate::object::wrong_kind;
+use crate::release::Release;
+use crate::runner::Presence;
+use crate::view::LastOperation;
+
+use operation::{Operation, What};
 
 /// What an install can be asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,21 +99,186 @@ pub enum Signal {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Install {
     id: ObjectId,
+    /// How many installs have had this name; 0 before the first.
+    epoch: u64,
+    state: State,
+    /// Since when its status has had its word.
+    since: Timestamp,
 }
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum State {
+    Absent,
+    Live(Box<Live>),
+    Gone(Tombstone),
+}
+
+/// What stays of an install that is gone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Tombstone {
+    by: Actor,
+    /// Why it was forgotten; none when it was torn down.
+    forgotten: Option<String>,
+    /// Components of which something may have been left in the customer's account.
+    leaked: Vec<String>,
+}
+
+/// An install that is there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Live {
+    epoch: u64,
+    mode: Mode,
+    labels: Values,
+    inputs: Values,
+    parent: Standing,
+    parent_since: Timestamp,
+    runner: Presence,
+    paused: Option<Mark>,
+    deleting: Option<Mark>,
+    /// The release that the newest deploy works by, or worked by.
+    release: Option<Release>,
+    /// The newest release it has heard of.
+    newest: Option<ReleaseRef>,
+    parts: BTreeMap<String, Part>,
+    /// The number of the newest operation.
+    number: u64,
+    work: Option<Operation>,
+    read: Option<Operation>,
+    lanes: Lanes<What>,
+    last: Option<LastOperation>,
+    /// Set when the teardown is confirmed, for the moment until the state becomes a tombstone.
+    #[serde(skip)]
+    buried: Option<Tombstone>,
+}
+
+/// Who said something, when and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Mark {
+    by: Actor,
+    since: Timestamp,
+    reason: String,
+}
+
+/// A component, as its install knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Part {
+    kind: String,
+    needs: Vec<String>,
+    /// The release by which it was last begun: what can destroy it.
+    release: ReleaseRef,
+    digest: String,
+    longest_run_ms: i64,
+    facts: Facts,
+    /// The last task failed, in these words.
+    failed: Option<String>,
+}
+
 impl Install {
     pub(crate) fn new(id: ObjectId) -> Self {
-        Self { id }
+        Self { id, epoch: 0, state: State::Absent, since: Timestamp(0) }
     }
-    pub(crate) fn apply(&mut self, _e: &Event) -> Result<Vec<Effect>, Rejected> {
-        todo!()
-    }
-    pub(crate) fn why(&self) -> Vec<Waiting> {
-        todo!()
-    }
-    pub(crate) fn view(&self) -> View {
-        todo!()
-    }
+
     pub(crate) fn is_known(&self) -> bool {
-        todo!()
+        self.epoch > 0
+    }
+
+    /// How many installs have had this name, this one among them.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    pub(crate) fn apply(&mut self, event: &Event) -> Result<Vec<Effect>, Rejected> {
+        let before = self.word();
+        let mut effects = match &event.body {
+            Body::Signal(crate::Signal::Install(signal)) => self.signal(event, signal)?,
+            Body::Notice(notice) => self.notice(event, notice)?,
+            Body::Tick => vec![],
+            Body::Signal(_) | Body::Report(_) => return Err(wrong_kind(&self.id, event)),
+        };
+        effects.extend(self.drive(event.at));
+        if self.word() != before {
+            self.since = event.at;
+        }
+        Ok(effects)
+    }
+
+    fn notice(&mut self, event: &Event, notice: &Notice) -> Result<Vec<Effect>, Rejected> {
+        let id = self.id.clone();
+        let live = match &mut self.state {
+            State::Live(live) => live,
+            State::Absent => return Err(not_found(&id)),
+            // Late words to an install that is gone: nothing of it is left to change.
+            State::Gone(_) => return Ok(vec![]),
+        };
+        match notice {
+            Notice::ParentIs(standing) => {
+                live.parent = *standing;
+                live.parent_since = event.at;
+                Ok(vec![])
+            }
+            Notice::RunnerIs(presence) => {
+                live.runner = *presence;
+                Ok(vec![])
+            }
+            Notice::ReleasePublished(release) => Ok(live.published(event, release)),
+            Notice::ReleaseIs { operation, release } => Ok(live.resolved(event.at, *operation, release)),
+            Notice::ReleaseUnknown { operation, message } => {
+                Ok(live.unresolved(event.at, *operation, message))
+            }
+            Notice::TaskStarted { operation, attempt } => {
+                live.task_started(event.at, *operation, sender(event)?.name(), *attempt);
+                Ok(vec![])
+            }
+            Notice::TaskEnded { operation, outcome, facts } => {
+                Ok(live.task_ended(event.at, *operation, sender(event)?.name(), outcome, facts))
+            }
+            _ => Err(wrong_kind(&id, event)),
+        }
+    }
+}
+
+impl Live {
+    fn task_started(&mut self, at: Timestamp, operation: u64, component: &str, attempt: u32) {
+        if let Some(op) = self.operation_mut(operation)
+            && let Some(index) = op.graph.running(component)
+        {
+            let step = &mut op.graph.steps[index];
+            step.attempt = attempt;
+            step.since = at;
+        }
+    }
+
+    fn task_ended(
+        &mut self,
+        at: Timestamp,
+        operation: u64,
+        component: &str,
+        outcome: &Outcome,
+        facts: &Facts,
+    ) -> Vec<Effect> {
+        let found_drift = self.learn(component, outcome, facts);
+        let Some(op) = self.operation_mut(operation) else { return vec![] };
+        let ended = op.step_ended(at, component, outcome);
+        found_drift.into_iter().chain(ended).collect()
+    }
+
+    /// Takes over what the component knows; says so when a difference is news.
+    fn learn(&mut self, component: &str, outcome: &Outcome, facts: &Facts) -> Option<Effect> {
+        let part = self.parts.get_mut(component)?;
+        let was_drifted = part.facts.drift.is_some();
+        part.facts = facts.clone();
+        match outcome {
+            Outcome::Succeeded(_) => part.failed = None,
+            Outcome::Failed(failure) => part.failed = Some(failure.message.clone()),
+            Outcome::Cancelled { .. } => {}
+        }
+        let drift = facts.drift.as_ref().filter(|_| !was_drifted)?;
+        let text = format!("{component} is not as it was deployed: {}", drift.summary);
+        Some(crate::life::record_at(crate::event::Level::Warning, "drift.found", text))
+    }
+
+    fn operation_mut(&mut self, number: u64) -> Option<&mut Operation> {
+        [self.work.as_mut(), self.read.as_mut()].into_iter().flatten().find(|op| op.number == number)
     }
 }

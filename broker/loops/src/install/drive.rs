@@ -1,0 +1,312 @@
+//! What an install does by itself after every event: finish what is over, start what may
+//! start, hand out the steps that are ready. The same path for every event, idempotent.
+
+use super::operation::{Operation, Phase, What};
+use super::{Install, Live, Part, State, Tombstone};
+use crate::component::{Facts, Task};
+use crate::event::{Actor, Effect, Event, Level, Notice, Standing, Timestamp};
+use crate::graph::{Graph, Node, StepState};
+use crate::id::ObjectId;
+use crate::job::{Action, Outcome, ReleaseRef};
+use crate::lanes::{Lane, Queued};
+use crate::life::{record, record_at};
+use crate::release::Release;
+use crate::view::LastOperation;
+
+impl Install {
+    /// Does all that can be done now.
+    pub(super) fn drive(&mut self, at: Timestamp) -> Vec<Effect> {
+        let mut effects = vec![];
+        let State::Live(live) = &mut self.state else { return effects };
+        while live.turn(&self.id, at, &mut effects) {}
+        if let Some(tombstone) = live.buried.take() {
+            effects.extend(farewell(&self.id, &tombstone));
+            self.state = State::Gone(tombstone);
+        }
+        effects
+    }
+}
+
+/// What the install's going tells the others.
+pub(super) fn farewell(id: &ObjectId, tombstone: &Tombstone) -> Vec<Effect> {
+    let tell = |to: Option<ObjectId>, notice: Notice| to.map(|to| Effect::Tell { to, notice });
+    let entry = match (&tombstone.forgotten, tombstone.leaked.is_empty()) {
+        (None, true) => record("install.deleted", "nothing is left of it"),
+        (None, false) => {
+            let text = format!("gone, but left behind: {}", tombstone.leaked.join(", "));
+            record_at(Level::Warning, "install.deleted", text)
+        }
+        (Some(reason), _) => {
+            let text = format!(
+                "forgotten by {}: {reason}; may be left in the account: {}",
+                tombstone.by,
+                tombstone.leaked.join(", ")
+            );
+            record_at(Level::Warning, "install.forgotten", text)
+        }
+    };
+    let others = [tell(id.runner(), Notice::RunnerUnwanted), tell(id.parent(), Notice::ChildGone)];
+    [entry].into_iter().chain(others.into_iter().flatten()).collect()
+}
+
+impl Live {
+    /// One thing that can be done now; false when there is none.
+    fn turn(&mut self, id: &ObjectId, at: Timestamp, effects: &mut Vec<Effect>) -> bool {
+        for lane in [Lane::Work, Lane::Read] {
+            if self.finish(at, lane, effects) || self.begin(id, at, lane, effects) {
+                return true;
+            }
+            effects.extend(self.hand_out(id, at, lane));
+        }
+        false
+    }
+
+    fn slot(&mut self, lane: Lane) -> &mut Option<Operation> {
+        match lane {
+            Lane::Work => &mut self.work,
+            Lane::Read => &mut self.read,
+        }
+    }
+
+    /// Ends the lane's operation if it is over, or stuck with a newer one to take its place.
+    fn finish(&mut self, at: Timestamp, lane: Lane, effects: &mut Vec<Effect>) -> bool {
+        let newer = self.next_in(lane).map(|q| q.number);
+        let slot = self.slot(lane);
+        let Some(op) = slot else { return false };
+        let stuck = op.held_since().is_some();
+        let superseded = stuck && (newer.is_some() || lane == Lane::Read);
+        if !op.is_over() && !superseded {
+            return false;
+        }
+        let Some(op) = slot.take() else { return false };
+        if let Some(newer) = newer.filter(|_| superseded) {
+            let text = format!("operation {} takes the place of the held operation {}", newer, op.number);
+            effects.push(record("operation.superseded", text));
+        }
+        effects.push(self.close(at, &op));
+        true
+    }
+
+    /// Writes down how an operation ended.
+    pub(super) fn close(&mut self, at: Timestamp, op: &Operation) -> Effect {
+        let outcome = op.outcome();
+        let kind = op.what.as_str();
+        let entry = match &outcome {
+            Outcome::Succeeded(success) => record(
+                "operation.succeeded",
+                format!("{kind} (operation {}) is done: {}", op.number, success.summary),
+            ),
+            Outcome::Failed(failure) => {
+                let text = format!("{kind} (operation {}) failed: {}", op.number, failure.message);
+                record_at(Level::Error, "operation.failed", text)
+            }
+            Outcome::Cancelled { message } => record(
+                "operation.cancelled",
+                format!("{kind} (operation {}) was stopped: {message}", op.number),
+            ),
+        };
+        if op.what == What::Teardown {
+            match &outcome {
+                Outcome::Succeeded(_) => {
+                    self.buried =
+                        Some(Tombstone { by: op.by.clone(), forgotten: None, leaked: op.left_behind() });
+                }
+                Outcome::Failed(_) | Outcome::Cancelled { .. } => self.deleting = None,
+            }
+        }
+        self.last = Some(LastOperation { number: op.number, kind: kind.to_owned(), at, outcome });
+        entry
+    }
+
+    /// The operation that may start next in a lane, if anything may.
+    fn next_in(&self, lane: Lane) -> Option<&Queued<What>> {
+        let next = self.lanes.peek(lane)?;
+        let is_allowed = match next.what {
+            What::Teardown => true,
+            What::Deploy { .. } | What::Heal | What::DriftCheck => self.parent == Standing::Active,
+        };
+        (self.paused.is_none() && is_allowed && self.buried.is_none()).then_some(next)
+    }
+
+    fn begin(&mut self, id: &ObjectId, at: Timestamp, lane: Lane, effects: &mut Vec<Effect>) -> bool {
+        if self.slot(lane).is_some() || self.next_in(lane).is_none() {
+            return false;
+        }
+        let Some(queued) = self.lanes.pop(lane) else { return false };
+        let mut op = Operation {
+            number: queued.number,
+            by: queued.by,
+            since: at,
+            phase: Phase::Running,
+            release: None,
+            graph: Graph::default(),
+            what: queued.what,
+        };
+        match &op.what {
+            What::Deploy { version } => {
+                op.phase = Phase::Resolving;
+                let notice = Notice::ReleaseWanted { operation: op.number, version: version.clone() };
+                effects.extend(id.parent().map(|to| Effect::Tell { to, notice }));
+            }
+            What::Heal => {
+                op.release.clone_from(&self.release);
+                op.graph =
+                    self.graph_of(Action::Deploy, at, |p| p.facts.drift.is_some() || p.failed.is_some());
+            }
+            What::DriftCheck => op.graph = self.graph_of(Action::Drift, at, |p| p.facts.deployed.is_some()),
+            What::Teardown => op.graph = self.graph_of(Action::Destroy, at, |p| p.facts.may_exist),
+        }
+        let text = format!("{} (operation {}) begins, asked by {}", op.what.as_str(), op.number, op.by);
+        effects.push(record("operation.started", text));
+        *self.slot(lane) = Some(op);
+        true
+    }
+
+    /// A graph over the parts that fit. Needs were checked for cycles when the release was published.
+    fn graph_of(&self, action: Action, at: Timestamp, fits: impl Fn(&Part) -> bool) -> Graph {
+        let chosen = self.parts.iter().filter(|(_, part)| fits(part));
+        let nodes: Vec<Node<'_>> = chosen
+            .map(|(name, part)| Node {
+                name,
+                needs: if action.mutates() { &part.needs } else { &[] },
+                action,
+            })
+            .collect();
+        let graph = match action {
+            Action::Deploy | Action::Drift => Graph::forward(&nodes, at),
+            Action::Destroy => Graph::reverse(&nodes, at),
+        };
+        // Parts of two releases together could form a cycle that neither has; then one after another will do.
+        graph.unwrap_or_else(|_| Graph::serial(&nodes, at))
+    }
+
+    /// A newer release is out: by the policy `latest`, take it.
+    pub(super) fn published(&mut self, event: &Event, release: &Release) -> Vec<Effect> {
+        self.newest = Some(ReleaseRef::from(release));
+        if self.deleting.is_some() {
+            return vec![];
+        }
+        self.enqueue_deploy(event.at, &event.by, None)
+    }
+
+    /// Queues a deploy; queued older ones give way to it, on the record.
+    pub(super) fn enqueue_deploy(
+        &mut self,
+        at: Timestamp,
+        by: &Actor,
+        version: Option<String>,
+    ) -> Vec<Effect> {
+        let older = self.lanes.take_where(|q| matches!(q.what, What::Deploy { .. }));
+        let number = self.enqueue(at, by, What::Deploy { version });
+        let superseded = |q: Queued<What>| {
+            record("operation.superseded", format!("operation {} gives way to the newer {number}", q.number))
+        };
+        older.into_iter().map(superseded).collect()
+    }
+
+    pub(super) fn enqueue(&mut self, at: Timestamp, by: &Actor, what: What) -> u64 {
+        self.number += 1;
+        let (number, lane) = (self.number, what.lane());
+        self.lanes.push(lane, Queued { number, by: by.clone(), since: at, what });
+        number
+    }
+
+    /// The app says which release is meant: now the graph can be made.
+    pub(super) fn resolved(&mut self, at: Timestamp, number: u64, release: &Release) -> Vec<Effect> {
+        if !self.work.as_ref().is_some_and(|op| op.number == number && op.phase == Phase::Resolving) {
+            return vec![];
+        }
+        for component in &release.components {
+            self.parts.entry(component.name.clone()).or_insert_with(|| Part::of(release, component));
+        }
+        let nodes: Vec<Node<'_>> = release
+            .components
+            .iter()
+            .map(|c| Node { name: &c.name, needs: &c.needs, action: Action::Deploy })
+            .collect();
+        let deploy = Graph::forward(&nodes, at).unwrap_or_else(|_| Graph::serial(&nodes, at));
+        let is_dropped = |name: &str| !release.components.iter().any(|c| c.name == name);
+        self.parts.retain(|name, part| !is_dropped(name) || part.facts.may_exist);
+        let dropped: Vec<String> = self.parts.keys().filter(|n| is_dropped(n)).cloned().collect();
+        let removed: Vec<Node<'_>> = dropped
+            .iter()
+            .map(|name| Node { name, needs: &self.parts[name].needs, action: Action::Destroy })
+            .collect();
+        let graph = deploy.then(Graph::reverse(&removed, at).unwrap_or_else(|_| Graph::serial(&removed, at)));
+        self.release = Some(release.clone());
+        self.newest.get_or_insert_with(|| ReleaseRef::from(release));
+        if let Some(op) = &mut self.work {
+            op.release = Some(release.clone());
+            op.graph = graph;
+            op.phase = Phase::Running;
+        }
+        vec![]
+    }
+
+    pub(super) fn unresolved(&mut self, at: Timestamp, number: u64, message: &str) -> Vec<Effect> {
+        match self.work.take() {
+            Some(op) if op.number == number && op.phase == Phase::Resolving => {
+                let stopped = Operation { phase: Phase::Stopping { reason: message.to_owned() }, ..op };
+                vec![self.close(at, &stopped)]
+            }
+            other => {
+                self.work = other;
+                vec![]
+            }
+        }
+    }
+
+    /// Gives every ready step of the lane's operation to its component.
+    fn hand_out(&mut self, id: &ObjectId, at: Timestamp, lane: Lane) -> Vec<Effect> {
+        let Some(mut op) = self.slot(lane).take() else { return vec![] };
+        let ready = if op.phase == Phase::Running { op.graph.ready() } else { vec![] };
+        let mut effects = vec![];
+        for index in ready {
+            op.graph.set(index, StepState::Running, at);
+            let step = &op.graph.steps[index];
+            let Ok(to) = id.child(&step.component) else { continue };
+            let Some(task) = self.task(&op, &step.component, step.action) else { continue };
+            effects.push(Effect::Tell { to, notice: Notice::Do(task) });
+        }
+        *self.slot(lane) = Some(op);
+        effects
+    }
+
+    /// What a step asks of its component. A deploy goes by the operation's release, anything else by the part's own.
+    fn task(&mut self, op: &Operation, name: &str, action: Action) -> Option<Task> {
+        let part = self.parts.get_mut(name)?;
+        if action == Action::Deploy
+            && let Some(release) = &op.release
+            && let Some(component) = release.components.iter().find(|c| c.name == name)
+        {
+            let facts = std::mem::take(&mut part.facts);
+            let failed = part.failed.take();
+            *part =
+                Part { facts: Facts { may_exist: true, ..facts }, failed, ..Part::of(release, component) };
+        }
+        Some(Task {
+            operation: op.number,
+            epoch: self.epoch,
+            action,
+            mode: self.mode,
+            release: part.release.clone(),
+            digest: part.digest.clone(),
+            inputs: self.inputs.clone(),
+            longest_run_ms: part.longest_run_ms,
+        })
+    }
+}
+
+impl Part {
+    fn of(release: &Release, component: &crate::release::ReleaseComponent) -> Self {
+        Self {
+            kind: component.kind.clone(),
+            needs: component.needs.clone(),
+            release: ReleaseRef::from(release),
+            digest: component.digest.clone(),
+            longest_run_ms: component.longest_run_ms,
+            facts: Facts::default(),
+            failed: None,
+        }
+    }
+}

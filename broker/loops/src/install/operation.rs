@@ -1,0 +1,148 @@
+//! One operation on an install: what it is for, its graph, and how far it is.
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::{Actor, Effect, Level, Timestamp};
+use crate::graph::{Graph, Progress, StepState};
+use crate::job::{Action, Changes, Outcome, Success};
+use crate::lanes::Lane;
+use crate::life::{record, record_at};
+use crate::release::Release;
+
+/// What an operation is for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum What {
+    /// To bring the install to a release: this version, or the newest.
+    Deploy { version: Option<String> },
+    /// To deploy again what is not as it should be.
+    Heal,
+    /// To find out what is not as it should be.
+    DriftCheck,
+    /// To remove everything.
+    Teardown,
+}
+
+impl What {
+    pub(super) fn as_str(&self) -> &'static str {
+        match self {
+            What::Deploy { .. } => "deploy",
+            What::Heal => "heal",
+            What::DriftCheck => "drift check",
+            What::Teardown => "teardown",
+        }
+    }
+
+    pub(super) fn lane(&self) -> Lane {
+        match self {
+            What::Deploy { .. } | What::Heal | What::Teardown => Lane::Work,
+            What::DriftCheck => Lane::Read,
+        }
+    }
+}
+
+/// An operation that has begun.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Operation {
+    pub(super) number: u64,
+    pub(super) what: What,
+    pub(super) by: Actor,
+    pub(super) since: Timestamp,
+    pub(super) phase: Phase,
+    pub(super) release: Option<Release>,
+    pub(super) graph: Graph,
+}
+
+/// How far an operation is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Phase {
+    /// The app was asked which release is meant.
+    Resolving,
+    /// Its steps run, or wait for a person.
+    Running,
+    /// It ends as soon as nothing of it runs.
+    Stopping { reason: String },
+}
+
+impl Operation {
+    /// Whether it can go on only with somebody's help, and since when.
+    pub(super) fn held_since(&self) -> Option<Timestamp> {
+        let stuck = self.phase == Phase::Running && self.graph.progress() == Progress::Stuck;
+        stuck.then(|| self.graph.failed().map(|(step, _)| step.since).max().unwrap_or(self.since))
+    }
+
+    /// Whether there is nothing left to do in it.
+    pub(super) fn is_over(&self) -> bool {
+        match self.phase {
+            Phase::Resolving => false,
+            Phase::Running | Phase::Stopping { .. } => self.graph.progress() == Progress::Over,
+        }
+    }
+
+    pub(super) fn step_ended(&mut self, at: Timestamp, component: &str, outcome: &Outcome) -> Option<Effect> {
+        let index = self.graph.running(component)?;
+        let action = self.graph.steps[index].action.as_str();
+        let (state, effect) = match outcome {
+            Outcome::Succeeded(success) => {
+                let text = format!("{component}: {action} done; {}", success.summary);
+                (StepState::Succeeded(success.summary.clone()), record("step.succeeded", text))
+            }
+            Outcome::Failed(failure) => {
+                let text = format!("{component}: {action} failed ({}): {}", failure.code, failure.message);
+                (StepState::Failed(failure.clone()), record_at(Level::Error, "step.failed", text))
+            }
+            Outcome::Cancelled { message } => {
+                let text = format!("{component}: {action} stopped: {message}");
+                (StepState::Cancelled(message.clone()), record("step.cancelled", text))
+            }
+        };
+        self.graph.set(index, state, at);
+        if let Phase::Stopping { reason } = &self.phase {
+            self.graph.cancel_waiting(reason, at);
+        }
+        Some(effect)
+    }
+
+    /// How it ended, once it is over (or was given up).
+    pub(super) fn outcome(&self) -> Outcome {
+        if let Some((_, failure)) = self.graph.failed().next() {
+            return Outcome::Failed(failure.clone());
+        }
+        if let Phase::Stopping { reason } = &self.phase {
+            return Outcome::Cancelled { message: reason.clone() };
+        }
+        let stopped = self.graph.steps.iter().find_map(|s| match &s.state {
+            StepState::Cancelled(message) => Some(message.clone()),
+            StepState::Waiting
+            | StepState::Running
+            | StepState::Succeeded(_)
+            | StepState::Failed(_)
+            | StepState::Skipped(_) => None,
+        });
+        match stopped {
+            Some(message) => Outcome::Cancelled { message },
+            None => Outcome::Succeeded(Success {
+                summary: self.summary(),
+                changes: Changes::default(),
+                ..Success::default()
+            }),
+        }
+    }
+
+    /// Components that a person decided to leave behind.
+    pub(super) fn left_behind(&self) -> Vec<String> {
+        let skipped =
+            |s: &&crate::graph::Step| matches!(s.state, StepState::Skipped(_)) && s.action == Action::Destroy;
+        self.graph.steps.iter().filter(skipped).map(|s| s.component.clone()).collect()
+    }
+
+    fn summary(&self) -> String {
+        let count = |fits: fn(&StepState) -> bool| self.graph.steps.iter().filter(|s| fits(&s.state)).count();
+        let done = count(|s| matches!(s, StepState::Succeeded(_)));
+        match count(|s| matches!(s, StepState::Skipped(_))) {
+            0 => format!("{done} components"),
+            skipped => format!("{done} components, {skipped} skipped"),
+        }
+    }
+}

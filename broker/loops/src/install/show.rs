@@ -1,0 +1,353 @@
+//! An install as people and programs see it, and why it is not done yet.
+
+use super::operation::{Operation, Phase};
+use super::{Install, Live, Part, State, Tombstone};
+use crate::event::{Standing, Values, Waiting};
+use crate::graph::StepState;
+use crate::id::ObjectId;
+use crate::job::Mode;
+use crate::runner::Presence;
+use crate::view::{ComponentView, Detail, OperationView, QueuedView, Status, View};
+
+impl Install {
+    /// The status in a word.
+    pub(super) fn word(&self) -> &'static str {
+        match &self.state {
+            State::Absent => "absent",
+            State::Live(live) => live.word(),
+            State::Gone(Tombstone { forgotten: Some(_), .. }) => "forgotten",
+            State::Gone(Tombstone { leaked, .. }) if leaked.is_empty() => "deleted",
+            State::Gone(_) => "delete_incomplete",
+        }
+    }
+
+    fn describe(&self) -> String {
+        match &self.state {
+            State::Absent => "nobody has made it".to_owned(),
+            State::Live(live) => live.describe(),
+            State::Gone(Tombstone { forgotten: Some(reason), leaked, by }) => {
+                format!("forgotten by {by}: {reason}; may be left: {}", names(leaked))
+            }
+            State::Gone(Tombstone { leaked, .. }) if leaked.is_empty() => "nothing is left of it".to_owned(),
+            State::Gone(Tombstone { leaked, .. }) => format!("gone, but left behind: {}", names(leaked)),
+        }
+    }
+
+    pub(crate) fn why(&self) -> Vec<Waiting> {
+        match &self.state {
+            State::Live(live) => live.why(&self.id),
+            State::Absent | State::Gone(_) => vec![],
+        }
+    }
+
+    pub(crate) fn view(&self) -> View {
+        let status = Status { word: self.word().to_owned(), description: self.describe(), since: self.since };
+        let (operation, reading, queue, detail) = match &self.state {
+            State::Live(live) => (
+                live.work.as_ref().map(Operation::view),
+                live.read.as_ref().map(Operation::view),
+                live.queue(),
+                live.detail(),
+            ),
+            State::Absent | State::Gone(_) => (None, None, vec![], nothing()),
+        };
+        let why = self.why();
+        View { id: self.id.clone(), status, epoch: self.epoch, operation, reading, queue, why, detail }
+    }
+}
+
+fn names(leaked: &[String]) -> String {
+    if leaked.is_empty() { "nothing".to_owned() } else { leaked.join(", ") }
+}
+
+fn nothing() -> Detail {
+    Detail::Install {
+        mode: Mode::default(),
+        parent: Standing::Absent,
+        release: None,
+        pending: None,
+        inputs: Values::new(),
+        components: vec![],
+        runner: Presence::Expected,
+        last: None,
+    }
+}
+
+impl Live {
+    fn is_deployed(&self) -> bool {
+        self.parts.values().any(|p| p.facts.deployed.is_some())
+    }
+
+    fn word(&self) -> &'static str {
+        let held = self.work.as_ref().is_some_and(|op| op.held_since().is_some());
+        match (&self.work, &self.deleting, &self.paused) {
+            (Some(_), ..) if held => "held",
+            (_, Some(_), _) => "deleting",
+            (Some(op), ..) => match op.what {
+                super::What::Deploy { .. } if self.is_deployed() => "updating",
+                super::What::Deploy { .. } => "provisioning",
+                super::What::Heal => "healing",
+                super::What::Teardown | super::What::DriftCheck => "deleting",
+            },
+            (None, None, Some(_)) => "paused",
+            (None, None, None) if self.parent != Standing::Active => "waiting",
+            (None, None, None) => self.resting_word(),
+        }
+    }
+
+    fn resting_word(&self) -> &'static str {
+        if self.release.is_none() {
+            return "waiting";
+        }
+        if self.parts.values().any(|p| p.facts.drift.is_some()) {
+            return "drifted";
+        }
+        let whole = self.parts.values().all(|p| p.facts.deployed.is_some() && p.failed.is_none());
+        if whole { "active" } else { "degraded" }
+    }
+
+    fn describe(&self) -> String {
+        if let Some(op) = &self.work {
+            let (done, all) = op.steps_done();
+            let held = if op.held_since().is_some() { "held: " } else { "" };
+            return format!("{held}{} {done} of {all} steps", op.title());
+        }
+        let drifted: Vec<&str> =
+            self.parts.iter().filter(|(_, p)| p.facts.drift.is_some()).map(|(n, _)| n.as_str()).collect();
+        match (&self.release, &self.paused) {
+            (_, Some(mark)) => format!("paused by {}: {}", mark.by, mark.reason),
+            (None, None) => "no release is deployed yet".to_owned(),
+            (Some(release), None) if drifted.is_empty() => {
+                format!("release {}, {} components", release.version, self.parts.len())
+            }
+            (Some(release), None) => format!("release {}; drifted: {}", release.version, drifted.join(", ")),
+        }
+    }
+
+    fn queue(&self) -> Vec<QueuedView> {
+        let view =
+            |(lane, position, q): (crate::lanes::Lane, u32, &crate::lanes::Queued<super::What>)| QueuedView {
+                number: q.number,
+                position,
+                lane: lane.as_str().to_owned(),
+                kind: q.what.as_str().to_owned(),
+                by: q.by.to_string(),
+                since: q.since,
+                waits_for: self.queue_waits_for(position),
+            };
+        self.lanes.iter().map(view).collect()
+    }
+
+    fn queue_waits_for(&self, position: u32) -> String {
+        if position > 1 {
+            return "the one before it in the queue".to_owned();
+        }
+        match (&self.paused, &self.work) {
+            (Some(mark), _) => format!("to be resumed; paused by {}", mark.by),
+            (None, Some(op)) => format!("operation {} ({}) to end", op.number, op.what.as_str()),
+            (None, None) if self.parent != Standing::Active => format!("its app, which is {}", self.parent),
+            (None, None) => "its turn".to_owned(),
+        }
+    }
+
+    fn detail(&self) -> Detail {
+        let release = self.release.as_ref().map(Into::into);
+        let component = |(name, part): (&String, &Part)| ComponentView {
+            name: name.clone(),
+            kind: part.kind.clone(),
+            state: part.word().to_owned(),
+            facts: part.facts.clone(),
+        };
+        Detail::Install {
+            mode: self.mode,
+            parent: self.parent,
+            pending: self.newest.clone().filter(|newest| Some(newest) != release.as_ref()),
+            release,
+            inputs: self.inputs.clone(),
+            components: self.parts.iter().map(component).collect(),
+            runner: self.runner,
+            last: self.last.clone(),
+        }
+    }
+
+    /// The first reason is the one to act on.
+    fn why(&self, id: &ObjectId) -> Vec<Waiting> {
+        let mut why = vec![];
+        why.extend(self.paused_reason(id));
+        why.extend(self.parent_reason(id));
+        if let Some(op) = &self.work {
+            why.extend(op.held_reasons(id));
+            why.extend(self.runner_reason(id));
+            why.extend(op.running_reasons(id));
+        }
+        if let Some(op) = &self.read {
+            why.extend(op.running_reasons(id));
+        }
+        why.extend(self.drift_reasons(id));
+        why.extend(self.release_reason(id));
+        why
+    }
+
+    fn paused_reason(&self, id: &ObjectId) -> Option<Waiting> {
+        self.paused.as_ref().map(|mark| Waiting {
+            code: "waiting.paused".into(),
+            reason: format!("paused by {}: {}", mark.by, mark.reason),
+            since: mark.since,
+            on: None,
+            remedy: format!("`remit signal {id} resume`"),
+        })
+    }
+
+    fn parent_reason(&self, id: &ObjectId) -> Option<Waiting> {
+        if self.parent == Standing::Active || self.lanes.iter().next().is_none() {
+            return None;
+        }
+        Some(Waiting {
+            code: "waiting.parent".into(),
+            reason: format!("it waits for its app, which is {}", self.parent),
+            since: self.parent_since,
+            on: id.parent(),
+            remedy: "it goes on by itself as soon as the app is active".into(),
+        })
+    }
+
+    fn runner_reason(&self, id: &ObjectId) -> Option<Waiting> {
+        let (reason, remedy) = match self.runner {
+            Presence::Online { .. } => return None,
+            Presence::Expected => (
+                "no runner has enrolled yet",
+                "send the customer the link, or start `remit-runner run` there",
+            ),
+            Presence::Offline { .. } => (
+                "its runner is silent",
+                "see whether its host is up and can reach the broker; nothing is lost",
+            ),
+            Presence::Revoked { .. } => (
+                "its runner's identity was taken away",
+                "make a new one-time token and enrol a runner with it",
+            ),
+        };
+        let since = match self.runner {
+            Presence::Online { since } | Presence::Offline { since } | Presence::Revoked { since } => since,
+            Presence::Expected => self.work.as_ref().map_or(self.parent_since, |op| op.since),
+        };
+        let on = id.runner();
+        Some(Waiting {
+            code: "waiting.runner".into(),
+            reason: reason.into(),
+            since,
+            on,
+            remedy: remedy.into(),
+        })
+    }
+
+    fn drift_reasons(&self, id: &ObjectId) -> Vec<Waiting> {
+        let reason = |(name, part): (&String, &Part)| {
+            part.facts.drift.as_ref().map(|drift| Waiting {
+                code: "attention.drift".into(),
+                reason: format!("{name} is not as it was deployed: {}", drift.summary),
+                since: drift.found,
+                on: id.child(name).ok(),
+                remedy: format!("`remit signal {id} heal`"),
+            })
+        };
+        self.parts.iter().filter_map(reason).collect()
+    }
+
+    fn release_reason(&self, id: &ObjectId) -> Option<Waiting> {
+        let idle = self.work.is_none() && self.release.is_none() && self.parent == Standing::Active;
+        idle.then(|| Waiting {
+            code: "waiting.release".into(),
+            reason: "its app has no release yet".into(),
+            since: self.parent_since,
+            on: id.parent(),
+            remedy: "`remit release create`".into(),
+        })
+    }
+}
+
+impl Part {
+    fn word(&self) -> &'static str {
+        if self.failed.is_some() {
+            "failed"
+        } else if self.facts.drift.is_some() {
+            "drifted"
+        } else if self.facts.deployed.is_some() {
+            "deployed"
+        } else {
+            "absent"
+        }
+    }
+}
+
+impl Operation {
+    fn title(&self) -> String {
+        match &self.release {
+            Some(release) => format!("{} of release {},", self.what.as_str(), release.version),
+            None => format!("{},", self.what.as_str()),
+        }
+    }
+
+    fn steps_done(&self) -> (usize, usize) {
+        let is_done = |s: &StepState| matches!(s, StepState::Succeeded(_) | StepState::Skipped(_));
+        (self.graph.steps.iter().filter(|s| is_done(&s.state)).count(), self.graph.steps.len())
+    }
+
+    fn view(&self) -> OperationView {
+        OperationView {
+            number: self.number,
+            kind: self.what.as_str().to_owned(),
+            release: self.release.as_ref().map(Into::into),
+            by: self.by.to_string(),
+            since: self.since,
+            steps: self.graph.views(),
+        }
+    }
+
+    fn held_reasons(&self, id: &ObjectId) -> Vec<Waiting> {
+        if self.held_since().is_none() {
+            return vec![];
+        }
+        let reason = |(step, failure): (&crate::graph::Step, &crate::job::Failure)| {
+            let name = &step.component;
+            let hint =
+                if failure.hint.is_empty() { String::new() } else { format!("{}; then ", failure.hint) };
+            Waiting {
+                code: "held.failed".into(),
+                reason: format!(
+                    "{name} failed to {} ({}): {}",
+                    step.action.as_str(),
+                    failure.code,
+                    failure.message
+                ),
+                since: step.since,
+                on: id.child(name).ok(),
+                remedy: format!(
+                    "{hint}`remit signal {id} retry`, or `remit signal {id} skip --component {name} --reason …`"
+                ),
+            }
+        };
+        self.graph.failed().map(reason).collect()
+    }
+
+    fn running_reasons(&self, id: &ObjectId) -> Vec<Waiting> {
+        if self.phase == Phase::Resolving {
+            return vec![Waiting {
+                code: "waiting.release".into(),
+                reason: "its app was asked which release is meant".into(),
+                since: self.since,
+                on: id.parent(),
+                remedy: "the app answers by itself".into(),
+            }];
+        }
+        let running = self.graph.steps.iter().filter(|s| s.state == StepState::Running);
+        let reason = |step: &crate::graph::Step| Waiting {
+            code: "waiting.step".into(),
+            reason: format!("{} is at its {}", step.component, step.action.as_str()),
+            since: step.since,
+            on: id.child(&step.component).ok(),
+            remedy: format!("it ends by itself; `remit logs {id} -f` shows what it does"),
+        };
+        running.map(reason).collect()
+    }
+}

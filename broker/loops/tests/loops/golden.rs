@@ -1,0 +1,368 @@
+//! The whole state × event table of each kind, as files that a reviewer reads.
+//!
+//! Run with `UPDATE_GOLDEN=1` to write them anew; then read the difference.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use remit_loops::component::Task;
+use remit_loops::event::{Standing, Values};
+use remit_loops::job::{Action, AttemptId, FailureClass, Mode, Outcome, ReleaseRef};
+use remit_loops::runner::{Info, Presence, Report};
+use remit_loops::view::Detail;
+use remit_loops::{
+    Actor, Body, Effect, Event, Notice, Object, ObjectId, Signal, Timestamp, app, component, install, org,
+    runner,
+};
+
+use crate::world::{World, drifted, failure, id, release, success};
+
+const INSTALL: &str = "ins_demo.shop.acme";
+const NETWORK: &str = "cmp_demo.shop.acme.network";
+const RUNNER: &str = "run_demo.shop.acme";
+
+/// A named event and who sends it.
+struct Sample {
+    name: String,
+    by: Actor,
+    body: Body,
+}
+
+fn signal(name: &str, signal: Signal) -> Sample {
+    Sample { name: format!("signal {name}"), by: Actor::Person("ann".into()), body: Body::Signal(signal) }
+}
+
+fn notice(name: &str, from: &str, notice: Notice) -> Sample {
+    Sample { name: format!("notice {name}"), by: Actor::Object(id(from)), body: Body::Notice(notice) }
+}
+
+fn report(name: &str, report: Report) -> Sample {
+    Sample { name: format!("report {name}"), by: Actor::Runner, body: Body::Report(report) }
+}
+
+fn tick() -> Sample {
+    Sample { name: "tick".into(), by: Actor::Clock, body: Body::Tick }
+}
+
+fn check(file: &str, states: &[(&str, Object)], events: &[Sample]) {
+    let mut table = String::new();
+    for (state, object) in states {
+        writeln!(table, "## {state}: {}", word(object)).unwrap();
+        for event in events {
+            writeln!(table, "  {:<28} {}", event.name, cell(object, event)).unwrap();
+        }
+        writeln!(table).unwrap();
+    }
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/loops/golden").join(file);
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, &table).unwrap();
+    }
+    let golden = std::fs::read_to_string(&path).unwrap_or_default();
+    let differs = golden.lines().zip(table.lines()).find(|(a, b)| a != b);
+    assert!(golden == table, "{file} differs, first at {differs:?}; UPDATE_GOLDEN=1 writes it anew");
+}
+
+/// What the event does to the object: the new state and the effects, or the rejection.
+fn cell(object: &Object, sample: &Sample) -> String {
+    let mut object = object.clone();
+    let before = object.clone();
+    let event = Event { at: Timestamp(9_000_000), by: sample.by.clone(), body: sample.body.clone() };
+    match object.apply(&event) {
+        Err(rejected) => {
+            assert_eq!(object, before, "a rejection changes nothing");
+            format!("✗ {}", rejected.code.as_str())
+        }
+        Ok(effects) => {
+            let state = if object == before { "same".to_owned() } else { word(&object) };
+            let effects: Vec<String> = effects.iter().map(effect_word).collect();
+            format!("→ {state}  {}", effects.join(", ")).trim_end().to_owned()
+        }
+    }
+}
+
+fn word(object: &Object) -> String {
+    let view = object.view();
+    let mut word = view.status.word;
+    if let Some(op) = view.operation {
+        write!(word, " [{}]", op.kind).unwrap();
+    }
+    if let Some(op) = view.reading {
+        write!(word, " [{}]", op.kind).unwrap();
+    }
+    if !view.queue.is_empty() {
+        write!(word, " +{} queued", view.queue.len()).unwrap();
+    }
+    if let Detail::Runner { jobs, .. } = view.detail {
+        let states: Vec<String> = jobs.into_iter().map(|j| j.state).collect();
+        if !states.is_empty() {
+            write!(word, " ({})", states.join(", ")).unwrap();
+        }
+    }
+    word
+}
+
+fn effect_word(effect: &Effect) -> String {
+    match effect {
+        Effect::Record(entry) => format!("“{}”", entry.code),
+        Effect::WakeRunner(_) => "wake".to_owned(),
+        Effect::Tell { to, notice } => {
+            let text = serde_json::to_value(notice).unwrap();
+            let name = match &text {
+                serde_json::Value::String(name) => name.clone(),
+                other => other.as_object().unwrap().keys().next().unwrap().clone(),
+            };
+            format!("{name}→{}_{}", to.kind().prefix(), to.name())
+        }
+    }
+}
+
+fn object(world: &World, of: &str) -> Object {
+    world.objects.get(&id(of)).cloned().unwrap_or_else(|| Object::new(&id(of)))
+}
+
+/// A world in which an app has a release, and what comes after.
+fn worlds() -> Vec<(&'static str, World)> {
+    let mut worlds = vec![];
+    let mut world = World::default();
+    worlds.push(("nothing", world.clone()));
+    world.signal("org_demo", Signal::Org(org::Signal::Create {})).unwrap();
+    world.signal("app_demo.shop", Signal::App(app::Signal::Create {})).unwrap();
+    world.publish(release("1.0.0", 1)).unwrap();
+    let create = install::Signal::Create { inputs: Values::new(), mode: Mode::Real, labels: Values::new() };
+    world.install(create).unwrap();
+    worlds.push(("created", world.clone()));
+    world.enrol();
+    worlds.push(("enrolled", world.clone()));
+    world.start("network");
+    worlds.push(("started", world.clone()));
+    let mut stopping = world.clone();
+    stopping.install(install::Signal::Cancel { operation: None, reason: "no".into() }).unwrap();
+    worlds.push(("stopping", stopping));
+    let mut backing_off = world.clone();
+    backing_off.complete("network", failure(FailureClass::Transient));
+    worlds.push(("backing off", backing_off));
+    let mut held = world.clone();
+    held.complete("network", failure(FailureClass::Permission));
+    worlds.push(("held", held));
+    let mut unconfirmed = world.clone();
+    unconfirmed.enrol();
+    worlds.push(("unconfirmed", unconfirmed));
+    world.work_off_started("network");
+    worlds.push(("active", world.clone()));
+    let mut paused = world.clone();
+    paused.install(install::Signal::Pause { reason: "audit".into() }).unwrap();
+    worlds.push(("paused", paused));
+    let mut checking = world.clone();
+    checking.install(install::Signal::CheckDrift {}).unwrap();
+    worlds.push(("checking drift", checking.clone()));
+    checking.complete("network", drifted());
+    checking.work_off();
+    worlds.push(("drifted", checking));
+    world.install(install::Signal::Delete {}).unwrap();
+    worlds.push(("deleting", world.clone()));
+    world.work_off();
+    worlds.push(("deleted", world));
+    worlds
+}
+
+fn states(of: &str) -> Vec<(&'static str, Object)> {
+    worlds().iter().map(|(name, world)| (*name, object(world, of))).collect()
+}
+
+#[test]
+fn org() {
+    let mut world = World::default();
+    let mut states = vec![("absent", Object::new(&id("org_demo")))];
+    let mut go = |name, signal: Option<org::Signal>| {
+        if let Some(signal) = signal {
+            world.signal("org_demo", Signal::Org(signal)).unwrap();
+        }
+        states.push((name, object(&world, "org_demo")));
+        world.clone()
+    };
+    go("active", Some(org::Signal::Create {}));
+    let mut with_app = go("paused", Some(org::Signal::Pause { reason: "bill".into() }));
+    with_app.signal("app_demo.shop", Signal::App(app::Signal::Create {})).unwrap();
+    with_app.signal("org_demo", Signal::Org(org::Signal::Delete {})).unwrap();
+    states.push(("deleting", object(&with_app, "org_demo")));
+    with_app.signal("app_demo.shop", Signal::App(app::Signal::Delete {})).unwrap();
+    states.push(("deleted", object(&with_app, "org_demo")));
+    let events = [
+        signal("create", Signal::Org(org::Signal::Create {})),
+        signal("pause", Signal::Org(org::Signal::Pause { reason: "x".into() })),
+        signal("resume", Signal::Org(org::Signal::Resume {})),
+        signal("delete", Signal::Org(org::Signal::Delete {})),
+        notice("child created", "app_demo.other", Notice::ChildCreated),
+        notice("child gone", "app_demo.shop", Notice::ChildGone),
+        notice("parent is", "app_demo.shop", Notice::ParentIs(Standing::Active)),
+        tick(),
+    ];
+    check("org.txt", &states, &events);
+}
+
+#[test]
+fn app() {
+    let events = [
+        signal("create", Signal::App(app::Signal::Create {})),
+        signal("publish newer", Signal::App(app::Signal::Publish { release: release("2.0.0", 9) })),
+        signal("publish older", Signal::App(app::Signal::Publish { release: release("0.9.0", 1) })),
+        signal("pause", Signal::App(app::Signal::Pause { reason: "x".into() })),
+        signal("resume", Signal::App(app::Signal::Resume {})),
+        signal("delete", Signal::App(app::Signal::Delete {})),
+        notice("child created", "ins_demo.shop.other", Notice::ChildCreated),
+        notice("child gone", INSTALL, Notice::ChildGone),
+        notice("parent is paused", "org_demo", Notice::ParentIs(Standing::Paused)),
+        notice("release wanted", INSTALL, Notice::ReleaseWanted { operation: 1, version: None }),
+        notice(
+            "release wanted 7.7",
+            INSTALL,
+            Notice::ReleaseWanted { operation: 1, version: Some("7.7".into()) },
+        ),
+        tick(),
+    ];
+    let mut states: Vec<(&str, Object)> = states("app_demo.shop").into_iter().take(2).collect();
+    let mut world = worlds().swap_remove(1).1;
+    world.signal("app_demo.shop", Signal::App(app::Signal::Pause { reason: "x".into() })).unwrap();
+    states.push(("paused", object(&world, "app_demo.shop")));
+    world.signal("app_demo.shop", Signal::App(app::Signal::Delete {})).unwrap();
+    states.push(("deleting", object(&world, "app_demo.shop")));
+    world.install(install::Signal::Delete {}).unwrap();
+    states.push(("deleted", object(&world, "app_demo.shop")));
+    check("app.txt", &states, &events);
+}
+
+fn install_signals() -> Vec<Sample> {
+    let all = [
+        (
+            "create",
+            install::Signal::Create { inputs: Values::new(), mode: Mode::Real, labels: Values::new() },
+        ),
+        ("deploy", install::Signal::Deploy { version: None }),
+        ("heal", install::Signal::Heal {}),
+        ("check_drift", install::Signal::CheckDrift {}),
+        ("pause", install::Signal::Pause { reason: "x".into() }),
+        ("resume", install::Signal::Resume {}),
+        ("cancel", install::Signal::Cancel { operation: None, reason: "x".into() }),
+        ("cancel 99", install::Signal::Cancel { operation: Some(99), reason: "x".into() }),
+        ("retry", install::Signal::Retry { component: None }),
+        ("skip", install::Signal::Skip { component: "network".into(), reason: "x".into() }),
+        ("set_inputs", install::Signal::SetInputs { inputs: Values::new() }),
+        ("delete", install::Signal::Delete {}),
+        ("forget", install::Signal::Forget { reason: "x".into() }),
+    ];
+    all.into_iter().map(|(name, s)| signal(name, Signal::Install(s))).collect()
+}
+
+#[test]
+fn install() {
+    let mut events = install_signals();
+    let ended = |outcome| Notice::TaskEnded { operation: 1, outcome, facts: component::Facts::default() };
+    events.extend([
+        notice("parent is deleting", "app_demo.shop", Notice::ParentIs(Standing::Deleting)),
+        notice("release published", "app_demo.shop", Notice::ReleasePublished(release("3.0.0", 3))),
+        notice(
+            "release is, stale",
+            "app_demo.shop",
+            Notice::ReleaseIs { operation: 77, release: release("3.0.0", 3) },
+        ),
+        notice("task started", NETWORK, Notice::TaskStarted { operation: 1, attempt: 1 }),
+        notice("task succeeded", NETWORK, ended(success())),
+        notice("task failed", NETWORK, ended(failure(FailureClass::Bug))),
+        notice("task cancelled", NETWORK, ended(Outcome::Cancelled { message: "x".into() })),
+        notice("runner is offline", RUNNER, Notice::RunnerIs(Presence::Offline { since: Timestamp(5) })),
+        notice("child created", NETWORK, Notice::ChildCreated),
+        tick(),
+    ]);
+    check("install.txt", &states(INSTALL), &events);
+}
+
+fn task(operation: u64, action: Action) -> Notice {
+    let release = ReleaseRef { digest: "sha256:1".into(), counter: 1, version: "1.0.0".into() };
+    let (digest, inputs) = ("sha256:network".to_owned(), Values::new());
+    Notice::Do(Task {
+        operation,
+        epoch: 1,
+        action,
+        mode: Mode::Real,
+        release,
+        digest,
+        inputs,
+        longest_run_ms: 1,
+    })
+}
+
+fn deploy_attempt(attempt: u32) -> AttemptId {
+    AttemptId { job: "job_demo.shop.acme.network.e1.o1.deploy".into(), attempt }
+}
+
+#[test]
+fn component() {
+    let ended = |attempt, outcome| Notice::JobEnded { attempt: deploy_attempt(attempt), outcome };
+    let events = [
+        notice("do deploy", INSTALL, task(9, Action::Deploy)),
+        notice("do drift", INSTALL, task(9, Action::Drift)),
+        notice("stop", INSTALL, Notice::Stop { operation: 1, reason: "x".into() }),
+        notice("stop, stale", INSTALL, Notice::Stop { operation: 55, reason: "x".into() }),
+        notice("job started", RUNNER, Notice::JobStarted(deploy_attempt(1))),
+        notice("job started, stale", RUNNER, Notice::JobStarted(deploy_attempt(7))),
+        notice("job succeeded", RUNNER, ended(1, success())),
+        notice("job failed, transient", RUNNER, ended(1, failure(FailureClass::Transient))),
+        notice("job failed, permission", RUNNER, ended(1, failure(FailureClass::Permission))),
+        notice("job ended, stale", RUNNER, ended(7, success())),
+        signal("retry_now", Signal::Component(component::Signal::RetryNow {})),
+        tick(),
+    ];
+    check("component.txt", &states(NETWORK), &events);
+}
+
+fn runner_signals() -> Vec<Sample> {
+    let expect = runner::Signal::Expect { token_sha256: "cc".into(), expires: Timestamp(9_999_999) };
+    let all = [
+        ("expect", expect),
+        ("revoke", runner::Signal::Revoke { reason: "x".into() }),
+        ("drain", runner::Signal::Drain { reason: "x".into() }),
+        ("resume", runner::Signal::Resume {}),
+        ("declare_lost", runner::Signal::DeclareLost { reason: "x".into() }),
+    ];
+    all.into_iter().map(|(name, s)| signal(name, Signal::Runner(s))).collect()
+}
+
+#[test]
+fn runner() {
+    let (attempt, fence) = (deploy_attempt(1), 1);
+    let started = |generation, fence| Report::Started { generation, attempt: attempt.clone(), fence };
+    let ended =
+        |generation| Report::Ended { generation, attempt: attempt.clone(), fence, outcome: success() };
+    let mut events = runner_signals();
+    events.extend([
+        notice("wanted", INSTALL, Notice::RunnerWanted { epoch: 2 }),
+        notice("unwanted", INSTALL, Notice::RunnerUnwanted),
+        notice("revoke attempt", NETWORK, Notice::Revoke { attempt: attempt.clone(), reason: "x".into() }),
+        report("enrol, no token", Report::Enrol { token_sha256: "zz".into(), spki_sha256: "bb".into() }),
+        report("seen", Report::Seen { generation: 1, info: Info::default() }),
+        report("seen, stale", Report::Seen { generation: 9, info: Info::default() }),
+        report("lost", Report::Lost { generation: 1 }),
+        report("started", started(1, 1)),
+        report("started, wrong fence", started(1, 50)),
+        report("started, stale", started(9, 1)),
+        report("ended", ended(1)),
+        report("ended, stale", ended(9)),
+        tick(),
+    ]);
+    check("runner.txt", &states(RUNNER), &events);
+}
+
+#[test]
+fn every_kind_refuses_what_is_for_another() {
+    for kind in ["org_demo", "app_demo.shop", INSTALL, NETWORK, RUNNER] {
+        let id: ObjectId = id(kind);
+        let foreign = if kind == "org_demo" {
+            Signal::App(app::Signal::Create {})
+        } else {
+            Signal::Org(org::Signal::Create {})
+        };
+        let event = Event { at: Timestamp(1), by: Actor::Clock, body: Body::Signal(foreign) };
+        assert!(Object::new(&id).apply(&event).is_err(), "{kind}");
+    }
+}

@@ -1,0 +1,6 @@
+//! Tests of the loops from outside: whole lives, and the state × event tables.
+#![allow(clippy::unwrap_used)]
+
+mod golden;
+mod lives;
+mod world;
