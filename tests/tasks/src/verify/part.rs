@@ -1,0 +1,81 @@
+//! Parts that the checks need beside the Rust toolchain: used where present, else set up below the
+//! target directory from their registry, pinned. What cannot be set up fails its stage, loudly.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::House;
+use crate::stage::Call;
+
+/// Checks licences, bans and sources; the one version that `deny.toml` is written for.
+const CARGO_DENY: &str = "0.20.2";
+/// Knows the CloudFormation resource specification.
+const CFN_LINT: &str = "1.58.0";
+
+/// The first program of this name on the PATH.
+pub(crate) fn on_path(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|directory| directory.join(name)).find(|file| file.is_file())
+}
+
+/// The advisory database is not asked: it is no part of this check, so that the check needs no network.
+pub(crate) fn cargo_deny(house: &House) -> Result<Vec<Call>> {
+    let check = ["--offline", "check", "licenses", "bans", "sources"];
+    let program = match on_path("cargo-deny") {
+        Some(program) => program,
+        None => {
+            let program = house.tools().join("bin/cargo-deny");
+            if !program.is_file() {
+                eprintln!("      setting up cargo-deny {CARGO_DENY} (some minutes, once)");
+                let build = house.tools().join("build");
+                done(
+                    Command::new("cargo")
+                        .args([
+                            "install",
+                            "--locked",
+                            "--quiet",
+                            "cargo-deny",
+                            "--version",
+                            CARGO_DENY,
+                            "--root",
+                        ])
+                        .arg(house.tools())
+                        .env("CARGO_TARGET_DIR", &build),
+                )?;
+                std::fs::remove_dir_all(&build).context("removing what the build of cargo-deny left")?;
+            }
+            program
+        }
+    };
+    // Offline, cargo wants every locked crate on disk, those for other systems among them.
+    Ok(vec![Call::cargo(["fetch", "--locked", "--quiet"]), Call::new(program).args(check)])
+}
+
+/// Renders the template of an install as the vendor's CLI does, and lints it.
+pub(crate) fn cfn_lint(house: &House) -> Result<Vec<Call>> {
+    let python = house.tools().join("python");
+    let program = python.join("bin/cfn-lint");
+    if !program.is_file() {
+        eprintln!("      setting up cfn-lint {CFN_LINT}");
+        done(Command::new("python3").args(["-m", "venv"]).arg(&python))
+            .context("python3 with its venv module (Debian: python3-venv) is needed for cfn-lint")?;
+        let pip = python.join("bin/pip");
+        done(Command::new(pip).args(["install", "--quiet", &format!("cfn-lint=={CFN_LINT}")]))?;
+    }
+    let template = house.target.join("verify/install.template.json");
+    Ok(vec![
+        Call::cargo(["run", "--quiet", "-p", "remit-installer", "--example", "render", "--"]).arg(&template),
+        Call::new(program).args(["--regions", "eu-central-1", "us-east-1", "--template"]).arg(&template),
+    ])
+}
+
+fn done(command: &mut Command) -> Result<()> {
+    let name = Path::new(command.get_program()).display().to_string();
+    let status = command.status().with_context(|| format!("{name} could not be started"))?;
+    if !status.success() {
+        bail!("{name} failed ({status})");
+    }
+    Ok(())
+}

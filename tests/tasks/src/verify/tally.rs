@@ -1,0 +1,121 @@
+//! Counts what passed and failed: the stage of the tests by its `test result:` lines, others as one.
+
+use std::time::Duration;
+
+/// How a stage ended.
+pub(crate) struct Outcome {
+    pub(crate) stage: &'static str,
+    pub(crate) failed: bool,
+    pub(crate) took: Duration,
+    pub(crate) log: String,
+}
+
+/// The sums; `close` prints the last line.
+#[derive(Default)]
+pub(crate) struct Tally {
+    passed: usize,
+    failed: usize,
+    ignored: usize,
+    skipped: usize,
+}
+
+impl Tally {
+    /// Counts a stage and prints its line.
+    pub(crate) fn add(&mut self, outcome: &Outcome) {
+        let tests = tests(&outcome.log);
+        let (passed, failed) = match (tests.passed + tests.failed, outcome.failed) {
+            (0, false) => (1, 0),
+            (0, true) => (0, 1),
+            // Every test passed, yet cargo failed: one target did not build.
+            (_, true) if tests.failed == 0 => (tests.passed, 1),
+            _ => (tests.passed, tests.failed),
+        };
+        self.passed += passed;
+        self.failed += failed;
+        self.ignored += tests.ignored;
+        let word = if failed == 0 { "ok" } else { "FAILED" };
+        let count =
+            if passed + failed > 1 { format!("{passed} passed, {failed} failed") } else { String::new() };
+        println!("{word:<6} {:<9} {:>7.1} s  {count}", outcome.stage, outcome.took.as_secs_f64());
+    }
+
+    /// A part that the stage needs could not be had: that is a failure, not a silence.
+    pub(crate) fn unready(&mut self, stage: &str, error: &anyhow::Error) {
+        self.failed += 1;
+        println!("{:<6} {stage:<9} {error:#}", "FAILED");
+    }
+
+    /// Something that cannot be had here at all: said and counted.
+    pub(crate) fn skipped(&mut self, part: &str, why: &str) {
+        self.skipped += 1;
+        println!("SKIPPED: {part}, {why}");
+    }
+
+    /// Prints the last line; true if all went well.
+    pub(crate) fn close(&self) -> bool {
+        if self.ignored > 0 {
+            println!("{} tests ignored", self.ignored);
+        }
+        if self.skipped > 0 {
+            println!("{} parts SKIPPED (named above)", self.skipped);
+        }
+        println!("{} passed, {} failed", self.passed, self.failed);
+        self.failed == 0
+    }
+}
+
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Tests {
+    passed: usize,
+    failed: usize,
+    ignored: usize,
+}
+
+/// Sums up lines like `test result: ok. 4 passed; 0 failed; 1 ignored; …`.
+fn tests(log: &str) -> Tests {
+    let mut sum = Tests::default();
+    for line in log.lines().filter_map(|line| line.trim_start().strip_prefix("test result:")) {
+        sum.passed += number_before(line, " passed");
+        sum.failed += number_before(line, " failed");
+        sum.ignored += number_before(line, " ignored");
+    }
+    sum
+}
+
+fn number_before(line: &str, word: &str) -> usize {
+    let before = line.split(word).next().unwrap_or_default();
+    let digits = before.rsplit(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
+    if before.len() == line.len() { 0 } else { digits.parse().unwrap_or(0) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(failed: bool, log: &str) -> Outcome {
+        Outcome { stage: "test", failed, took: Duration::ZERO, log: log.to_owned() }
+    }
+
+    #[test]
+    fn result_lines_are_summed() {
+        let log = "test result: ok. 4 passed; 0 failed; 1 ignored; 0 measured\nnoise\n\
+                   test result: FAILED. 10 passed; 2 failed; 0 ignored; 0 measured\n";
+        assert_eq!(tests(log), Tests { passed: 14, failed: 2, ignored: 1 });
+        assert_eq!(tests("nothing here"), Tests::default());
+    }
+
+    #[test]
+    fn a_failure_always_counts() {
+        for (failed, log, want) in [
+            (false, "", (1, 0)),
+            (true, "error[E0001]", (0, 1)),
+            (true, "test result: ok. 4 passed; 0 failed; 0 ignored", (4, 1)),
+            (true, "test result: FAILED. 3 passed; 2 failed; 0 ignored", (3, 2)),
+        ] {
+            let mut tally = Tally::default();
+            tally.add(&outcome(failed, log));
+            assert_eq!((tally.passed, tally.failed), want, "{log}");
+            assert_eq!(tally.close(), want.1 == 0);
+        }
+    }
+}
