@@ -1,7 +1,11 @@
 //! What crosses the wire between a runner and a broker.
 //!
 //! `v1` is generated; `convert` turns it into validated types and back, and nothing of
-//! `v1` is used beyond the edges that speak gRPC.
+//! `v1` is used beyond the edges that speak gRPC. `limit` holds the bounds of both sides.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod convert;
+pub mod limit;
 
 /// The generated messages and services of `remit.runner.v1`.
 #[allow(missing_docs, clippy::all, unreachable_pub, unused_qualifications)]

@@ -54,8 +54,9 @@ fn check_form(job: &Job) -> Result<(), Refusal> {
     check_name("an operation", &job.operation)
 }
 
-/// A job's id becomes the name of a directory on the runner: nothing in it may lead elsewhere.
-fn is_job_id(id: &str) -> bool {
+/// Whether a text may be a job's id: `job_` and then a-z, 0-9, `-` and single dots. It becomes
+/// the name of a directory on the runner, so nothing in it may lead elsewhere.
+pub fn is_job_id(id: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.');
     let Some(rest) = id.strip_prefix("job_") else { return false };
     !rest.is_empty() && id.len() <= JOB_ID_LEN_MAX && rest.bytes().all(allowed) && !rest.contains("..")

@@ -1,0 +1,359 @@
+//! Reports: what an attempt is doing, its log, and its terminal word.
+
+use std::collections::{BTreeMap, HashMap};
+
+use remit_seal::document::Value;
+use remit_seal::strict;
+use remit_seal::verify::is_field;
+
+use super::lease::{AttemptRef, attempt_ref};
+use super::{WireError, at_most, bounded, code, cut, required};
+use crate::{limit, v1};
+
+/// What a running attempt is doing now, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// The attempt.
+    pub attempt: AttemptRef,
+    /// One line.
+    pub message: String,
+    /// How much is done.
+    pub done: u32,
+    /// Of how much; 0 when that is not known.
+    pub total: u32,
+}
+
+impl TryFrom<v1::ReportProgressRequest> for Progress {
+    type Error = WireError;
+
+    fn try_from(wire: v1::ReportProgressRequest) -> Result<Self, WireError> {
+        Ok(Self {
+            attempt: attempt_ref(wire.attempt)?,
+            message: bounded("message", wire.message, limit::LINE_LEN_MAX)?,
+            done: wire.done,
+            total: wire.total,
+        })
+    }
+}
+
+impl From<Progress> for v1::ReportProgressRequest {
+    fn from(Progress { attempt, message, done, total }: Progress) -> Self {
+        Self { attempt: Some(attempt.into()), message: cut(&message, limit::LINE_LEN_MAX), done, total }
+    }
+}
+
+/// Bytes of an attempt's log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogChunk {
+    /// The attempt.
+    pub attempt: AttemptRef,
+    /// Where they begin.
+    pub offset: u64,
+    /// The bytes; empty only with the last.
+    pub data: Vec<u8>,
+    /// True with the last bytes of the attempt.
+    pub is_final: bool,
+}
+
+impl TryFrom<v1::AppendLogsRequest> for LogChunk {
+    type Error = WireError;
+
+    fn try_from(wire: v1::AppendLogsRequest) -> Result<Self, WireError> {
+        let size = wire.data.len();
+        if size > limit::LOG_DATA_SIZE_MAX {
+            return Err(WireError::TooLong { field: "data", max: limit::LOG_DATA_SIZE_MAX });
+        }
+        if wire.offset.saturating_add(size as u64) > limit::LOG_SIZE_MAX {
+            return Err(WireError::OutOfRange { field: "offset", min: 0, max: limit::LOG_SIZE_MAX });
+        }
+        let attempt = attempt_ref(wire.attempt)?;
+        Ok(Self { attempt, offset: wire.offset, data: wire.data, is_final: wire.r#final })
+    }
+}
+
+impl From<LogChunk> for v1::AppendLogsRequest {
+    fn from(LogChunk { attempt, offset, data, is_final }: LogChunk) -> Self {
+        Self { attempt: Some(attempt.into()), offset, data, r#final: is_final }
+    }
+}
+
+/// The terminal word of an attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Completion {
+    /// The attempt.
+    pub attempt: AttemptRef,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The head of the runner's journal after it, a sha256.
+    pub journal_head: [u8; 32],
+}
+
+impl TryFrom<v1::CompleteJobRequest> for Completion {
+    type Error = WireError;
+
+    fn try_from(wire: v1::CompleteJobRequest) -> Result<Self, WireError> {
+        let malformed = |_| WireError::Malformed { field: "journal_head", expected: "a sha256 of 32 bytes" };
+        Ok(Self {
+            attempt: attempt_ref(wire.attempt)?,
+            outcome: required("outcome", wire.outcome)?.try_into()?,
+            journal_head: wire.journal_head.try_into().map_err(malformed)?,
+        })
+    }
+}
+
+/// Fails only where the outputs are over their limits: those are data, and are not cut.
+impl TryFrom<Completion> for v1::CompleteJobRequest {
+    type Error = WireError;
+
+    fn try_from(Completion { attempt, outcome, journal_head }: Completion) -> Result<Self, WireError> {
+        let outcome = Some(outcome.try_into()?);
+        Ok(Self { attempt: Some(attempt.into()), outcome, journal_head: journal_head.to_vec() })
+    }
+}
+
+/// How an attempt ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It did what it was asked.
+    Succeeded(Success),
+    /// It tried and could not.
+    Failed(Failure),
+    /// It was stopped.
+    Cancelled {
+        /// By whom or why.
+        message: String,
+    },
+    /// The runner would not begin it.
+    Refused {
+        /// The code of the check that refused it.
+        code: String,
+        /// Why.
+        message: String,
+    },
+}
+
+use v1::complete_job_request::Outcome as WireOutcome;
+
+impl TryFrom<WireOutcome> for Outcome {
+    type Error = WireError;
+
+    fn try_from(wire: WireOutcome) -> Result<Self, WireError> {
+        let message = |text| bounded("outcome.message", text, limit::MESSAGE_LEN_MAX);
+        Ok(match wire {
+            WireOutcome::Succeeded(success) => Outcome::Succeeded(success.try_into()?),
+            WireOutcome::Failed(failure) => Outcome::Failed(failure.try_into()?),
+            WireOutcome::Cancelled(wire) => Outcome::Cancelled { message: message(wire.message)? },
+            WireOutcome::Refused(wire) => {
+                Outcome::Refused { code: code("outcome.code", wire.code)?, message: message(wire.message)? }
+            }
+        })
+    }
+}
+
+impl TryFrom<Outcome> for WireOutcome {
+    type Error = WireError;
+
+    fn try_from(outcome: Outcome) -> Result<Self, WireError> {
+        let message = |text: String| cut(&text, limit::MESSAGE_LEN_MAX);
+        Ok(match outcome {
+            Outcome::Succeeded(success) => WireOutcome::Succeeded(success.try_into()?),
+            Outcome::Failed(failure) => WireOutcome::Failed(failure.into()),
+            Outcome::Cancelled { message: text } => {
+                WireOutcome::Cancelled(v1::Cancelled { message: message(text) })
+            }
+            Outcome::Refused { code, message: text } => {
+                WireOutcome::Refused(v1::Refused { code, message: message(text) })
+            }
+        })
+    }
+}
+
+/// What came of a success; nothing here is sensitive.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Success {
+    /// Outputs that may leave the account.
+    pub outputs: BTreeMap<String, Value>,
+    /// How many things were changed.
+    pub changes: ChangeCounts,
+    /// For a drift check: the world differs from what was deployed.
+    pub drifted: bool,
+    /// One line for people.
+    pub summary: String,
+}
+
+impl Success {
+    /// The outputs as JSON texts, by name.
+    pub fn outputs_json(&self) -> BTreeMap<String, String> {
+        self.outputs.iter().map(|(name, value)| (name.clone(), json(value))).collect()
+    }
+}
+
+impl TryFrom<v1::Succeeded> for Success {
+    type Error = WireError;
+
+    fn try_from(wire: v1::Succeeded) -> Result<Self, WireError> {
+        check_outputs(wire.outputs.iter())?;
+        Ok(Self {
+            outputs: wire.outputs.into_iter().map(read_output).collect::<Result<_, _>>()?,
+            changes: required("outcome.changes", wire.changes)?.into(),
+            drifted: wire.drifted,
+            summary: bounded("outcome.summary", wire.summary, limit::LINE_LEN_MAX)?,
+        })
+    }
+}
+
+impl TryFrom<Success> for v1::Succeeded {
+    type Error = WireError;
+
+    fn try_from(success: Success) -> Result<Self, WireError> {
+        let outputs: HashMap<String, String> = success.outputs_json().into_iter().collect();
+        check_outputs(outputs.iter())?;
+        Ok(Self {
+            outputs,
+            changes: Some(success.changes.into()),
+            drifted: success.drifted,
+            summary: cut(&success.summary, limit::LINE_LEN_MAX),
+        })
+    }
+}
+
+fn json(value: &Value) -> String {
+    serde_json::to_string(value).expect("booleans, integers, texts and lists of them are always JSON")
+}
+
+fn check_outputs<'a>(
+    outputs: impl ExactSizeIterator<Item = (&'a String, &'a String)>,
+) -> Result<(), WireError> {
+    at_most("outcome.outputs", outputs.len(), limit::OUTPUTS_MAX)?;
+    let mut size = 0_usize;
+    for (name, value) in outputs {
+        if !is_field(name) {
+            return Err(WireError::Malformed {
+                field: "outcome.outputs",
+                expected: "named by a-z, 0-9 and `_`",
+            });
+        }
+        size = size.saturating_add(name.len()).saturating_add(value.len());
+    }
+    if size > limit::OUTPUTS_SIZE_MAX {
+        return Err(WireError::TooLong { field: "outcome.outputs", max: limit::OUTPUTS_SIZE_MAX });
+    }
+    Ok(())
+}
+
+fn read_output((name, text): (String, String)) -> Result<(String, Value), WireError> {
+    let expected = "a boolean, integer, text or list as JSON";
+    let malformed = |_| WireError::Malformed { field: "outcome.outputs", expected };
+    Ok((name, strict::from_slice(text.as_bytes()).map_err(malformed)?))
+}
+
+/// How many things were changed, by how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ChangeCounts {
+    /// Made.
+    pub create: u32,
+    /// Changed in place.
+    pub update: u32,
+    /// Removed.
+    pub delete: u32,
+    /// Removed and made anew.
+    pub replace: u32,
+}
+
+impl From<v1::ChangeCounts> for ChangeCounts {
+    fn from(v1::ChangeCounts { create, update, delete, replace }: v1::ChangeCounts) -> Self {
+        Self { create, update, delete, replace }
+    }
+}
+
+impl From<ChangeCounts> for v1::ChangeCounts {
+    fn from(ChangeCounts { create, update, delete, replace }: ChangeCounts) -> Self {
+        Self { create, update, delete, replace }
+    }
+}
+
+/// What went wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// What sort of failure it is.
+    pub class: FailureClass,
+    /// A stable code.
+    pub code: String,
+    /// The tool's own words, redacted.
+    pub message: String,
+    /// What to do about it.
+    pub hint: String,
+}
+
+impl TryFrom<v1::Failed> for Failure {
+    type Error = WireError;
+
+    fn try_from(wire: v1::Failed) -> Result<Self, WireError> {
+        Ok(Self {
+            class: FailureClass::read(wire.class)?,
+            code: code("outcome.code", wire.code)?,
+            message: bounded("outcome.message", wire.message, limit::MESSAGE_LEN_MAX)?,
+            hint: bounded("outcome.hint", wire.hint, limit::MESSAGE_LEN_MAX)?,
+        })
+    }
+}
+
+impl From<Failure> for v1::Failed {
+    fn from(Failure { class, code, message, hint }: Failure) -> Self {
+        let cut = |text: String| cut(&text, limit::MESSAGE_LEN_MAX);
+        Self { class: class.wire() as i32, code, message: cut(message), hint: cut(hint) }
+    }
+}
+
+/// Sorts of failure, by what ends them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FailureClass {
+    /// Somebody must grant something.
+    Permission,
+    /// Somebody must raise a limit.
+    Quota,
+    /// Somebody must pay.
+    Billing,
+    /// Something else owns the thing.
+    Conflict,
+    /// Something changed or stopped it from outside.
+    Interference,
+    /// It may work the next time.
+    Transient,
+    /// It took too long.
+    Timeout,
+    /// The product or Remit is wrong.
+    Bug,
+}
+
+impl FailureClass {
+    fn read(value: i32) -> Result<Self, WireError> {
+        use v1::FailureClass as Wire;
+        let field = "outcome.class";
+        Ok(match Wire::try_from(value).map_err(|_| WireError::UnknownValue { field, value })? {
+            Wire::Unspecified => return Err(WireError::Unspecified { field }),
+            Wire::Permission => FailureClass::Permission,
+            Wire::Quota => FailureClass::Quota,
+            Wire::Billing => FailureClass::Billing,
+            Wire::Conflict => FailureClass::Conflict,
+            Wire::Interference => FailureClass::Interference,
+            Wire::Transient => FailureClass::Transient,
+            Wire::Timeout => FailureClass::Timeout,
+            Wire::Bug => FailureClass::Bug,
+        })
+    }
+
+    fn wire(self) -> v1::FailureClass {
+        use v1::FailureClass as Wire;
+        match self {
+            FailureClass::Permission => Wire::Permission,
+            FailureClass::Quota => Wire::Quota,
+            FailureClass::Billing => Wire::Billing,
+            FailureClass::Conflict => Wire::Conflict,
+            FailureClass::Interference => Wire::Interference,
+            FailureClass::Transient => Wire::Transient,
+            FailureClass::Timeout => Wire::Timeout,
+            FailureClass::Bug => Wire::Bug,
+        }
+    }
+}
