@@ -1,3 +1,3 @@
-//! Placeholder.
+//! The program `remit`.
 
 fn main() {}

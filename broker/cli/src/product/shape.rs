@@ -1,0 +1,268 @@
+//! The shape of a product's file: which fields there are, each read once, with its place.
+
+use std::collections::BTreeMap;
+
+use remit_loops::id::is_name;
+use remit_seal::document::{ComponentKind, Output, Tool, ValueType};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::problem::Problem;
+use super::reader::{Reader, Value, texts, wrong_type};
+use super::{duration, inputs};
+
+/// How long one job of a component may run when its file says nothing: 30 minutes.
+const LONGEST_RUN_MS_DEFAULT: i64 = 30 * 60 * 1000;
+/// The longest run that a file may ask for: 12 hours.
+const LONGEST_RUN_MS_MAX: i64 = 12 * 60 * 60 * 1000;
+/// The commands that a script may have.
+const COMMANDS: [&str; 3] = ["deploy", "destroy", "drift"];
+/// The kinds of components, in the order of the documentation.
+const KINDS: [ComponentKind; 5] = [
+    ComponentKind::Terraform,
+    ComponentKind::Helm,
+    ComponentKind::Kubernetes,
+    ComponentKind::Image,
+    ComponentKind::Script,
+];
+
+/// A product's file, read but not yet checked against itself.
+pub(super) struct Raw<'t> {
+    pub(super) org: Option<Spanned<String>>,
+    pub(super) app: Option<Spanned<String>>,
+    pub(super) channel: Option<Spanned<String>>,
+    pub(super) tools: BTreeMap<String, Tool>,
+    pub(super) inputs: Vec<inputs::Raw>,
+    pub(super) components: Vec<RawComponent<'t>>,
+}
+
+/// One component, read.
+pub(super) struct RawComponent<'t> {
+    pub(super) name: Spanned<String>,
+    pub(super) kind: Option<ComponentKind>,
+    pub(super) source: Option<Spanned<String>>,
+    pub(super) needs: Vec<Spanned<String>>,
+    pub(super) longest_run_ms: i64,
+    pub(super) sandbox: bool,
+    pub(super) inputs: Vec<(Spanned<String>, &'t Value<'t>)>,
+    /// None where the declaration could not be read: the output exists all the same.
+    pub(super) outputs: BTreeMap<String, Option<Output>>,
+    pub(super) commands: BTreeMap<String, Vec<String>>,
+}
+
+/// Reads the whole file.
+pub(super) fn read<'t>(table: &'t DeTable<'t>, out: &mut Vec<Problem>) -> Raw<'t> {
+    let mut top = Reader::new(table, 0..0, "the product's file");
+    version(&mut top, out);
+    let app = top.require("app", out).and_then(|value| Reader::of(value, "`[app]`", out));
+    let (org, name, channel) = app.map(|app| app_names(app, out)).unwrap_or_default();
+    let tools = top.entries("tools", out).into_iter().filter_map(|(n, v)| tool(&n, v, out)).collect();
+    let inputs = top.entries("inputs", out).into_iter().map(|(n, v)| inputs::read(n, v, out)).collect();
+    let components =
+        top.entries("components", out).into_iter().filter_map(|(n, v)| component(n, v, out)).collect();
+    top.finish(out);
+    Raw { org, app: name, channel, tools, inputs, components }
+}
+
+fn version(top: &mut Reader<'_>, out: &mut Vec<Problem>) {
+    let Some(value) = top.require("version", out) else { return };
+    match value.get_ref().as_integer() {
+        Some(number) if number.as_str() == "1" => {}
+        Some(number) => {
+            let message = format!("version {} of the product's file is not known", number.as_str());
+            let problem = Problem::error("config.version", value.span(), message);
+            out.push(
+                problem.help("this program reads version 1: write `version = 1`, or take a newer remit"),
+            );
+        }
+        None => out.push(wrong_type("`version` of the product's file", "the number 1", value)),
+    }
+}
+
+type Names = (Option<Spanned<String>>, Option<Spanned<String>>, Option<Spanned<String>>);
+
+fn app_names(mut app: Reader<'_>, out: &mut Vec<Problem>) -> Names {
+    let org = app.need_text("org", out);
+    let name = app.need_text("name", out);
+    let channel = app.text("channel", out);
+    app.finish(out);
+    for found in [&org, &name, &channel].into_iter().flatten() {
+        check_name(found, out);
+    }
+    (org, name, channel)
+}
+
+/// Whether this may name an object.
+fn check_name(name: &Spanned<String>, out: &mut Vec<Problem>) {
+    if !is_name(name.get_ref()) {
+        let message = format!("`{}` is no name", name.get_ref());
+        let problem = Problem::error("config.bad_name", name.span(), message);
+        out.push(problem.help("use 1 to 40 of a-z, 0-9 and -, beginning with a letter"));
+    }
+}
+
+/// Whether this may name an input or an output: what terraform and a shell take.
+pub(super) fn check_word(what: &str, name: &Spanned<String>, out: &mut Vec<Problem>) {
+    let text = name.get_ref();
+    let mut bytes = text.bytes();
+    let begins = bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
+    if !begins || text.len() > 64 || !bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+        let problem =
+            Problem::error("config.bad_name", name.span(), format!("`{text}` is no name of {what}"));
+        out.push(problem.help("use 1 to 64 of a-z, A-Z, 0-9 and _, beginning with a letter"));
+    }
+}
+
+fn tool(name: &Spanned<String>, value: &Value<'_>, out: &mut Vec<Problem>) -> Option<(String, Tool)> {
+    let version = super::reader::text(&format!("tool `{}`", name.get_ref()), value, out)?;
+    let text = version.get_ref();
+    let allowed = |c: char| c.is_ascii_alphanumeric() || " .,<>=~!*-+".contains(c);
+    if text.trim().is_empty() || !text.chars().all(allowed) {
+        let message = format!("`{text}` is no version requirement");
+        let problem = Problem::error("config.bad_value", version.span(), message);
+        out.push(problem.help("write it like `>= 1.5`"));
+        return None;
+    }
+    Some((name.get_ref().clone(), Tool { version: text.clone() }))
+}
+
+fn component<'t>(
+    name: Spanned<String>,
+    value: &'t Value<'t>,
+    out: &mut Vec<Problem>,
+) -> Option<RawComponent<'t>> {
+    check_name(&name, out);
+    let what = format!("component `{}`", name.get_ref());
+    let mut fields = Reader::of(value, what.clone(), out)?;
+    let kind_text = fields.need_text("kind", out);
+    let kind = kind_text.and_then(|text| kind(&text, out));
+    let source = fields.need_text("source", out);
+    let needs = fields.texts("needs", out);
+    let longest_run_ms = longest_run(&mut fields, out);
+    let sandbox = fields.flag("sandbox", out);
+    let inputs = fields.entries("inputs", out);
+    for (input, _) in &inputs {
+        check_word("an input", input, out);
+    }
+    let outputs =
+        fields.entries("outputs", out).into_iter().map(|(n, v)| output(&what, &n, v, out)).collect();
+    let commands = commands(&mut fields, &what, &name, kind, out);
+    fields.finish(out);
+    Some(RawComponent { name, kind, source, needs, longest_run_ms, sandbox, inputs, outputs, commands })
+}
+
+fn kind(text: &Spanned<String>, out: &mut Vec<Problem>) -> Option<ComponentKind> {
+    let found = KINDS.into_iter().find(|k| k.as_str() == text.get_ref());
+    if found.is_none() {
+        let message = format!("`{}` is no kind of component", text.get_ref());
+        let problem = Problem::error("config.bad_value", text.span(), message);
+        out.push(problem.did_you_mean(text.get_ref(), KINDS.map(ComponentKind::as_str)));
+    }
+    found
+}
+
+fn longest_run(fields: &mut Reader<'_>, out: &mut Vec<Problem>) -> i64 {
+    let Some(text) = fields.text("longest_run", out) else { return LONGEST_RUN_MS_DEFAULT };
+    let message = match duration::parse_ms(text.get_ref()) {
+        Ok(ms) if (1_000..=LONGEST_RUN_MS_MAX).contains(&ms) => return ms,
+        Ok(_) => format!("`{}` is out of bounds: a run may take from `1s` to `12h`", text.get_ref()),
+        Err(message) => message,
+    };
+    out.push(Problem::error("config.bad_duration", text.span(), message));
+    LONGEST_RUN_MS_DEFAULT
+}
+
+fn output(
+    owner: &str,
+    name: &Spanned<String>,
+    value: &Value<'_>,
+    out: &mut Vec<Problem>,
+) -> (String, Option<Output>) {
+    check_word("an output", name, out);
+    let what = format!("output `{}` of {owner}", name.get_ref());
+    let declared = match value.get_ref() {
+        DeValue::String(_) => super::reader::text(&what, value, out)
+            .and_then(|text| value_type(&text, out))
+            .map(|value_type| Output { value_type, sensitive: false }),
+        DeValue::Table(_) => Reader::of(value, what, out).and_then(|mut fields| {
+            let value_type = fields.need_text("type", out).and_then(|text| value_type(&text, out));
+            let sensitive = fields.flag("sensitive", out);
+            fields.finish(out);
+            value_type.map(|value_type| Output { value_type, sensitive })
+        }),
+        _ => {
+            out.push(wrong_type(&what, "a type, or a table with `type` and `sensitive`", value));
+            None
+        }
+    };
+    (name.get_ref().clone(), declared)
+}
+
+/// The type that a word means.
+pub(super) fn value_type(text: &Spanned<String>, out: &mut Vec<Problem>) -> Option<ValueType> {
+    let found = match text.get_ref().as_str() {
+        "boolean" => Some(ValueType::Boolean),
+        "integer" => Some(ValueType::Integer),
+        "string" => Some(ValueType::String),
+        "string_list" => Some(ValueType::StringList),
+        _ => None,
+    };
+    if found.is_none() {
+        let message = format!("`{}` is no type", text.get_ref());
+        let problem = Problem::error("config.bad_value", text.span(), message);
+        out.push(match text.get_ref().as_str() {
+            "bool" => problem.help("did you mean `boolean`?"),
+            "int" | "number" => problem.help("did you mean `integer`?"),
+            "list" | "strings" | "array" => problem.help("did you mean `string_list`?"),
+            other => problem.did_you_mean(other, ["boolean", "integer", "string", "string_list"]),
+        });
+    }
+    found
+}
+
+fn commands(
+    fields: &mut Reader<'_>,
+    what: &str,
+    name: &Spanned<String>,
+    kind: Option<ComponentKind>,
+    out: &mut Vec<Problem>,
+) -> BTreeMap<String, Vec<String>> {
+    let given = fields.entries("commands", out);
+    if let (Some(kind), Some((first, _))) = (kind.filter(|k| *k != ComponentKind::Script), given.first()) {
+        let message = format!("{what} is of kind `{}`: only a script has commands", kind.as_str());
+        out.push(Problem::error("config.unknown_field", first.span(), message).label("not for this kind"));
+        return BTreeMap::new();
+    }
+    if kind == Some(ComponentKind::Script) && !given.iter().any(|(n, _)| n.get_ref() == "deploy") {
+        let message = format!("{what} is a script without a command to deploy it");
+        let problem = Problem::error("config.missing_command", name.span(), message);
+        out.push(problem.help("add `commands = { deploy = [\"sh\", \"deploy.sh\"] }`"));
+    }
+    given.into_iter().filter_map(|(n, v)| command(what, &n, v, out)).collect()
+}
+
+fn command(
+    what: &str,
+    name: &Spanned<String>,
+    value: &Value<'_>,
+    out: &mut Vec<Problem>,
+) -> Option<(String, Vec<String>)> {
+    if !COMMANDS.contains(&name.get_ref().as_str()) {
+        let message = format!("unknown command `{}` of {what}", name.get_ref());
+        let problem = Problem::error("config.unknown_field", name.span(), message).label("not a command");
+        out.push(problem.did_you_mean(name.get_ref(), COMMANDS));
+        return None;
+    }
+    let words = texts(&format!("command `{}` of {what}", name.get_ref()), value, out);
+    if words.is_empty() && matches!(value.get_ref(), DeValue::Array(items) if items.is_empty()) {
+        let message = format!("command `{}` of {what} is empty", name.get_ref());
+        let problem = Problem::error("config.bad_value", value.span(), message);
+        out.push(problem.help("name a program and its arguments, like `[\"sh\", \"deploy.sh\"]`"));
+    }
+    for word in words.iter().filter(|w| w.get_ref().contains("{{")) {
+        let message = format!("a command of {what} holds a reference");
+        let problem = Problem::error("config.bad_reference", word.span(), message);
+        out.push(problem.help("commands take none: a script finds its inputs in `$REMIT_INPUT_<NAME>`"));
+    }
+    Some((name.get_ref().clone(), words.into_iter().map(Spanned::into_inner).collect()))
+}
