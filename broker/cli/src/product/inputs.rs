@@ -1,5 +1,7 @@
 //! The inputs of a product: types, bounds and who may set them.
 
+use std::ops::Range;
+
 use remit_seal::document::{Authority, Input, Value, ValueType};
 use toml::Spanned;
 use toml::de::DeValue;
@@ -51,8 +53,13 @@ fn spec(what: &str, name: &Spanned<String>, mut fields: Reader<'_>, out: &mut Ve
     if let (Some(value), Some(read)) = (default, &read) {
         check_bounds(what, read, max, &allowed, value, out);
     }
-    let rule = Rule { what, name, who: &who, authority, value_type, sensitive };
-    rule.check(default.is_some(), allowed.is_empty(), out);
+    let rule = Rule { what, name: &name.span(), who: &who.span(), authority, sensitive };
+    rule.check(default.is_some(), out);
+    if let (Authority::Broker, true, Some(value), Some(read)) =
+        (authority, allowed.is_empty(), default, &read)
+    {
+        check_plain(what, read, value, out);
+    }
     Some(Input { value_type, authority, default: read, max, choices: allowed, sensitive, description })
 }
 
@@ -73,19 +80,18 @@ fn authority(text: &Spanned<String>, out: &mut Vec<Problem>) -> Option<Authority
 /// Who may set what.
 struct Rule<'a> {
     what: &'a str,
-    name: &'a Spanned<String>,
-    who: &'a Spanned<String>,
+    name: &'a Range<usize>,
+    who: &'a Range<usize>,
     authority: Authority,
-    value_type: ValueType,
     sensitive: bool,
 }
 
 impl Rule<'_> {
-    fn check(&self, has_default: bool, any_choice: bool, out: &mut Vec<Problem>) {
+    fn check(&self, has_default: bool, out: &mut Vec<Problem>) {
         let what = self.what;
         let mut refuse = |message: String, help: &str| {
-            let problem = Problem::error("config.input_authority", self.who.span(), message).help(help);
-            out.push(problem.also(self.name.span(), "this input"));
+            let problem = Problem::error("config.input_authority", self.who.clone(), message).help(help);
+            out.push(problem.also(self.name.clone(), "this input"));
         };
         if self.authority == Authority::Fixed && !has_default {
             refuse(format!("{what} is fixed and has no value"), "add a `default`: it is the value for good");
@@ -96,11 +102,6 @@ impl Rule<'_> {
         } else if self.sensitive && has_default {
             let message = format!("{what} is sensitive and has a default, which everybody could read");
             refuse(message, "remove the `default`: a release is no place for a secret");
-        }
-        let text = matches!(self.value_type, ValueType::String | ValueType::StringList);
-        if self.authority == Authority::Broker && text && any_choice {
-            let message = format!("{what} lets the broker choose any text");
-            refuse(message, "name the texts it may choose from: `choices = [\"small\", \"large\"]`");
         }
     }
 }
@@ -124,8 +125,9 @@ fn list_of(
         out.push(wrong_type(&format!("`choices` of {what}"), "a list of values", value));
         return Vec::new();
     };
-    // The choices of a list of texts are what each of its entries may be … one list at a time.
-    items.iter().filter_map(|i| typed(&format!("a choice of {what}"), i, value_type, out)).collect()
+    // The choices of a list of texts are the texts that its entries may be.
+    let one = if value_type == ValueType::StringList { ValueType::String } else { value_type };
+    items.iter().filter_map(|i| typed(&format!("a choice of {what}"), i, one, out)).collect()
 }
 
 fn typed(what: &str, value: &reader::Value<'_>, want: ValueType, out: &mut Vec<Problem>) -> Option<Value> {
@@ -158,9 +160,35 @@ fn check_bounds(
         let message = format!("the default of {what} is beyond its `max` of {max}");
         out.push(Problem::error("config.bad_value", value.span(), message));
     }
-    if !choices.is_empty() && !choices.contains(read) {
+    let allowed = match read {
+        Value::List(items) => items.iter().all(|item| choices.contains(item)),
+        Value::Boolean(_) | Value::Integer(_) | Value::String(_) => choices.contains(read),
+    };
+    if !choices.is_empty() && !allowed {
         let message = format!("the default of {what} is not among its choices");
         out.push(Problem::error("config.bad_value", value.span(), message));
+    }
+}
+
+/// What the broker may say without the release naming it has nothing that a shell would read.
+fn check_plain(what: &str, read: &Value, value: &reader::Value<'_>, out: &mut Vec<Problem>) {
+    let plain = |text: &Value| match text {
+        Value::String(text) => {
+            !text.starts_with(['-', '.'])
+                && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+        }
+        Value::Boolean(_) | Value::Integer(_) | Value::List(_) => true,
+    };
+    let fits = match read {
+        Value::List(items) => items.iter().all(plain),
+        single => plain(single),
+    };
+    if !fits {
+        let message = format!("the default of {what} is a text that the broker may not set");
+        let problem = Problem::error("config.bad_value", value.span(), message);
+        let problem = problem
+            .help("the broker may set letters, digits, `.`, `_` and `-`, not beginning with `-` or `.`");
+        out.push(problem.help("or name what it may choose from: `choices = [\"…\"]`"));
     }
 }
 

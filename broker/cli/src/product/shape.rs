@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use remit_loops::id::is_name;
 use remit_seal::document::{ComponentKind, Output, Tool, ValueType};
+use remit_seal::verify::is_field;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -104,12 +105,10 @@ fn check_name(name: &Spanned<String>, out: &mut Vec<Problem>) {
 /// Whether this may name an input or an output: what terraform and a shell take.
 pub(super) fn check_word(what: &str, name: &Spanned<String>, out: &mut Vec<Problem>) {
     let text = name.get_ref();
-    let mut bytes = text.bytes();
-    let begins = bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
-    if !begins || text.len() > 64 || !bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+    if !is_field(text) {
         let problem =
             Problem::error("config.bad_name", name.span(), format!("`{text}` is no name of {what}"));
-        out.push(problem.help("use 1 to 64 of a-z, A-Z, 0-9 and _, beginning with a letter"));
+        out.push(problem.help("use 1 to 64 of a-z, 0-9 and _, beginning with a letter"));
     }
 }
 

@@ -1,0 +1,156 @@
+//! Cuts a release: the checked product and its packed components, as one signed document.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use remit_seal::Digest;
+use remit_seal::document::{Approval, Class, Component, Operation, Release};
+use remit_seal::dsse::{Envelope, PayloadType};
+use remit_seal::key::SigningKey;
+use remit_seal::verify;
+
+use crate::failure::{Exit, Failure, Result};
+use crate::package::{self, Package};
+use crate::product::Product;
+
+/// How long a release may be used: a year.
+const LIFE_MS: i64 = 365 * 24 * 60 * 60 * 1000;
+/// The lowest counter that installs may go back to: the first.
+const ROLLBACK_FLOOR: u64 = 1;
+
+/// What a person says about a release.
+#[derive(Clone, Debug)]
+pub struct Cut {
+    /// For people; `0.COUNTER.0` when nobody says.
+    pub version: Option<String>,
+    /// Its place in its channel.
+    pub counter: u64,
+    /// When.
+    pub now_ms: i64,
+}
+
+/// A release that is ready to be signed, with what belongs to it.
+pub struct Draft {
+    /// The document.
+    pub document: Release,
+    /// The packages, by digest: equal ones are there once.
+    pub packages: BTreeMap<Digest, Package>,
+}
+
+/// A signed release.
+pub struct Signed {
+    /// DSSE in JSON.
+    pub bytes: Vec<u8>,
+    /// The digest of its payload: its name.
+    pub digest: Digest,
+}
+
+/// Packs every component. `packed` is told of each one that is done.
+pub fn draft(
+    product: &Product,
+    dir: &Path,
+    cut: &Cut,
+    packed: &mut dyn FnMut(&str, &Package),
+) -> Result<Draft> {
+    let mut packages = BTreeMap::new();
+    let mut components = Vec::with_capacity(product.components.len());
+    for component in &product.components {
+        let package =
+            package::pack(&dir.join(&component.source)).map_err(|e| e.into_failure(&component.name))?;
+        packed(&component.name, &package);
+        components.push(Component {
+            name: component.name.clone(),
+            kind: component.kind,
+            sandbox: component.sandbox,
+            digest: package.digest,
+            size: package.bytes.len() as u64,
+            needs: component.needs.clone(),
+            inputs: component.inputs.clone(),
+            outputs: component.outputs.clone(),
+            commands: component.commands.clone(),
+            longest_run_ms: component.longest_run_ms,
+        });
+        packages.insert(package.digest, package);
+    }
+    let document = Release {
+        vendor: product.org.clone(),
+        app: product.app.clone(),
+        channel: product.channel.clone(),
+        version: cut.version.clone().unwrap_or_else(|| format!("0.{}.0", cut.counter)),
+        counter: cut.counter,
+        created_ms: cut.now_ms,
+        expires_ms: cut.now_ms + LIFE_MS,
+        rollback_floor: ROLLBACK_FLOOR,
+        tools: product.tools.clone(),
+        components,
+        inputs: product.inputs.clone(),
+        operations: operations(),
+    };
+    Ok(Draft { document, packages })
+}
+
+/// What may be done with every component, and how dangerous it is.
+fn operations() -> BTreeMap<String, Operation> {
+    let operation = |name: &str, class| (name.to_owned(), Operation { class, approval: Approval::None });
+    BTreeMap::from([
+        operation("deploy", Class::Change),
+        operation("destroy", Class::Destroy),
+        operation("drift", Class::Read),
+    ])
+}
+
+/// Signs a release, and believes it only after verifying it as a runner will.
+pub fn sign(document: &Release, key: &SigningKey, root: &[u8], now_ms: i64) -> Result<Signed> {
+    let bytes = Envelope::sign(PayloadType::Release, document, &[key])?.to_bytes();
+    let root = verify::root(root, None, now_ms)?;
+    if !root.get().release.keys.contains(&key.id()) {
+        let message = format!("the root of org `{}` does not name this release key", root.get().vendor);
+        let hint = "use the keys that the org was made with: --keys-dir";
+        return Err(Failure::new(Exit::Refused, "cli.keys_foreign", message, hint));
+    }
+    let digest = verify::release(&root, &bytes, now_ms)?.digest();
+    Ok(Signed { bytes, digest })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::{KeysDir, Role};
+    use crate::product;
+
+    fn shop() -> (Product, std::path::PathBuf) {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/products/shop");
+        let loaded = product::load(&dir).unwrap();
+        let text = product::problem::render("remit.toml", &loaded.text, &loaded.checked.problems, false);
+        (loaded.checked.product.expect(&text), dir)
+    }
+
+    #[test]
+    fn the_example_product_is_cut_into_a_release_that_verifies() {
+        let temp = tempfile::tempdir().unwrap();
+        let keys = KeysDir::new(temp.path());
+        keys.init().unwrap();
+        let dispatch = SigningKey::ed25519_from_seed(&[7; 32]).public();
+        let root = keys.make_root("demo", &dispatch, 1_000).unwrap();
+        let (product, dir) = shop();
+        let cut = Cut { version: None, counter: 3, now_ms: 2_000 };
+        let mut seen = Vec::new();
+        let draft_one = draft(&product, &dir, &cut, &mut |name, _| seen.push(name.to_owned())).unwrap();
+        assert_eq!(seen.len(), product.components.len());
+        assert_eq!(draft_one.document.version, "0.3.0");
+        let again = draft(&product, &dir, &cut, &mut |_, _| ()).unwrap();
+        assert_eq!(draft_one.document, again.document, "cut twice is the same");
+        let key = keys.load(Role::Release).unwrap();
+        sign(&draft_one.document, &key, &root, 3_000).unwrap();
+        let foreign = SigningKey::ed25519_from_seed(&[8; 32]);
+        let refused = sign(&draft_one.document, &foreign, &root, 3_000).err().unwrap();
+        assert_eq!(refused.code, "cli.keys_foreign");
+    }
+
+    #[test]
+    fn the_unlucky_product_is_right_too() {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/products/misfortune");
+        let loaded = product::load(&dir).unwrap();
+        assert!(loaded.checked.product.is_some(), "{:?}", loaded.checked.problems);
+    }
+}
