@@ -1,0 +1,68 @@
+//! What people do: vendor engineers, operators and customers, at random and with repeats.
+
+use remit_loops::event::Values;
+use remit_loops::job::Mode;
+use remit_loops::release::{Release, ReleaseComponent};
+use remit_loops::{Signal, app, install};
+
+/// A release of a product with a diamond in it; later ones drop and add a component.
+pub(crate) fn release(counter: u64) -> Release {
+    let component = |name: &str, needs: &[&str]| ReleaseComponent {
+        name: name.into(),
+        kind: "script".into(),
+        digest: format!("sha256:{name}.{counter}"),
+        needs: needs.iter().map(|n| (*n).to_owned()).collect(),
+        longest_run_ms: 600_000,
+    };
+    let mut components = vec![
+        component("network", &[]),
+        component("database", &["network"]),
+        component("queue", &["network"]),
+        component("seed", &["database", "queue"]),
+    ];
+    if counter.is_multiple_of(3) {
+        components.remove(2);
+        components[2].needs = vec!["database".into()];
+    }
+    if counter.is_multiple_of(4) {
+        components.push(component("cache", &["network"]));
+    }
+    Release {
+        digest: format!("sha256:{counter}"),
+        counter,
+        version: format!("1.0.{counter}"),
+        channel: "stable".into(),
+        components,
+    }
+}
+
+pub(crate) fn create() -> Signal {
+    Signal::Install(install::Signal::Create {
+        inputs: Values::new(),
+        mode: Mode::Real,
+        labels: Values::new(),
+    })
+}
+
+/// Something that somebody asks of an install; most of it sensible, some of it not.
+pub(crate) fn something(rng: &mut fastrand::Rng, deleting: bool) -> Signal {
+    let reason = || "for a reason".to_owned();
+    Signal::Install(match rng.u32(0..100) {
+        0..20 => install::Signal::Deploy { version: None },
+        20..35 => install::Signal::CheckDrift {},
+        35..45 => install::Signal::Heal {},
+        45..50 => install::Signal::Pause { reason: reason() },
+        50..60 => install::Signal::Resume {},
+        60..67 => install::Signal::Cancel { operation: None, reason: reason() },
+        67..82 => install::Signal::Retry { component: None },
+        82..85 if !deleting => install::Signal::Skip { component: "seed".into(), reason: reason() },
+        85..88 => install::Signal::Deploy { version: Some("9.9.9".into()) },
+        88..93 => install::Signal::SetInputs { inputs: Values::from([("size".into(), "3".into())]) },
+        93..97 => install::Signal::Delete {},
+        _ => return create(),
+    })
+}
+
+pub(crate) fn publish(counter: u64) -> Signal {
+    Signal::App(app::Signal::Publish { release: release(counter) })
+}

@@ -1,0 +1,87 @@
+//! The end of every run: bad luck stops, people put things right, and everything must come to rest.
+
+use remit_loops::{Signal, install};
+
+use super::{HOUR_MS, Run, What, install_id};
+use crate::violations;
+
+/// How long the loops get to come to rest once nothing is in their way.
+const REST_HOURS: i64 = 12;
+
+impl Run {
+    pub(super) fn heal(&mut self) -> Option<String> {
+        self.faults = false;
+        self.broker.down_until_ms = self.now_ms;
+        self.forget_incidents();
+        for runner in 0..self.runners.len() {
+            let is_newest = self.newest(self.runners[runner].install) == Some(runner);
+            if !is_newest {
+                self.old_host_gone(runner);
+            } else if self.runners[runner].host_up {
+                self.runner_restart(runner);
+            }
+        }
+        for install in 0..self.installs {
+            self.declare_lost(install);
+            self.tell(install, install::Signal::Resume {});
+        }
+        for _ in 0..REST_HOURS {
+            for install in 0..self.installs {
+                self.nudge(install);
+            }
+            let until_ms = self.now_ms + HOUR_MS;
+            if let Some(violation) = self.go_on(until_ms) {
+                return Some(violation);
+            }
+        }
+        violations::check_rest(&self.broker, &self.world, self.installs)
+    }
+
+    /// Nothing new is done to anybody from now on.
+    fn forget_incidents(&mut self) {
+        self.unanswered.clear();
+        let is_incident = |what: &What| match what {
+            What::RunnerCrash { .. }
+            | What::HostReplaced { .. }
+            | What::OldHostGone { .. }
+            | What::Person { .. }
+            | What::Vendor
+            | What::ByHand { .. }
+            | What::BrokerOutage => true,
+            What::Poll { .. }
+            | What::Wake { .. }
+            | What::Start { .. }
+            | What::Finish { .. }
+            | What::StopCheck { .. }
+            | What::Killed { .. }
+            | What::Report { .. }
+            | What::Echo { .. }
+            | What::RunnerRestart { .. }
+            | What::Silence { .. }
+            | What::Tick { .. }
+            | What::Resend { .. } => false,
+        };
+        self.plan.retain(|_, what| !is_incident(what));
+    }
+
+    /// What a person would do about the state that the install is in.
+    fn nudge(&mut self, install: usize) {
+        match self.status(install).as_str() {
+            "held" => self.tell(install, install::Signal::Retry { component: None }),
+            "drifted" => self.tell(install, install::Signal::Heal {}),
+            "degraded" => self.tell(install, install::Signal::Deploy { version: None }),
+            "paused" => self.tell(install, install::Signal::Resume {}),
+            _ => {}
+        }
+        let id = install_id(install).runner().expect("an install has a runner");
+        let has_identity = self.broker.object(&id).as_runner().is_some_and(|r| r.generation() > 0);
+        let live = !matches!(self.status(install).as_str(), "absent" | "deleted" | "delete_incomplete");
+        if live && !has_identity {
+            self.enrol(install);
+        }
+    }
+
+    fn tell(&mut self, install: usize, signal: install::Signal) {
+        self.tell_broker(&install_id(install), Signal::Install(signal));
+    }
+}
