@@ -3,7 +3,6 @@
 use crate::Refusal;
 use crate::document::{Authority, Input, Value, ValueType};
 use crate::refusal::clip;
-use crate::strict::INTEGER_MAX;
 
 /// The most bytes of one text, whatever an input's own limit says.
 pub const TEXT_LEN_MAX: u64 = 64 << 10;
@@ -39,9 +38,6 @@ fn is_plain(text: &str) -> bool {
 /// Whether an input's declaration makes sense. What does not would fail only in a customer's account.
 pub(super) fn check_spec(name: &str, spec: &Input) -> Result<(), Refusal> {
     let unsound = |detail| Err(Refusal::InputSpec { input: clip(name), detail });
-    if spec.max > INTEGER_MAX {
-        return unsound("its max is beyond 2^53−1");
-    }
     if spec.authority == Authority::Fixed && spec.default.is_none() {
         return unsound("a fixed input needs a default, which is its value");
     }
@@ -91,7 +87,7 @@ fn is_list_of_texts(value: &Value) -> bool {
 fn fits_bounds(name: &str, spec: &Input, value: &Value) -> Result<(), Refusal> {
     let (size, max) = match value {
         Value::Boolean(_) => return Ok(()),
-        Value::Integer(number) => (number.unsigned_abs(), spec.max.min(INTEGER_MAX)),
+        Value::Integer(number) => (number.unsigned_abs(), spec.max),
         Value::String(text) => (text.len() as u64, spec.max.min(TEXT_LEN_MAX)),
         Value::List(items) => (items.len() as u64, spec.max),
     };

@@ -1,0 +1,14 @@
+//! The verifier against tables of cases, vectors kept as files, a second implementation of
+//! its signatures, and a hostile broker.
+#![allow(clippy::unwrap_used)]
+// The crate may not read files; its tests keep their vectors in some.
+#![allow(clippy::disallowed_methods)]
+
+mod cases;
+mod codes;
+mod hostile;
+mod keys;
+mod oracle;
+mod rotation;
+mod vectors;
+mod world;
