@@ -1,15 +1,60 @@
 //! The engine: hosts event loops durably. Decide → commit → act.
+//!
+//! Events queue up in a bounded intake; one committer thread applies what waits as a batch, commits
+//! it, and only then answers and wakes. Reads go beside it and see what is committed.
 
 use std::sync::Arc;
 
 use remit_loops::event::Entry;
-use remit_loops::{Actor, Body, Kind, Object, ObjectId, Rejected, Timestamp};
+use remit_loops::{Actor, Body, Kind, Object, ObjectId, Rejected, RejectedCode, Timestamp};
+use tokio::sync::{Semaphore, oneshot, watch as channel};
 
-use crate::store::{Store, StoreError};
+use crate::store::{Reader, Store, StoreError, StoredObject};
 
-/// The engine's handle; cheap to clone.
+mod batch;
+mod cache;
+mod clock;
+mod codec;
+mod committer;
+mod intake;
+mod metrics;
+mod replay;
+#[cfg(test)]
+mod tests;
+mod timers;
+mod watch;
+
+pub use clock::ClockSource;
+pub use metrics::{BATCH_BUCKETS, Metrics};
+pub use replay::{ReplayError, Replayed, replay};
+pub use watch::Changes;
+
+use committer::{Committer, Shared};
+use intake::{Closed, Intake, Item, Pending, RecordChange, RecordWrite, Refusal};
+use metrics::count;
+
+/// The longest idempotency key, bytes.
+pub const KEY_LEN_MAX: usize = 200;
+/// The largest event, bytes of JSON.
+pub const EVENT_LEN_MAX: usize = 2 << 20;
+/// The largest record of the edge, bytes.
+pub const RECORD_LEN_MAX: usize = 4 << 20;
+/// The most that one `list`, `history` or `list_records` answers.
+pub const PAGE_MAX: usize = 1_000;
+/// How many reads go to the store at once.
+const READS_MAX: usize = 16;
+
+/// The engine's handle; cheap to clone. When the last one goes, the engine stops.
 #[derive(Clone)]
-pub struct Engine {}
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    shared: Arc<Shared>,
+    reader: Arc<dyn Reader>,
+    reads: Arc<Semaphore>,
+}
 
 /// How the engine is set up; the defaults fit most.
 #[derive(Clone, Debug)]
@@ -22,11 +67,19 @@ pub struct Options {
     pub notices_max: usize,
     /// How many bytes of encoded state the cache of decoded objects may stand for.
     pub cache_bytes_max: usize,
+    /// Where the time comes from.
+    pub clock: ClockSource,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { intake_max: 16_384, batch_max: 1_024, notices_max: 8_192, cache_bytes_max: 128 << 20 }
+        Self {
+            intake_max: 16_384,
+            batch_max: 1_024,
+            notices_max: 8_192,
+            cache_bytes_max: 128 << 20,
+            clock: ClockSource::System,
+        }
     }
 }
 
@@ -112,138 +165,230 @@ pub struct HistoryItem {
     pub entries: Vec<Entry>,
 }
 
-/// Figures of the engine since its start.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Metrics {
-    /// Submissions stored.
-    pub accepted: u64,
-    /// Submissions whose key was seen before.
-    pub duplicates: u64,
-    /// Submissions that a loop refused.
-    pub rejected: u64,
-    /// Submissions refused because too much was waiting.
-    pub busy: u64,
-    /// Notices between loops stored.
-    pub notices: u64,
-    /// Notices that the loop they went to refused; each is on its timeline.
-    pub notices_refused: u64,
-    /// Ticks given.
-    pub ticks: u64,
-    /// Commits.
-    pub commits: u64,
-    /// Time spent in commits, microseconds.
-    pub commit_us: u64,
-    /// Commits by how many submissions they held: the upper bounds are [`BATCH_BUCKETS`].
-    pub batch_sizes: [u64; BATCH_BUCKETS.len()],
-    /// Events that wait to be stored now.
-    pub queue_depth: usize,
-    /// Objects somebody watches now.
-    pub watched: usize,
-}
-
-/// Upper bounds of the buckets of [`Metrics::batch_sizes`]; the last one holds the rest.
-pub const BATCH_BUCKETS: [usize; 8] = [1, 4, 16, 64, 256, 1_024, 4_096, usize::MAX];
-
-/// Tells when an object changed. A hint: read the object after it.
-#[derive(Debug)]
-pub struct Changes {}
-
-impl Changes {
-    /// Waits until the object may have changed since the last call, or since `watch`.
-    pub async fn changed(&mut self) {
-        std::future::pending().await
-    }
-}
-
 impl Engine {
     /// Takes the store over and starts the committer.
-    pub fn start(_store: Box<dyn Store>, _options: Options) -> Result<Engine, StoreError> {
-        todo!()
+    pub fn start(store: Box<dyn Store>, options: Options) -> Result<Engine, StoreError> {
+        let reader = store.reader();
+        let shared = Arc::new(Shared {
+            intake: Intake::new(options.intake_max),
+            cache: cache::Cache::new(options.cache_bytes_max),
+            watchers: watch::Watchers::default(),
+            counters: metrics::Counters::default(),
+            clock: clock::Clock::new(options.clock.clone(), reader.log_end()?.at),
+            ended: channel::Sender::new(false),
+        });
+        let committer = Committer::new(store, shared.clone(), options)?;
+        std::thread::Builder::new()
+            .name("committer".into())
+            .spawn(move || committer.run())
+            .map_err(|error| StoreError::Failed(error.to_string()))?;
+        let reads = Arc::new(Semaphore::new(READS_MAX));
+        Ok(Self { inner: Arc::new(Inner { shared, reader, reads }) })
     }
 
     /// Gives an object an event. `Ok` means: it is on disk.
-    pub async fn submit(&self, _submission: Submission) -> Result<Accepted, SubmitError> {
-        todo!()
+    ///
+    /// Once called it may be done even if the returned future is dropped; send it again with the
+    /// same key to learn of it.
+    pub async fn submit(&self, submission: Submission) -> Result<Accepted, SubmitError> {
+        let (by, body) = (codec::encode(&submission.by), codec::encode(&submission.body));
+        check_sizes(&submission, body.len())?;
+        let (reply, answer) = oneshot::channel();
+        let pending = Box::new(Pending { submission, by, body, reply });
+        match self.inner.shared.intake.push(Item::Event(pending)) {
+            Ok(()) => answer.await.unwrap_or_else(|_| Err(SubmitError::Store(gone()))),
+            Err(Refusal::Busy { waiting }) => {
+                count(&self.inner.shared.counters.busy);
+                Err(SubmitError::Busy { waiting })
+            }
+            Err(Refusal::Closed(Closed::Stopping)) => Err(SubmitError::Stopping),
+            Err(Refusal::Closed(Closed::Failed(reason))) => Err(SubmitError::Store(reason)),
+        }
     }
 
     /// The object as it was committed last; `None` if nobody ever made it.
-    pub async fn query(&self, _id: &ObjectId) -> Result<Option<Snapshot>, StoreError> {
-        todo!()
+    pub async fn query(&self, id: &ObjectId) -> Result<Option<Snapshot>, StoreError> {
+        if let Some(cached) = self.inner.shared.cache.get(id) {
+            let snapshot = Snapshot { id: id.clone(), object: cached.object, revision: cached.revision };
+            return Ok(Some(snapshot).filter(|s| s.object.is_known()));
+        }
+        let id = id.clone();
+        let stored = self.read(move |reader| reader.object(&id)).await?;
+        let snapshot = stored.map(|stored| snapshot(&stored)).transpose()?;
+        Ok(snapshot.filter(|s| s.object.is_known()))
     }
 
     /// Objects of a kind that `under` is or holds, after `after`, in the order of their ids.
     pub async fn list(
         &self,
-        _kind: Kind,
-        _under: Option<&ObjectId>,
-        _after: Option<&ObjectId>,
-        _limit: usize,
+        kind: Kind,
+        under: Option<&ObjectId>,
+        after: Option<&ObjectId>,
+        limit: usize,
     ) -> Result<Vec<Snapshot>, StoreError> {
-        todo!()
+        let (under, after) = (under.cloned(), after.cloned());
+        let limit = limit.min(PAGE_MAX);
+        self.read(move |reader| known(reader, kind, under.as_ref(), after, limit)).await
     }
 
     /// An object's events, newest first, before a place in the log.
     pub async fn history(
         &self,
-        _id: &ObjectId,
-        _before: Option<u64>,
-        _limit: usize,
+        id: &ObjectId,
+        before: Option<u64>,
+        limit: usize,
     ) -> Result<Vec<HistoryItem>, StoreError> {
-        todo!()
+        let id = id.clone();
+        let events = self.read(move |reader| reader.history(&id, before, limit.min(PAGE_MAX))).await?;
+        let item = |event: &crate::store::StoredEvent| {
+            Ok(HistoryItem {
+                seq: event.seq,
+                at: event.at,
+                by: codec::decode_by(&event.by)?,
+                body: codec::decode_body(&event.body)?,
+                entries: codec::decode_entries(event)?,
+            })
+        };
+        events.iter().map(item).collect()
     }
 
     /// Watches an object, from now on; an install's watch also tells of its components and runner.
-    pub fn watch(&self, _id: &ObjectId) -> Changes {
-        todo!()
+    pub fn watch(&self, id: &ObjectId) -> Changes {
+        self.inner.shared.watchers.watch(id)
     }
 
     /// Writes a record of the edge, over an older one.
-    pub async fn put_record(&self, _space: &str, _key: &str, _value: Vec<u8>) -> Result<(), StoreError> {
-        todo!()
+    pub async fn put_record(&self, space: &str, key: &str, value: Vec<u8>) -> Result<(), StoreError> {
+        self.change_record(space, key, RecordChange::Put(value)).await.map(drop)
     }
 
     /// Writes a record of the edge if there is none yet; answers whether it did.
-    pub async fn add_record(&self, _space: &str, _key: &str, _value: Vec<u8>) -> Result<bool, StoreError> {
-        todo!()
+    pub async fn add_record(&self, space: &str, key: &str, value: Vec<u8>) -> Result<bool, StoreError> {
+        self.change_record(space, key, RecordChange::Add(value)).await
     }
 
     /// One record of the edge.
-    pub async fn get_record(&self, _space: &str, _key: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        todo!()
+    pub async fn get_record(&self, space: &str, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let (space, key) = (space.to_owned(), key.to_owned());
+        self.read(move |reader| reader.record(&space, &key)).await
     }
 
     /// Removes a record of the edge; answers whether there was one.
-    pub async fn delete_record(&self, _space: &str, _key: &str) -> Result<bool, StoreError> {
-        todo!()
+    pub async fn delete_record(&self, space: &str, key: &str) -> Result<bool, StoreError> {
+        self.change_record(space, key, RecordChange::Delete).await
     }
 
     /// The records of a space whose keys begin so, in the order of their keys.
     pub async fn list_records(
         &self,
-        _space: &str,
-        _prefix: &str,
-        _limit: usize,
+        space: &str,
+        prefix: &str,
+        limit: usize,
     ) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
-        todo!()
+        let (space, prefix) = (space.to_owned(), prefix.to_owned());
+        self.read(move |reader| reader.records(&space, &prefix, limit.min(PAGE_MAX))).await
     }
 
     /// The time as events get it: never before the newest event.
     pub fn now(&self) -> Timestamp {
-        todo!()
+        self.inner.shared.clock.now()
     }
 
     /// Figures since the start.
     pub fn metrics(&self) -> Metrics {
-        todo!()
+        let shared = &self.inner.shared;
+        shared.counters.read(shared.intake.len(), shared.watchers.len())
     }
 
     /// Whether it takes events: false after a failed commit and after `stop`.
     pub fn healthy(&self) -> bool {
-        todo!()
+        self.inner.shared.intake.closed().is_none()
     }
 
     /// Refuses new events, stores what waits, closes the store.
     pub async fn stop(&self) {
-        todo!()
+        self.inner.shared.intake.close(Closed::Stopping);
+        let mut ended = self.inner.shared.ended.subscribe();
+        // The sender lives in `shared`, which this handle holds.
+        let _ = ended.wait_for(|ended| *ended).await;
     }
+
+    async fn change_record(&self, space: &str, key: &str, change: RecordChange) -> Result<bool, StoreError> {
+        if let RecordChange::Put(value) | RecordChange::Add(value) = &change
+            && value.len() > RECORD_LEN_MAX
+        {
+            return Err(StoreError::TooLarge { what: "the record", got: value.len(), max: RECORD_LEN_MAX });
+        }
+        let (reply, answer) = oneshot::channel();
+        let write = RecordWrite { space: space.to_owned(), key: key.to_owned(), change, reply };
+        match self.inner.shared.intake.push(Item::Record(write)) {
+            Ok(()) => answer.await.unwrap_or_else(|_| Err(StoreError::Failed(gone()))),
+            Err(Refusal::Busy { waiting }) => Err(StoreError::Busy { waiting }),
+            Err(Refusal::Closed(Closed::Stopping)) => Err(StoreError::Stopped),
+            Err(Refusal::Closed(Closed::Failed(reason))) => Err(StoreError::Failed(reason)),
+        }
+    }
+
+    /// Reads the store on a thread that may block.
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&dyn Reader) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let permit = self.inner.reads.clone().acquire_owned().await.map_err(|_| StoreError::Stopped)?;
+        let reader = self.inner.reader.clone();
+        let reading = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            read(&*reader)
+        });
+        reading.await.map_err(|error| StoreError::Failed(error.to_string()))?
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.shared.intake.close(Closed::Stopping);
+    }
+}
+
+fn gone() -> String {
+    "the committer ended before it answered".to_owned()
+}
+
+fn check_sizes(submission: &Submission, body_len: usize) -> Result<(), Rejected> {
+    let invalid = |message| Err(Rejected::new(RejectedCode::Invalid, message));
+    if submission.key.as_ref().is_some_and(|key| key.is_empty() || key.len() > KEY_LEN_MAX) {
+        return invalid(format!("an idempotency key has 1 to {KEY_LEN_MAX} bytes"));
+    }
+    if body_len > EVENT_LEN_MAX {
+        return invalid(format!("the event has {body_len} bytes; at most {EVENT_LEN_MAX} are taken"));
+    }
+    Ok(())
+}
+
+fn snapshot(stored: &StoredObject) -> Result<Snapshot, StoreError> {
+    let object = Arc::new(codec::decode_state(stored)?);
+    Ok(Snapshot { id: stored.id.clone(), object, revision: stored.revision })
+}
+
+/// A page of objects that somebody made: those that only refused a notice are passed over.
+fn known(
+    reader: &dyn Reader,
+    kind: Kind,
+    under: Option<&ObjectId>,
+    mut after: Option<ObjectId>,
+    limit: usize,
+) -> Result<Vec<Snapshot>, StoreError> {
+    let mut found = Vec::new();
+    while found.len() < limit {
+        let page = reader.list(kind, under, after.as_ref(), limit - found.len())?;
+        let Some(last) = page.last() else { break };
+        after = Some(last.id.clone());
+        for stored in &page {
+            let snapshot = snapshot(stored)?;
+            if snapshot.object.is_known() {
+                found.push(snapshot);
+            }
+        }
+    }
+    Ok(found)
 }

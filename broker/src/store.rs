@@ -157,13 +157,19 @@ pub enum StoreError {
     /// Any other failure, of a write or a read.
     #[error("the store failed: {0}")]
     Failed(String),
+    /// Too much waits to be stored.
+    #[error("the broker is busy: {waiting} writes wait to be stored; try again in a moment")]
+    Busy {
+        /// How many.
+        waiting: usize,
+    },
     /// The engine has stopped.
     #[error("the broker is stopping")]
     Stopped,
 }
 
 impl StoreError {
-    /// The stable code, with a page in `docs/errors/store.md`.
+    /// The stable code, with a page in `docs/errors/`.
     pub fn code(&self) -> &'static str {
         match self {
             StoreError::Locked { .. } => "store.locked",
@@ -173,7 +179,8 @@ impl StoreError {
             StoreError::Corrupt(_) => "store.corrupt",
             StoreError::TooLarge { .. } => "store.too_large",
             StoreError::Failed(_) => "store.failed",
-            StoreError::Stopped => "store.stopped",
+            StoreError::Busy { .. } => "engine.busy",
+            StoreError::Stopped => "engine.stopping",
         }
     }
 }

@@ -1,0 +1,170 @@
+//! The way in: a bounded queue in memory that refuses before it accepts.
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use crate::engine::{Accepted, Submission, SubmitError};
+use crate::store::StoreError;
+
+/// Something for the committer to do.
+pub(super) enum Item {
+    /// An event for an object.
+    Event(Box<Pending>),
+    /// A write of the edge's records.
+    Record(RecordWrite),
+}
+
+/// A submission with its sender waiting for the answer.
+pub(super) struct Pending {
+    pub(super) submission: Submission,
+    /// `submission.by`, encoded on the sender's thread.
+    pub(super) by: Vec<u8>,
+    /// `submission.body`, encoded on the sender's thread.
+    pub(super) body: Vec<u8>,
+    pub(super) reply: oneshot::Sender<Result<Accepted, SubmitError>>,
+}
+
+/// A change of the edge's records.
+pub(super) struct RecordWrite {
+    pub(super) space: String,
+    pub(super) key: String,
+    pub(super) change: RecordChange,
+    pub(super) reply: oneshot::Sender<Result<bool, StoreError>>,
+}
+
+/// What becomes of a record.
+pub(super) enum RecordChange {
+    Put(Vec<u8>),
+    Add(Vec<u8>),
+    Delete,
+}
+
+/// Why nothing more is taken.
+#[derive(Clone, Debug)]
+pub(super) enum Closed {
+    /// The broker is going down.
+    Stopping,
+    /// A commit failed: whether it is on disk is not known, so nothing is promised any more.
+    Failed(String),
+}
+
+/// Why an item was not taken.
+pub(super) enum Refusal {
+    Busy { waiting: usize },
+    Closed(Closed),
+}
+
+/// What the committer got.
+pub(super) struct Taken {
+    pub(super) items: Vec<Item>,
+    /// Nothing more will come.
+    pub(super) closed: bool,
+}
+
+#[derive(Default)]
+struct State {
+    items: VecDeque<Item>,
+    closed: Option<Closed>,
+    /// How many items the sleeping committer waits for; 0 while it works.
+    wanted: usize,
+}
+
+/// The queue.
+pub(super) struct Intake {
+    state: Mutex<State>,
+    wake: Condvar,
+    items_max: usize,
+}
+
+impl Intake {
+    pub(super) fn new(items_max: usize) -> Self {
+        Self { state: Mutex::default(), wake: Condvar::new(), items_max }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // The queue is whole after each of its operations, whoever panicked elsewhere.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts an item in the queue, if there is room.
+    pub(super) fn push(&self, item: Item) -> Result<(), Refusal> {
+        let mut state = self.state();
+        if let Some(closed) = &state.closed {
+            return Err(Refusal::Closed(closed.clone()));
+        }
+        if state.items.len() >= self.items_max {
+            return Err(Refusal::Busy { waiting: state.items.len() });
+        }
+        state.items.push_back(item);
+        let enough = state.wanted > 0 && state.items.len() >= state.wanted;
+        drop(state);
+        if enough {
+            self.wake.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Waits for an item, at most until a time, and then a moment more for `gather` of them.
+    pub(super) fn take(&self, limit: usize, until: Instant, gather: usize, patience: Duration) -> Taken {
+        let state = self.wait(self.state(), 1, until);
+        let state = if state.items.is_empty() || patience.is_zero() {
+            state
+        } else {
+            self.wait(state, gather.min(limit), Instant::now() + patience)
+        };
+        let mut state = state;
+        let count = state.items.len().min(limit);
+        let items = state.items.drain(..count).collect();
+        Taken { items, closed: state.closed.is_some() && state.items.is_empty() }
+    }
+
+    fn wait<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        wanted: usize,
+        until: Instant,
+    ) -> MutexGuard<'a, State> {
+        while state.items.len() < wanted && state.closed.is_none() {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            state.wanted = wanted;
+            state = self.wake.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        state.wanted = 0;
+        state
+    }
+
+    /// Takes nothing more. The first reason stays.
+    pub(super) fn close(&self, why: Closed) {
+        let mut state = self.state();
+        state.closed.get_or_insert(why);
+        drop(state);
+        self.wake.notify_one();
+    }
+
+    /// Why it is closed, if it is.
+    pub(super) fn closed(&self) -> Option<Closed> {
+        self.state().closed.clone()
+    }
+
+    /// How many items wait.
+    pub(super) fn len(&self) -> usize {
+        self.state().items.len()
+    }
+}
+
+impl Item {
+    /// Answers the sender that the store has failed.
+    pub(super) fn fail(self, error: &StoreError) {
+        // A sender that went away needs no answer.
+        match self {
+            Item::Event(pending) => drop(pending.reply.send(Err(SubmitError::Store(error.to_string())))),
+            Item::Record(write) => drop(write.reply.send(Err(error.clone()))),
+        }
+    }
+}

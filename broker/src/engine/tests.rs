@@ -1,0 +1,260 @@
+//! The engine over both stores: what is accepted is there, what is refused left nothing.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use remit_loops::{Actor, Body, Kind, ObjectId, RejectedCode, Signal, Timestamp};
+use remit_loops::{app, org};
+
+use crate::engine::{Accepted, ClockSource, Engine, Options, Submission, SubmitError, replay};
+use crate::store::{MemoryStore, Reader, SqliteStore, Store};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn id(text: &str) -> ObjectId {
+    text.parse().unwrap()
+}
+
+fn org_signal(to: &str, key: Option<&str>, signal: org::Signal) -> Submission {
+    submission(to, key, Signal::Org(signal))
+}
+
+fn submission(to: &str, key: Option<&str>, signal: Signal) -> Submission {
+    let by = Actor::Person("ann".into());
+    Submission { to: id(to), by, key: key.map(str::to_owned), body: Body::Signal(signal) }
+}
+
+fn pause() -> org::Signal {
+    org::Signal::Pause { reason: "lunch".into() }
+}
+
+async fn create(engine: &Engine, to: &str) -> Accepted {
+    let signal = match id(to).kind() {
+        Kind::Org => Signal::Org(org::Signal::Create {}),
+        Kind::App => Signal::App(app::Signal::Create {}),
+        kind => panic!("no test creates a {kind} so"),
+    };
+    engine.submit(submission(to, None, signal)).await.unwrap()
+}
+
+/// Runs a test on each store, and replays the log after it.
+fn on_each_store(options: &Options, test: impl AsyncFn(&Engine)) {
+    let dir = tempfile::tempdir().unwrap();
+    let stores = [MemoryStore::boxed(), SqliteStore::open(&dir.path().join("remit.db")).unwrap()];
+    for store in stores {
+        let reader = store.reader();
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let engine = Engine::start(store, options.clone()).unwrap();
+            tokio::time::timeout(PATIENCE, test(&engine)).await.expect("the test hangs");
+            engine.stop().await;
+        });
+        replay(&*reader).unwrap();
+    }
+}
+
+#[test]
+fn an_accepted_event_shows_in_query_list_and_history() {
+    on_each_store(&Options::default(), async |engine| {
+        assert!(engine.query(&id("org_a")).await.unwrap().is_none());
+        let first = create(engine, "org_a").await;
+        let second = engine.submit(org_signal("org_a", Some("k"), pause())).await.unwrap();
+        assert!(second.seq > first.seq && !second.duplicate);
+        let snapshot = engine.query(&id("org_a")).await.unwrap().unwrap();
+        assert_eq!((snapshot.revision, &snapshot.object), (2, &second.snapshot.object));
+        let listed = engine.list(Kind::Org, None, None, 10).await.unwrap();
+        assert_eq!(listed.len(), 1);
+        assert_eq!(listed[0].object, snapshot.object);
+        let history = engine.history(&id("org_a"), None, 10).await.unwrap();
+        assert_eq!(history.iter().map(|h| h.seq).collect::<Vec<_>>(), [second.seq, first.seq]);
+        assert!(!history[0].entries.is_empty(), "a pause is on the timeline");
+        let older = engine.history(&id("org_a"), Some(second.seq), 10).await.unwrap();
+        assert_eq!(older.len(), 1);
+    });
+}
+
+#[test]
+fn a_key_is_done_once_and_answered_each_time() {
+    on_each_store(&Options::default(), async |engine| {
+        create(engine, "org_a").await;
+        let first = engine.submit(org_signal("org_a", Some("k"), pause())).await.unwrap();
+        let again = engine.submit(org_signal("org_a", Some("k"), pause())).await.unwrap();
+        assert_eq!((again.seq, again.duplicate, again.snapshot.revision), (first.seq, true, 2));
+        let other = engine.submit(org_signal("org_a", Some("k"), org::Signal::Resume {})).await;
+        let Err(SubmitError::Rejected(rejected)) = other else { panic!("{other:?}") };
+        assert_eq!(rejected.code, RejectedCode::Conflict);
+        create(engine, "org_b").await;
+        assert!(!engine.submit(org_signal("org_b", Some("k"), pause())).await.unwrap().duplicate);
+    });
+}
+
+#[test]
+fn one_key_sent_many_times_at_once_is_done_once() {
+    on_each_store(&Options::default(), async |engine| {
+        create(engine, "org_a").await;
+        let sends = (0..64).map(|_| engine.submit(org_signal("org_a", Some("k"), pause())));
+        let answers = futures::future::join_all(sends).await;
+        let done = answers.iter().filter(|a| !a.as_ref().unwrap().duplicate).count();
+        assert_eq!(done, 1);
+        assert_eq!(engine.history(&id("org_a"), None, 99).await.unwrap().len(), 2);
+    });
+}
+
+#[test]
+fn a_refused_event_changes_nothing_and_disturbs_nobody() {
+    on_each_store(&Options::default(), async |engine| {
+        create(engine, "org_a").await;
+        let bad = engine.submit(org_signal("org_b", Some("k"), pause()));
+        let good = engine.submit(org_signal("org_a", Some("k"), pause()));
+        let (bad, good) = tokio::join!(bad, good);
+        assert!(matches!(bad, Err(SubmitError::Rejected(_))));
+        assert!(good.is_ok());
+        assert!(engine.query(&id("org_b")).await.unwrap().is_none());
+        assert!(engine.history(&id("org_b"), None, 9).await.unwrap().is_empty());
+        create(engine, "org_b").await;
+        let later = engine.submit(org_signal("org_b", Some("k"), pause())).await.unwrap();
+        assert!(!later.duplicate, "a refused event does not use its key up");
+        assert_eq!(engine.metrics().rejected, 1);
+    });
+}
+
+#[test]
+fn notices_between_loops_arrive_in_the_same_commit() {
+    on_each_store(&Options::default(), async |engine| {
+        create(engine, "org_a").await;
+        let app = create(engine, "app_a.b").await;
+        assert_eq!(app.snapshot.object.view().status.word, "active", "its org has told it so");
+        engine.submit(org_signal("org_a", None, pause())).await.unwrap();
+        let app = engine.query(&id("app_a.b")).await.unwrap().unwrap();
+        assert!(!app.object.why().is_empty(), "it waits for its org");
+        assert_eq!(engine.metrics().notices_deferred, 0);
+    });
+}
+
+#[test]
+fn notices_that_do_not_fit_come_with_the_next_commits() {
+    let options = Options { notices_max: 3, ..Options::default() };
+    on_each_store(&options, async |engine| {
+        create(engine, "org_a").await;
+        for n in 0..20 {
+            create(engine, &format!("app_a.b{n}")).await;
+        }
+        let apps: Vec<ObjectId> = (0..20).map(|n| id(&format!("app_a.b{n}"))).collect();
+        let mut changes: Vec<_> = apps.iter().map(|app| engine.watch(app)).collect();
+        engine.submit(org_signal("org_a", None, pause())).await.unwrap();
+        for (app, changes) in apps.iter().zip(&mut changes) {
+            while engine.query(app).await.unwrap().unwrap().object.why().is_empty() {
+                changes.changed().await;
+            }
+        }
+        assert!(engine.metrics().notices_deferred > 0);
+    });
+}
+
+#[test]
+fn a_refused_notice_is_on_the_timeline_of_the_one_that_refused_it() {
+    on_each_store(&Options::default(), async |engine| {
+        create(engine, "app_nobody.b").await;
+        let history = engine.history(&id("org_nobody"), None, 9).await.unwrap();
+        let refused = engine.metrics().notices_refused;
+        assert_eq!(
+            history
+                .iter()
+                .filter(|h| h.entries.iter().any(|e| e.code == super::batch::NOTICE_REFUSED))
+                .count() as u64,
+            refused
+        );
+        assert!(engine.query(&id("org_nobody")).await.unwrap().is_none());
+        assert!(engine.list(Kind::Org, None, None, 9).await.unwrap().is_empty());
+    });
+}
+
+#[test]
+fn a_watch_is_told_of_what_comes_after_it() {
+    on_each_store(&Options::default(), async |engine| {
+        create(engine, "org_a").await;
+        let mut changes = engine.watch(&id("org_a"));
+        let mut other = engine.watch(&id("org_b"));
+        engine.submit(org_signal("org_a", None, pause())).await.unwrap();
+        changes.changed().await;
+        let quiet = tokio::time::timeout(Duration::from_millis(20), other.changed()).await;
+        assert!(quiet.is_err(), "nothing happened to the other");
+        assert_eq!(engine.metrics().watched, 2);
+        drop((changes, other));
+        assert_eq!(engine.metrics().watched, 0);
+    });
+}
+
+#[test]
+fn records_of_the_edge_are_kept() {
+    on_each_store(&Options::default(), async |engine| {
+        assert!(engine.add_record("root", "org_a", b"one".to_vec()).await.unwrap());
+        assert!(!engine.add_record("root", "org_a", b"two".to_vec()).await.unwrap());
+        assert_eq!(engine.get_record("root", "org_a").await.unwrap().unwrap(), b"one");
+        engine.put_record("root", "org_a", b"three".to_vec()).await.unwrap();
+        engine.put_record("root", "orgb", b"x".to_vec()).await.unwrap();
+        let listed = engine.list_records("root", "org_", 9).await.unwrap();
+        assert_eq!(listed, [("org_a".to_owned(), b"three".to_vec())]);
+        assert!(engine.delete_record("root", "org_a").await.unwrap());
+        assert!(!engine.delete_record("root", "org_a").await.unwrap());
+        assert!(engine.put_record("root", "big", vec![0; super::RECORD_LEN_MAX + 1]).await.is_err());
+    });
+}
+
+#[test]
+fn more_than_fits_is_refused_before_it_is_accepted() {
+    let options = Options { intake_max: 8, ..Options::default() };
+    on_each_store(&options, async |engine| {
+        create(engine, "org_a").await;
+        let sends = (0..500).map(|n| {
+            let key = format!("k{n}");
+            async move { engine.submit(org_signal("org_a", Some(&key), pause())).await }
+        });
+        let answers = futures::future::join_all(sends).await;
+        let busy = answers.iter().filter(|a| matches!(a, Err(SubmitError::Busy { .. }))).count();
+        let accepted = answers.iter().filter(|a| a.is_ok()).count();
+        assert!(busy > 0, "a queue of 8 takes 500 at once");
+        assert_eq!(engine.metrics().busy, busy as u64);
+        let pauses = engine.history(&id("org_a"), None, 999).await.unwrap().len() - 1;
+        assert_eq!(pauses, accepted);
+    });
+}
+
+#[test]
+fn a_stopped_engine_takes_nothing_and_keeps_what_it_took() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("remit.db");
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let engine = Engine::start(SqliteStore::open(&path).unwrap(), Options::default()).unwrap();
+        create(&engine, "org_a").await;
+        assert!(engine.healthy());
+        engine.stop().await;
+        assert!(!engine.healthy());
+        let late = engine.submit(org_signal("org_a", None, pause())).await;
+        assert!(matches!(late, Err(SubmitError::Stopping)));
+        let again = Engine::start(SqliteStore::open(&path).unwrap(), Options::default()).unwrap();
+        assert_eq!(again.query(&id("org_a")).await.unwrap().unwrap().revision, 1);
+        assert!(!again.submit(org_signal("org_a", None, pause())).await.unwrap().duplicate);
+    });
+}
+
+#[test]
+fn the_clock_of_events_never_goes_back_even_over_a_restart() {
+    let source = Arc::new(AtomicI64::new(5_000));
+    let store = MemoryStore::default();
+    let options = Options { clock: ClockSource::Manual(source.clone()), ..Options::default() };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let engine = Engine::start(Box::new(store.clone()), options.clone()).unwrap();
+        create(&engine, "org_a").await;
+        engine.stop().await;
+        source.store(1_000, Ordering::Release);
+        let engine = Engine::start(Box::new(store.clone()), options).unwrap();
+        create(&engine, "org_b").await;
+        assert_eq!(engine.history(&id("org_b"), None, 1).await.unwrap()[0].at, Timestamp(5_000));
+        engine.stop().await;
+    });
+    replay(&*store.reader() as &dyn Reader).unwrap();
+}
