@@ -23,13 +23,13 @@ use crate::store::{EventWrite, ObjectWrite, Row, StoreError, Transaction};
 pub(super) const NOTICE_REFUSED: &str = "engine.notice_refused";
 
 /// What a batch is about.
-pub(super) struct Input {
+pub(super) struct Input<'a> {
     /// The time of all its events.
     pub(super) at: Timestamp,
     /// The inbox holds notices of earlier batches: they come first.
     pub(super) inbox_waits: bool,
     /// Objects whose deadline has come.
-    pub(super) due: Vec<ObjectId>,
+    pub(super) due: &'a [ObjectId],
     /// What came in.
     pub(super) items: Vec<Item>,
     /// How many notices it may apply.
@@ -121,11 +121,11 @@ impl<'a> Batch<'a> {
     }
 
     /// Applies everything and commits it.
-    pub(super) fn run(mut self, input: Input) -> Result<Committed, Failed> {
+    pub(super) fn run(mut self, input: Input<'_>) -> Result<Committed, Failed> {
         let mut items = VecDeque::from(input.items);
         self.at = input.at;
         self.notices_left = input.notices_max;
-        match self.decide(input.inbox_waits, &input.due, &mut items) {
+        match self.decide(input.inbox_waits, input.due, &mut items) {
             Ok(()) => self.commit(items.into()),
             Err(error) => Err(Failed { error, answers: self.answers, carried: items.into() }),
         }

@@ -72,7 +72,7 @@ impl Committer {
         let shared = self.shared.clone();
         let _guard = EndGuard(shared.clone());
         while let Some((due, items)) = self.next_work() {
-            if let Err(error) = self.batch(due, items).and_then(|()| self.expire_keys()) {
+            if let Err(error) = self.batch(&due, items).and_then(|()| self.expire_keys()) {
                 tracing::error!(%error, code = error.code(), "the store failed; the engine takes nothing more");
                 shared.intake.close(Closed::Failed(error.to_string()));
                 self.fail_rest(&error);
@@ -110,7 +110,7 @@ impl Committer {
         u64::try_from(wait).unwrap_or_default()
     }
 
-    fn batch(&mut self, due: Vec<ObjectId>, items: Vec<Item>) -> Result<(), StoreError> {
+    fn batch(&mut self, due: &[ObjectId], items: Vec<Item>) -> Result<(), StoreError> {
         let began = Instant::now();
         let shared = self.shared.clone();
         let at = shared.clock.stamp();
@@ -122,20 +122,15 @@ impl Committer {
                 return Err(error);
             }
         };
-        let input = Input {
-            at,
-            inbox_waits: self.inbox_waits,
-            due: due.clone(),
-            items,
-            notices_max: self.options.notices_max,
-        };
+        let input =
+            Input { at, inbox_waits: self.inbox_waits, due, items, notices_max: self.options.notices_max };
         match Batch::new(tx, &shared.cache, &shared.counters).run(input) {
             Ok(committed) => {
                 shared.counters.committed(self.last_batch, began.elapsed());
                 let out =
                     committed.let_out(&shared.cache, &shared.counters, &shared.watchers, &mut self.timers);
                 (self.inbox_waits, self.carried) = out;
-                self.slow_down(&due, at);
+                self.slow_down(due, at);
                 Ok(())
             }
             Err(failed) => {

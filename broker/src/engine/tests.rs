@@ -39,7 +39,7 @@ async fn create(engine: &Engine, to: &str) -> Accepted {
 }
 
 /// Runs a test on each store, and replays the log after it.
-fn on_each_store(options: &Options, test: impl AsyncFn(&Engine)) {
+fn on_each_store(options: &Options, test: &impl AsyncFn(&Engine)) {
     let dir = tempfile::tempdir().unwrap();
     let stores = [MemoryStore::boxed(), SqliteStore::open(&dir.path().join("remit.db")).unwrap()];
     for store in stores {
@@ -56,7 +56,7 @@ fn on_each_store(options: &Options, test: impl AsyncFn(&Engine)) {
 
 #[test]
 fn an_accepted_event_shows_in_query_list_and_history() {
-    on_each_store(&Options::default(), async |engine| {
+    on_each_store(&Options::default(), &async |engine| {
         assert!(engine.query(&id("org_a")).await.unwrap().is_none());
         let first = create(engine, "org_a").await;
         let second = engine.submit(org_signal("org_a", Some("k"), pause())).await.unwrap();
@@ -76,7 +76,7 @@ fn an_accepted_event_shows_in_query_list_and_history() {
 
 #[test]
 fn a_key_is_done_once_and_answered_each_time() {
-    on_each_store(&Options::default(), async |engine| {
+    on_each_store(&Options::default(), &async |engine| {
         create(engine, "org_a").await;
         let first = engine.submit(org_signal("org_a", Some("k"), pause())).await.unwrap();
         let again = engine.submit(org_signal("org_a", Some("k"), pause())).await.unwrap();
@@ -91,7 +91,7 @@ fn a_key_is_done_once_and_answered_each_time() {
 
 #[test]
 fn one_key_sent_many_times_at_once_is_done_once() {
-    on_each_store(&Options::default(), async |engine| {
+    on_each_store(&Options::default(), &async |engine| {
         create(engine, "org_a").await;
         let sends = (0..64).map(|_| engine.submit(org_signal("org_a", Some("k"), pause())));
         let answers = futures::future::join_all(sends).await;
@@ -103,7 +103,7 @@ fn one_key_sent_many_times_at_once_is_done_once() {
 
 #[test]
 fn a_refused_event_changes_nothing_and_disturbs_nobody() {
-    on_each_store(&Options::default(), async |engine| {
+    on_each_store(&Options::default(), &async |engine| {
         create(engine, "org_a").await;
         let bad = engine.submit(org_signal("org_b", Some("k"), pause()));
         let good = engine.submit(org_signal("org_a", Some("k"), pause()));
@@ -121,7 +121,7 @@ fn a_refused_event_changes_nothing_and_disturbs_nobody() {
 
 #[test]
 fn notices_between_loops_arrive_in_the_same_commit() {
-    on_each_store(&Options::default(), async |engine| {
+    on_each_store(&Options::default(), &async |engine| {
         create(engine, "org_a").await;
         let app = create(engine, "app_a.b").await;
         assert_eq!(app.snapshot.object.view().status.word, "active", "its org has told it so");
@@ -135,7 +135,7 @@ fn notices_between_loops_arrive_in_the_same_commit() {
 #[test]
 fn notices_that_do_not_fit_come_with_the_next_commits() {
     let options = Options { notices_max: 3, ..Options::default() };
-    on_each_store(&options, async |engine| {
+    on_each_store(&options, &async |engine| {
         create(engine, "org_a").await;
         for n in 0..20 {
             create(engine, &format!("app_a.b{n}")).await;
@@ -154,7 +154,7 @@ fn notices_that_do_not_fit_come_with_the_next_commits() {
 
 #[test]
 fn a_refused_notice_is_on_the_timeline_of_the_one_that_refused_it() {
-    on_each_store(&Options::default(), async |engine| {
+    on_each_store(&Options::default(), &async |engine| {
         create(engine, "app_nobody.b").await;
         let history = engine.history(&id("org_nobody"), None, 9).await.unwrap();
         let refused = engine.metrics().notices_refused;
@@ -172,7 +172,7 @@ fn a_refused_notice_is_on_the_timeline_of_the_one_that_refused_it() {
 
 #[test]
 fn a_watch_is_told_of_what_comes_after_it() {
-    on_each_store(&Options::default(), async |engine| {
+    on_each_store(&Options::default(), &async |engine| {
         create(engine, "org_a").await;
         let mut changes = engine.watch(&id("org_a"));
         let mut other = engine.watch(&id("org_b"));
@@ -188,7 +188,7 @@ fn a_watch_is_told_of_what_comes_after_it() {
 
 #[test]
 fn records_of_the_edge_are_kept() {
-    on_each_store(&Options::default(), async |engine| {
+    on_each_store(&Options::default(), &async |engine| {
         assert!(engine.add_record("root", "org_a", b"one".to_vec()).await.unwrap());
         assert!(!engine.add_record("root", "org_a", b"two".to_vec()).await.unwrap());
         assert_eq!(engine.get_record("root", "org_a").await.unwrap().unwrap(), b"one");
@@ -205,7 +205,7 @@ fn records_of_the_edge_are_kept() {
 #[test]
 fn more_than_fits_is_refused_before_it_is_accepted() {
     let options = Options { intake_max: 8, ..Options::default() };
-    on_each_store(&options, async |engine| {
+    on_each_store(&options, &async |engine| {
         create(engine, "org_a").await;
         let sends = (0..500).map(|n| {
             let key = format!("k{n}");
