@@ -29,7 +29,7 @@ fn main() -> ExitCode {
 fn run() -> Result<bool> {
     let house = House::find()?;
     let wanted: Vec<String> = std::env::args().skip(1).collect();
-    let stages = stage::all(&house);
+    let stages = stage::all();
     if let Some(unknown) = wanted.iter().find(|name| stages.iter().all(|stage| stage.name != name.as_str())) {
         let names: Vec<&str> = stages.iter().map(|stage| stage.name).collect();
         bail!("there is no stage {unknown}; there are {}", names.join(", "));
