@@ -165,6 +165,8 @@ pub struct Runner {
     wanted: bool,
     since: Timestamp,
     token: Option<Token>,
+    /// sha256 of the token that this generation enrolled with: the answer may have been lost.
+    enrolled_with: Option<String>,
     generation: u64,
     /// sha256 of the public key of this generation, hexadecimal.
     spki_sha256: Option<String>,
@@ -227,6 +229,7 @@ impl Runner {
             wanted: false,
             since: Timestamp(0),
             token: None,
+            enrolled_with: None,
             generation: 0,
             spki_sha256: None,
             presence: Presence::Expected,

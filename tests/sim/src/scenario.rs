@@ -139,12 +139,12 @@ impl Run {
 
     fn prepare(&mut self) -> Option<String> {
         let org: ObjectId = "org_demo".parse().expect("made of allowed letters");
-        self.tell_broker(&org, Signal::Org(org::Signal::Create {}));
-        self.tell_broker(&app_id(), Signal::App(app::Signal::Create {}));
+        self.tell_broker(&org, &Signal::Org(org::Signal::Create {}));
+        self.tell_broker(&app_id(), &Signal::App(app::Signal::Create {}));
         self.after(0, What::Vendor);
         self.after(HOUR_MS, What::BrokerOutage);
         for install in 0..self.installs {
-            self.tell_broker(&install_id(install), people::create());
+            self.tell_broker(&install_id(install), &people::create());
             self.enrol(install);
             for (wait_ms, what) in [
                 (600_000, What::Person { install }),
@@ -253,7 +253,7 @@ impl Run {
     }
 
     /// A signal whose sender asks again, with the same key, until it is answered.
-    pub(crate) fn tell_broker(&mut self, to: &ObjectId, signal: Signal) -> Answer {
+    pub(crate) fn tell_broker(&mut self, to: &ObjectId, signal: &Signal) -> Answer {
         self.sent += 1;
         let key = format!("k{}", self.sent);
         for _ in 0..1_000 {

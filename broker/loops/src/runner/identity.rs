@@ -34,6 +34,13 @@ impl Runner {
         spki_sha256: &str,
     ) -> Result<Vec<Effect>, Rejected> {
         let invalid = |message: &str| Err(Rejected::new(RejectedCode::Invalid, message));
+        let again = self.enrolled_with.as_deref() == Some(token_sha256)
+            && self.spki_sha256.as_deref() == Some(spki_sha256)
+            && self.generation() != 0;
+        if again {
+            // The same runner with the same key: it never got the answer.
+            return Ok(vec![]);
+        }
         match &self.token {
             None => return invalid("no token is out for this install: it was used already, or never made"),
             Some(token) if token.sha256 != token_sha256 => {
@@ -42,7 +49,7 @@ impl Runner {
             Some(token) if token.expires <= at => return invalid("the token has expired; make a new one"),
             Some(_) => {}
         }
-        self.token = None;
+        self.enrolled_with = self.token.take().map(|token| token.sha256);
         self.generation += 1;
         self.spki_sha256 = Some(spki_sha256.to_owned());
         self.become_present(at, Presence::Online { since: at });

@@ -44,6 +44,7 @@ fn tick() -> Sample {
     Sample { name: "tick".into(), by: Actor::Clock, body: Body::Tick }
 }
 
+#[expect(clippy::disallowed_methods, reason = "only on request, and only in the source tree")]
 fn check(file: &str, states: &[(&str, Object)], events: &[Sample]) {
     let mut table = String::new();
     for (state, object) in states {

@@ -87,7 +87,11 @@ impl World {
     }
 
     pub(crate) fn enrol_with(&mut self, token: &str) -> Result<(), Rejected> {
-        self.report(Report::Enrol { token_sha256: token.into(), spki_sha256: "bb".into() })
+        self.enrol_as(token, "bb")
+    }
+
+    pub(crate) fn enrol_as(&mut self, token: &str, key: &str) -> Result<(), Rejected> {
+        self.report(Report::Enrol { token_sha256: token.into(), spki_sha256: key.into() })
     }
 
     pub(crate) fn tick(&mut self) {

@@ -73,15 +73,16 @@ impl Run {
             "paused" => self.tell(install, install::Signal::Resume {}),
             _ => {}
         }
-        let id = install_id(install).runner().expect("an install has a runner");
-        let has_identity = self.broker.object(&id).as_runner().is_some_and(|r| r.generation() > 0);
+        let has_identity = self.has_identity(install);
         let live = !matches!(self.status(install).as_str(), "absent" | "deleted" | "delete_incomplete");
         if live && !has_identity {
             self.enrol(install);
+            // No other host of it is there any more.
+            self.declare_lost(install);
         }
     }
 
     fn tell(&mut self, install: usize, signal: install::Signal) {
-        self.tell_broker(&install_id(install), Signal::Install(signal));
+        self.tell_broker(&install_id(install), &Signal::Install(signal));
     }
 }

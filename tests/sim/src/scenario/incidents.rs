@@ -30,13 +30,19 @@ impl Run {
         let token_sha256 = format!("t{}", self.rng.u64(..));
         let expires = Timestamp(self.now_ms + HOUR_MS);
         let expect = runner::Signal::Expect { token_sha256: token_sha256.clone(), expires };
-        if self.tell_broker(&id, Signal::Runner(expect)) != Answer::Accepted {
+        if self.tell_broker(&id, &Signal::Runner(expect)) != Answer::Accepted {
             return false;
         }
-        let report = Report::Enrol { token_sha256, spki_sha256: "k".into() };
-        let answer = self.submit(&id, Actor::Runner, None, Body::Report(report));
+        let spki_sha256 = format!("s{}", self.rng.u64(..));
+        let report = Report::Enrol { token_sha256, spki_sha256 };
+        // The answer may be lost: it asks again with the same token and the same key.
+        let answered = (0..20).any(|_| {
+            let answer = self.submit(&id, Actor::Runner, None, Body::Report(report.clone()));
+            self.now_ms += if answer == Answer::Unknown { 5_000 } else { 0 };
+            answer == Answer::Accepted
+        });
         let generation = self.broker.object(&id).as_runner().map_or(0, runner::Runner::generation);
-        if answer != Answer::Accepted || generation == 0 {
+        if !answered || generation == 0 {
             return false;
         }
         self.runners.push(Runner::new(install, generation, self.now_ms));
@@ -74,9 +80,12 @@ impl Run {
         }
     }
 
-    fn has_identity(&self, install: usize) -> bool {
+    /// Whether a runner that is there has the identity that may speak.
+    pub(super) fn has_identity(&self, install: usize) -> bool {
         let id = install_id(install).runner().expect("an install has a runner");
-        self.broker.object(&id).as_runner().is_some_and(|r| r.generation() > 0)
+        let generation = self.broker.object(&id).as_runner().map_or(0, runner::Runner::generation);
+        let newest = self.newest(install).map(|r| &self.runners[r]);
+        newest.is_some_and(|r| r.host_up && r.generation == generation)
     }
 
     /// The stack of a deleted install is removed: its host is gone.
@@ -92,7 +101,7 @@ impl Run {
         let next_ms = self.rng.i64(HOUR_MS / 2..4 * HOUR_MS);
         self.after(next_ms, What::Vendor);
         self.releases += 1;
-        self.tell_broker(&app_id(), people::publish(self.releases));
+        self.tell_broker(&app_id(), &people::publish(self.releases));
     }
 
     pub(super) fn by_hand(&mut self, install: usize) {
@@ -191,7 +200,7 @@ impl Run {
     pub(super) fn declare_lost(&mut self, install: usize) {
         let id = install_id(install).runner().expect("an install has a runner");
         let signal = runner::Signal::DeclareLost { reason: "the old host is terminated".into() };
-        self.tell_broker(&id, Signal::Runner(signal));
+        self.tell_broker(&id, &Signal::Runner(signal));
     }
 
     /// The edge's watch: a runner that has not been heard of for too long counts as gone.
