@@ -77,17 +77,15 @@ impl World {
         self.send(RUNNER, Actor::Runner, Body::Report(report))
     }
 
+    /// A runner with a key of its own enrols with a token of its own.
     pub(crate) fn enrol(&mut self) {
         let expires = Timestamp(self.now + 1_000_000);
-        let expect = runner::Signal::Expect { token_sha256: "aa".into(), expires };
+        let (token, key) = (format!("token {}", self.generation), format!("key {}", self.generation));
+        let expect = runner::Signal::Expect { token_sha256: token.clone(), expires };
         self.signal(RUNNER, Signal::Runner(expect)).unwrap();
-        self.enrol_with("aa").unwrap();
+        self.enrol_as(&token, &key).unwrap();
         self.generation += 1;
         self.report(Report::Seen { generation: self.generation, info: Info::default() }).unwrap();
-    }
-
-    pub(crate) fn enrol_with(&mut self, token: &str) -> Result<(), Rejected> {
-        self.enrol_as(token, "bb")
     }
 
     pub(crate) fn enrol_as(&mut self, token: &str, key: &str) -> Result<(), Rejected> {
