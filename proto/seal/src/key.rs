@@ -21,39 +21,58 @@ const SPKI_LEN_MAX: usize = 256;
 const NOT_DER: Refusal = Refusal::KeyInvalid { detail: "its SubjectPublicKeyInfo is not of its algorithm" };
 
 /// A private key. Never printed, wiped when dropped (both libraries wipe theirs).
-pub struct SigningKey(Secret);
+pub struct SigningKey {
+    secret: Secret,
+    id: String,
+}
 
 enum Secret {
     Ed25519(ed25519_dalek::SigningKey),
     P256(p256::ecdsa::SigningKey),
 }
 
+impl Secret {
+    /// The public half's SubjectPublicKeyInfo, DER.
+    fn spki(&self) -> Vec<u8> {
+        let der = match self {
+            Secret::Ed25519(key) => key.verifying_key().to_public_key_der(),
+            Secret::P256(key) => key.verifying_key().to_public_key_der(),
+        };
+        der.expect("a public key has a fixed, encodable size").as_bytes().to_vec()
+    }
+}
+
 impl SigningKey {
+    fn new(secret: Secret) -> Self {
+        let id = Digest::of(&secret.spki()).hex();
+        Self { secret, id }
+    }
+
     /// A new Ed25519 key from 32 bytes of good randomness.
     pub fn ed25519_from_seed(seed: &[u8; 32]) -> Self {
-        Self(Secret::Ed25519(ed25519_dalek::SigningKey::from_bytes(seed)))
+        Self::new(Secret::Ed25519(ed25519_dalek::SigningKey::from_bytes(seed)))
     }
 
     /// A new P-256 key from 32 bytes of good randomness (refused in the negligible case of a bad scalar).
     pub fn p256_from_seed(seed: &[u8; 32]) -> Result<Self, Refusal> {
         p256::ecdsa::SigningKey::from_slice(seed)
-            .map(|key| Self(Secret::P256(key)))
+            .map(|key| Self::new(Secret::P256(key)))
             .map_err(|_| Refusal::KeyInvalid { detail: "the seed is no scalar of P-256: take another" })
     }
 
     /// From PKCS#8 PEM, either algorithm.
     pub fn from_pem(pem: &str) -> Result<Self, Refusal> {
         if let Ok(key) = ed25519_dalek::SigningKey::from_pkcs8_pem(pem) {
-            return Ok(Self(Secret::Ed25519(key)));
+            return Ok(Self::new(Secret::Ed25519(key)));
         }
-        p256::ecdsa::SigningKey::from_pkcs8_pem(pem).map(|key| Self(Secret::P256(key))).map_err(|_| {
+        p256::ecdsa::SigningKey::from_pkcs8_pem(pem).map(|key| Self::new(Secret::P256(key))).map_err(|_| {
             Refusal::KeyInvalid { detail: "not a PKCS#8 PEM of an Ed25519 or P-256 private key" }
         })
     }
 
     /// To PKCS#8 PEM.
     pub fn to_pem(&self) -> Zeroizing<String> {
-        let pem = match &self.0 {
+        let pem = match &self.secret {
             // Version 1, without the public key: what every other tool reads.
             Secret::Ed25519(key) => {
                 let pair = KeypairBytes { secret_key: key.to_bytes(), public_key: None };
@@ -66,21 +85,20 @@ impl SigningKey {
 
     /// The public half, as it stands in a root.
     pub fn public(&self) -> KeySpec {
-        let (algorithm, der) = match &self.0 {
-            Secret::Ed25519(key) => (Algorithm::Ed25519, key.verifying_key().to_public_key_der()),
-            Secret::P256(key) => (Algorithm::EcdsaP256Sha256, key.verifying_key().to_public_key_der()),
+        let algorithm = match &self.secret {
+            Secret::Ed25519(_) => Algorithm::Ed25519,
+            Secret::P256(_) => Algorithm::EcdsaP256Sha256,
         };
-        let der = der.expect("a public key has a fixed, encodable size");
-        KeySpec { algorithm, spki: STANDARD.encode(der.as_bytes()) }
+        KeySpec { algorithm, spki: STANDARD.encode(self.secret.spki()) }
     }
 
     /// The key's id: sha256 of the SubjectPublicKeyInfo, hexadecimal.
     pub fn id(&self) -> String {
-        PublicKey::from_spec(&self.public()).expect("our own key is sound").id().to_owned()
+        self.id.clone()
     }
 
     pub(crate) fn sign(&self, message: &[u8]) -> Vec<u8> {
-        match &self.0 {
+        match &self.secret {
             Secret::Ed25519(key) => key.sign(message).to_vec(),
             Secret::P256(key) => {
                 let signature: p256::ecdsa::Signature = key.sign(message);
@@ -92,7 +110,7 @@ impl SigningKey {
 
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SigningKey({}, secret)", self.id())
+        write!(f, "SigningKey({}, secret)", self.id)
     }
 }
 

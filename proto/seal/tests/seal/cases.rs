@@ -93,7 +93,7 @@ const CONTAINER: &[Case] = &[
 /// Rightly signed, by a vendor or a broker whose program is careless or hostile.
 const PAYLOADS: &[Case] = &[
     ("signed_white_space", |w| w.job_text = |t| format!(" {t}\n"), "ok"),
-    ("signed_other_order", |w| w.job_text = reverse, "ok"),
+    ("signed_other_order", |w| w.job_text = |t| reverse(&t), "ok"),
     ("signed_not_json", |w| w.job_text = |t| t.replace("\"seq\":", "\"seq\"="), "seal.json_syntax"),
     ("signed_trailing", |w| w.job_text = |t| t + "0", "seal.json_trailing"),
     ("signed_duplicate", |w| w.job_text = |t| put(&t, "\"seq\":7"), "seal.json_duplicate_key"),
@@ -163,7 +163,7 @@ const SIGNATURES: &[Case] = &[
         |w| w.job_mangle = |b| with_signature(&b, &format!("{}==", "A".repeat(86))),
         "seal.signature_invalid",
     ),
-    ("signature_of_other_document", |w| w.job_mangle = stale_signature, "seal.signature_invalid"),
+    ("signature_of_other_document", |w| w.job_mangle = |b| stale_signature(&b), "seal.signature_invalid"),
     ("two_of_two", |w| two_of_two(w, vec![DISPATCH, Key::P256(4)]), "ok"),
     ("one_of_two", |w| two_of_two(w, vec![DISPATCH]), "seal.threshold"),
     (
@@ -393,8 +393,8 @@ fn put(text: &str, field: &str) -> String {
 }
 
 /// The same object with its fields in another order: other bytes, the same meaning.
-fn reverse(text: String) -> String {
-    let fields: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&text).unwrap();
+fn reverse(text: &str) -> String {
+    let fields: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text).unwrap();
     let fields: Vec<String> =
         fields.iter().rev().map(|(name, value)| format!("\"{name}\":{value}")).collect();
     format!("{{{}}}", fields.join(","))
@@ -415,11 +415,11 @@ fn with_signature(bytes: &[u8], signature: &str) -> Vec<u8> {
 }
 
 /// A valid signature by the right key, but of another job.
-fn stale_signature(bytes: Vec<u8>) -> Vec<u8> {
+fn stale_signature(bytes: &[u8]) -> Vec<u8> {
     let mut other = world();
     other.job.seq += 1;
     let other: serde_json::Value = serde_json::from_slice(&other.signed().job).unwrap();
-    with_signature(&bytes, other["signatures"][0]["sig"].as_str().unwrap())
+    with_signature(bytes, other["signatures"][0]["sig"].as_str().unwrap())
 }
 
 /// A stranger signs and writes the dispatch key's id.
