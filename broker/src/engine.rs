@@ -16,6 +16,8 @@ mod cache;
 mod clock;
 mod codec;
 mod committer;
+#[cfg(test)]
+mod crash;
 mod intake;
 mod metrics;
 mod replay;

@@ -4,6 +4,8 @@
 
 use remit_loops::{Kind, ObjectId, Timestamp};
 
+#[cfg(test)]
+mod conformance;
 pub mod memory;
 pub mod sqlite;
 

@@ -4,8 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use remit_loops::event::Notice;
+use remit_loops::job::{Action, Failure, FailureClass, Mode, Outcome, ReleaseRef};
+use remit_loops::view::Detail;
 use remit_loops::{Actor, Body, Kind, ObjectId, RejectedCode, Signal, Timestamp};
-use remit_loops::{app, org};
+use remit_loops::{app, component, org};
 
 use crate::engine::{Accepted, ClockSource, Engine, Options, Submission, SubmitError, replay};
 use crate::store::{MemoryStore, Reader, SqliteStore, Store};
@@ -257,4 +260,89 @@ fn the_clock_of_events_never_goes_back_even_over_a_restart() {
         engine.stop().await;
     });
     replay(&*store.reader() as &dyn Reader).unwrap();
+}
+
+#[test]
+fn after_a_failed_commit_nothing_is_promised_any_more() {
+    let store = MemoryStore::default();
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let engine = Engine::start(Box::new(store.clone()), Options::default()).unwrap();
+        let before = create(&engine, "org_a").await;
+        store.break_down();
+        let sends = (0..20).map(|_| engine.submit(org_signal("org_a", None, pause())));
+        for answer in futures::future::join_all(sends).await {
+            assert!(matches!(answer, Err(SubmitError::Store(_))), "{answer:?}");
+        }
+        assert!(!engine.healthy());
+        let late = engine.put_record("s", "k", vec![]).await.unwrap_err();
+        assert_eq!(late.code(), "store.failed");
+        let shown = engine.query(&id("org_a")).await.unwrap().unwrap();
+        assert_eq!(
+            (shown.revision, &shown.object),
+            (1, &before.snapshot.object),
+            "only what is stored is shown"
+        );
+    });
+}
+
+fn task() -> component::Task {
+    component::Task {
+        operation: 1,
+        epoch: 1,
+        action: Action::Deploy,
+        mode: Mode::Real,
+        release: ReleaseRef { digest: "sha256:0".into(), counter: 1, version: "1".into() },
+        digest: "sha256:1".into(),
+        inputs: Default::default(),
+        longest_run_ms: 1_000,
+    }
+}
+
+fn notice(notice: Notice) -> Submission {
+    let by = Actor::Person("test".into());
+    Submission { to: id("cmp_a.b.c.d"), by, key: None, body: Body::Notice(notice) }
+}
+
+fn attempt(object: &remit_loops::Object) -> remit_loops::job::AttemptId {
+    match object.view().detail {
+        Detail::Component { job, .. } => job.unwrap(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_deadline_brings_a_tick_even_over_a_restart() {
+    let source = Arc::new(AtomicI64::new(1_000));
+    let options = Options { clock: ClockSource::Manual(source.clone()), ..Options::default() };
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("remit.db");
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let engine = Engine::start(SqliteStore::open(&path).unwrap(), options.clone()).unwrap();
+        let begun = engine.submit(notice(Notice::Do(task()))).await.unwrap();
+        let first = attempt(&begun.snapshot.object);
+        let failure = Failure {
+            class: FailureClass::Transient,
+            code: "test".into(),
+            message: "later".into(),
+            hint: String::new(),
+        };
+        let ended = Notice::JobEnded { attempt: first.clone(), outcome: Outcome::Failed(failure) };
+        let waiting = engine.submit(notice(ended)).await.unwrap();
+        let deadline = waiting.snapshot.object.deadline().expect("it backs off");
+        engine.stop().await;
+
+        let engine = Engine::start(SqliteStore::open(&path).unwrap(), options).unwrap();
+        let mut changes = engine.watch(&id("cmp_a.b.c.d"));
+        let early = tokio::time::timeout(Duration::from_millis(50), changes.changed()).await;
+        assert!(early.is_err(), "its time has not come");
+        source.store(deadline.0, Ordering::Release);
+        tokio::time::timeout(PATIENCE, changes.changed()).await.expect("no tick came");
+        let now = engine.query(&id("cmp_a.b.c.d")).await.unwrap().unwrap();
+        assert_eq!(attempt(&now.object).attempt, first.attempt + 1);
+        let tick = &engine.history(&id("cmp_a.b.c.d"), None, 1).await.unwrap()[0];
+        assert_eq!((&tick.body, tick.at), (&Body::Tick, deadline));
+        assert_eq!(engine.metrics().ticks, 1);
+        engine.stop().await;
+    });
+    replay(&*SqliteStore::open(&path).unwrap().reader()).unwrap();
 }

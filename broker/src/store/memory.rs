@@ -14,6 +14,8 @@ use crate::store::{
 #[derive(Clone, Default)]
 pub struct MemoryStore {
     tables: Arc<Mutex<Tables>>,
+    #[cfg(test)]
+    broken: Arc<std::sync::atomic::AtomicBool>,
 }
 
 #[derive(Default)]
@@ -32,6 +34,12 @@ impl MemoryStore {
     /// An empty one.
     pub fn boxed() -> Box<dyn Store> {
         Box::new(Self::default())
+    }
+
+    /// From now on every commit fails.
+    #[cfg(test)]
+    pub(crate) fn break_down(&self) {
+        self.broken.store(true, std::sync::atomic::Ordering::Release);
     }
 
     fn tables(&self) -> MutexGuard<'_, Tables> {
@@ -211,6 +219,10 @@ impl Transaction for MemoryTransaction {
     }
 
     fn commit(self: Box<Self>) -> Result<(), StoreError> {
+        #[cfg(test)]
+        if self.store.broken.load(std::sync::atomic::Ordering::Acquire) {
+            return Err(StoreError::Full("no space left on a test's device".into()));
+        }
         let mut tables = self.store.tables();
         for write in self.writes {
             tables.take(write);

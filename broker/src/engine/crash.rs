@@ -1,0 +1,147 @@
+//! `kill -9` at any moment: whatever was acknowledged is there, and states are what the log says.
+//!
+//! The test runs this very program again as a child that takes events and notes each
+//! acknowledgement in a file, kills it, and looks at what is left. The database goes on from kill
+//! to kill.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use remit_loops::{Actor, Body, ObjectId, Signal, app, org};
+
+use crate::engine::{Engine, Options, Submission, SubmitError, replay};
+use crate::store::{Reader, SqliteStore};
+
+const DIR: &str = "REMIT_CRASH_DIR";
+const ROUNDS: usize = 6;
+const SENDERS: usize = 24;
+const OBJECTS: usize = 40;
+const PATIENCE: Duration = Duration::from_secs(60);
+
+#[test]
+fn what_was_acknowledged_survives_kill_9() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut seen = 0;
+    for round in 0..ROUNDS {
+        let mut child = start_child(dir.path(), round);
+        // Kills come at other moments of the batch each time: after another number of acknowledgements.
+        wait_for(seen + 150 + 97 * round, dir.path(), &mut child);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        seen = check_acknowledged(dir.path());
+    }
+    assert!(seen > 1_000, "{seen} events are no load");
+}
+
+/// The child's part; it never ends by itself.
+#[test]
+#[ignore = "a part of what_was_acknowledged_survives_kill_9"]
+fn child() {
+    let Ok(dir) = std::env::var(DIR) else { return };
+    let round = std::env::var("REMIT_CRASH_ROUND").unwrap();
+    let store = SqliteStore::open(&database(Path::new(&dir))).unwrap();
+    let acks = File::options().create(true).append(true).open(acks(Path::new(&dir))).unwrap();
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        // Small enough that notices go through the inbox too.
+        let options = Options { notices_max: 5, ..Options::default() };
+        let engine = Engine::start(store, options).unwrap();
+        let acks = Arc::new(acks);
+        let senders =
+            (0..SENDERS).map(|s| tokio::spawn(send(engine.clone(), acks.clone(), format!("{round}-{s}"))));
+        futures::future::join_all(senders).await;
+    });
+}
+
+async fn send(engine: Engine, acks: Arc<File>, sender: String) {
+    for n in 0_usize.. {
+        let (to, signal) = nth_signal(n);
+        let key = format!("{sender}-{n}");
+        let by = Actor::Person("load".into());
+        let body = Body::Signal(signal);
+        let sent = engine.submit(Submission { to: to.clone(), by, key: Some(key.clone()), body }).await;
+        match sent {
+            // One write for one line: a kill leaves it whole or not there.
+            Ok(accepted) => (&*acks).write_all(format!("{to} {key} {}\n", accepted.seq).as_bytes()).unwrap(),
+            Err(SubmitError::Rejected(_)) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+fn nth_signal(n: usize) -> (ObjectId, Signal) {
+    let org: ObjectId = format!("org_o{}", n % OBJECTS).parse().unwrap();
+    let app = org.child(&format!("a{}", n % 7)).unwrap();
+    let reason = || "x".repeat(n % 300);
+    match n / OBJECTS % 5 {
+        0 => (org, Signal::Org(org::Signal::Create {})),
+        1 => (app, Signal::App(app::Signal::Create {})),
+        2 => (org, Signal::Org(org::Signal::Pause { reason: reason() })),
+        3 => (org, Signal::Org(org::Signal::Resume {})),
+        _ => (app, Signal::App(app::Signal::Pause { reason: reason() })),
+    }
+}
+
+fn database(dir: &Path) -> PathBuf {
+    dir.join("remit.db")
+}
+
+fn acks(dir: &Path) -> PathBuf {
+    dir.join("acknowledged")
+}
+
+fn start_child(dir: &Path, round: usize) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "engine::crash::child", "--ignored"])
+        .env(DIR, dir)
+        .env("REMIT_CRASH_ROUND", round.to_string())
+        .stdout(Stdio::null())
+        .stderr(Stdio::inherit())
+        .spawn()
+        .unwrap()
+}
+
+fn wait_for(lines: usize, dir: &Path, child: &mut Child) {
+    let until = Instant::now() + PATIENCE;
+    while read_acks(dir).len() < lines {
+        assert!(Instant::now() < until, "the child is too slow");
+        assert!(child.try_wait().unwrap().is_none(), "the child ended by itself");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn read_acks(dir: &Path) -> Vec<(ObjectId, String, u64)> {
+    let text = std::fs::read_to_string(acks(dir)).unwrap_or_default();
+    let whole = text.lines().filter(|line| line.split(' ').count() == 3);
+    let parse = |line: &str| {
+        let mut parts = line.split(' ');
+        let mut next = || parts.next().unwrap();
+        Some((next().parse().unwrap(), next().to_owned(), next().parse().ok()?))
+    };
+    whole.filter_map(parse).collect()
+}
+
+/// Every acknowledged event is in the log once, where its answer said; and the states agree with the log.
+fn check_acknowledged(dir: &Path) -> usize {
+    let store = SqliteStore::open(&database(dir)).unwrap();
+    let reader = store.reader();
+    let acks = read_acks(dir);
+    for (object, key, seq) in &acks {
+        let found = reader.events(seq - 1, 1).unwrap();
+        assert_eq!((&found[0].object, found[0].key.as_deref()), (object, Some(key.as_str())), "{seq}");
+    }
+    let mut keys: Vec<String> = all_keys(&*reader);
+    let count = keys.len();
+    keys.sort();
+    keys.dedup();
+    assert_eq!(keys.len(), count, "a key was done twice");
+    replay(&*reader).unwrap();
+    acks.len()
+}
+
+fn all_keys(reader: &dyn Reader) -> Vec<String> {
+    reader.events(0, usize::try_from(i64::MAX).unwrap()).unwrap().into_iter().filter_map(|e| e.key).collect()
+}
