@@ -1,4 +1,5 @@
-//! What the tests, the benches and the simulator share: the shape of a figure. Nothing here is a test.
+//! What tests and benches share: the shape of a figure, and a world of real processes. No tests here.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod figure;
+pub mod world;

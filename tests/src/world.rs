@@ -1,0 +1,276 @@
+//! A world of real processes in a directory of its own: a broker, runners, the command line, a copy of
+//! an example product. What is killed here is killed with -9, and nothing of it outlives the world.
+
+mod api;
+mod process;
+pub mod programs;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+
+pub use api::{Answer, Api};
+pub use process::{Process, alive_with};
+
+/// The longest that anything is waited for; a loaded machine of two cores needs a tenth of it.
+pub const PATIENCE: Duration = Duration::from_secs(180);
+/// How often a condition is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// Waits until `look` finds something; says what it was waiting for if that never happens.
+pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match look() {
+            Ok(Some(found)) => return Ok(found),
+            outcome if Instant::now() > deadline => {
+                let last = outcome.err().map(|error| format!(": {error:#}")).unwrap_or_default();
+                bail!("{what} did not happen in {} s{last}", PATIENCE.as_secs());
+            }
+            _ => std::thread::sleep(LOOK_EVERY),
+        }
+    }
+}
+
+/// One broker, and what belongs to it.
+pub struct World {
+    directory: tempfile::TempDir,
+    api_port: u16,
+    rpc_port: u16,
+    broker: Option<Process>,
+    runners: BTreeMap<String, Process>,
+}
+
+impl World {
+    /// A broker that answers, and a copy of `tests/products/<product>`.
+    ///
+    /// # Errors
+    /// A program that does not build or start.
+    pub fn start(product: &str) -> Result<World> {
+        let directory = tempfile::Builder::new().prefix("remit-world-").tempdir()?;
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("products").join(product);
+        copy(&source, &directory.path().join("product"))?;
+        fs::create_dir(directory.path().join("site"))?;
+        let (api_port, rpc_port) = (free_port()?, free_port()?);
+        let runners = BTreeMap::new();
+        let mut world = World { directory, api_port, rpc_port, broker: None, runners };
+        world.start_broker()?;
+        Ok(world)
+    }
+
+    /// Starts the broker on its data directory and its ports, and waits until it is ready.
+    ///
+    /// # Errors
+    /// It ended, or was not ready in time; its log is in the message.
+    pub fn start_broker(&mut self) -> Result<()> {
+        let mut command = Command::new(programs::path("remit-broker")?);
+        command.arg("serve").arg("--data-dir").arg(self.broker_dir());
+        command.args(["--api-listen", &format!("127.0.0.1:{}", self.api_port)]);
+        command.args(["--rpc-listen", &format!("127.0.0.1:{}", self.rpc_port)]);
+        let mut process = Process::spawn(command, &self.path("broker.log"))?;
+        wait_for("the broker's readiness", || {
+            process.still_runs()?;
+            Ok(self.api("readiness").ok().and_then(|api| api.get("/readyz").ok()).filter(|a| a.status == 200))
+        })
+        .with_context(|| self.log_of("broker"))?;
+        self.broker = Some(process);
+        Ok(())
+    }
+
+    /// `kill -9`, and nothing else.
+    ///
+    /// # Errors
+    /// There is no broker.
+    pub fn kill_broker(&mut self) -> Result<()> {
+        self.broker.take().context("there is no broker")?.kill()
+    }
+
+    /// Where files of this world are: `site` is the customer's account.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// The broker's data directory.
+    pub fn broker_dir(&self) -> PathBuf {
+        self.path("broker")
+    }
+
+    /// The operator's token.
+    ///
+    /// # Errors
+    /// The broker has not written it yet.
+    pub fn operator_token(&self) -> Result<String> {
+        Ok(fs::read_to_string(self.broker_dir().join("operator.token"))?.trim().to_owned())
+    }
+
+    /// The API with a token.
+    ///
+    /// # Errors
+    /// The broker has not written its certificate authority yet.
+    pub fn api(&self, token: &str) -> Result<Api> {
+        let ca = fs::read(self.broker_dir().join("ca.pem"))?;
+        Api::new(&format!("https://127.0.0.1:{}", self.api_port), &ca, token)
+    }
+
+    /// The API as its operator.
+    ///
+    /// # Errors
+    /// The broker has not written what it takes.
+    pub fn operator(&self) -> Result<Api> {
+        self.api(&self.operator_token()?)
+    }
+
+    /// Where runners call.
+    pub fn rpc_url(&self) -> String {
+        format!("https://127.0.0.1:{}", self.rpc_port)
+    }
+
+    /// `remit` with these arguments in the product's folder; its standard output.
+    ///
+    /// # Errors
+    /// It ended with another code than 0; both its outputs are in the message.
+    pub fn remit(&self, args: &[&str]) -> Result<String> {
+        let out = self.try_remit(args)?;
+        let text = String::from_utf8_lossy(&out.stdout).into_owned();
+        let errors = String::from_utf8_lossy(&out.stderr);
+        ensure!(out.status.success(), "remit {}: {}\n{text}{errors}", args.join(" "), out.status);
+        Ok(text)
+    }
+
+    /// The same, whatever it ends with.
+    ///
+    /// # Errors
+    /// It could not be started.
+    pub fn try_remit(&self, args: &[&str]) -> Result<Output> {
+        let mut command = Command::new(programs::path("remit")?);
+        command
+            .args(args)
+            .current_dir(self.path("product"))
+            .env("REMIT_BROKER", format!("https://127.0.0.1:{}", self.api_port))
+            .env("REMIT_CA_FILE", self.broker_dir().join("ca.pem"))
+            .env("REMIT_TOKEN_FILE", self.broker_dir().join("operator.token"))
+            .env("NO_COLOR", "1");
+        command.output().context("remit could not be started")
+    }
+
+    /// Enrols a runner for an install of the product's app, with `site_dir` as this world's site.
+    ///
+    /// # Errors
+    /// No token, or the runner did not start.
+    pub fn start_runner(&mut self, install: &str) -> Result<()> {
+        let token = self.operator()?.post(&format!("/v1/objects/{install}/runner-token"), &Value::Null)?;
+        ensure!(token.status == 200 || token.status == 201, "runner-token: {token:?}");
+        let text = |name: &str| token.body[name].as_str().map(str::to_owned).context("a field of the token");
+        fs::write(self.path(&format!("{install}.token")), text("token")?)?;
+        fs::write(self.path(&format!("{install}.ca")), text("ca_pem")?)?;
+        fs::write(self.path(&format!("{install}.root")), text("root_sha256")?)?;
+        self.restart_runner(install)
+    }
+
+    /// Starts the runner of an install that has enrolled before, on the same data directory.
+    ///
+    /// # Errors
+    /// It did not start.
+    pub fn restart_runner(&mut self, install: &str) -> Result<()> {
+        let mut command = Command::new(programs::path("remit-runner")?);
+        command
+            .args(["run", "--broker", &self.rpc_url(), "--install", install])
+            .args(["--root-sha256", &fs::read_to_string(self.path(&format!("{install}.root")))?])
+            .arg("--ca-file")
+            .arg(self.path(&format!("{install}.ca")))
+            .arg("--token-file")
+            .arg(self.path(&format!("{install}.token")))
+            .arg("--data-dir")
+            .arg(self.runner_dir(install))
+            .arg("--input")
+            .arg(format!("site_dir={}", self.path("site").display()))
+            .args(["--status-listen", &format!("127.0.0.1:{}", free_port()?)]);
+        let process = Process::spawn(command, &self.path(&format!("{install}.log")))?;
+        self.runners.insert(install.to_owned(), process);
+        Ok(())
+    }
+
+    /// The data directory of an install's runner.
+    pub fn runner_dir(&self, install: &str) -> PathBuf {
+        self.path(&format!("{install}.data"))
+    }
+
+    /// `kill -9` of the runner alone: its tools go on, as they do when a program is killed.
+    ///
+    /// # Errors
+    /// There is no such runner.
+    pub fn kill_runner(&mut self, install: &str) -> Result<()> {
+        self.runners.remove(install).context("there is no such runner")?.kill()
+    }
+
+    /// Asks the runner to drain and waits until it has ended.
+    ///
+    /// # Errors
+    /// It did not end, or not with code 0.
+    pub fn drain_runner(&mut self, install: &str) -> Result<()> {
+        let mut runner = self.runners.remove(install).context("there is no such runner")?;
+        runner.terminate()?;
+        let status = wait_for("the runner's end", || runner.ended())?;
+        ensure!(status.success(), "the runner ended with {status}: {}", self.log_of(install));
+        Ok(())
+    }
+
+    /// Waits until a view of an object is as wanted; the log of the broker is in the message if not.
+    ///
+    /// # Errors
+    /// It never was.
+    pub fn until(&self, id: &str, what: &str, wanted: impl Fn(&Value) -> bool) -> Result<Value> {
+        let operator = self.operator()?;
+        let mut last = Value::Null;
+        let found = wait_for(&format!("{id}: {what}"), || {
+            last = operator.view(id)?;
+            Ok(wanted(&last).then(|| last.clone()))
+        });
+        found.with_context(|| format!("{id} was {last:#}\n{}", self.log_of(id)))
+    }
+
+    /// Waits until the status of an object has this word.
+    ///
+    /// # Errors
+    /// It never had.
+    pub fn until_status(&self, id: &str, word: &str) -> Result<Value> {
+        self.until(id, word, |view| view["status"]["word"] == word)
+    }
+
+    /// A file of the customer's account.
+    pub fn site(&self, name: &str) -> Option<String> {
+        fs::read_to_string(self.path("site").join(name)).ok()
+    }
+
+    /// The last words of a process of this world.
+    pub fn log_of(&self, name: &str) -> String {
+        let text = fs::read_to_string(self.path(&format!("{name}.log"))).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        format!("the end of {name}.log:\n{}", lines[lines.len().saturating_sub(40)..].join("\n"))
+    }
+}
+
+/// A port that is free now. A broker that is started again needs the port that it had.
+fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from).with_context(|| from.display().to_string())? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,40 @@
+//! The programs under test: built once per test program, found beside it.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::OnceLock;
+
+use anyhow::{Context, Result, bail};
+
+static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+
+/// Where a program of the workspace is, freshly built.
+///
+/// # Errors
+/// The build failed.
+pub fn path(name: &str) -> Result<PathBuf> {
+    let directory = BUILT.get_or_init(|| build().map_err(|error| format!("{error:#}")));
+    match directory {
+        Ok(directory) => Ok(directory.join(name)),
+        Err(error) => bail!("{error}"),
+    }
+}
+
+/// The same call as in `cargo verify`, so that after it this is a look at time stamps.
+fn build() -> Result<PathBuf> {
+    let this = std::env::current_exe().context("the path of this program")?;
+    let directory = this.ancestors().nth(2).context("tests lie in target/debug/deps")?;
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let target = directory.parent().context("target/debug lies in target")?;
+    let status = Command::new(cargo)
+        .args(["build", "--workspace", "--bins", "--quiet"])
+        .args(if directory.ends_with("release") { &["--release"][..] } else { &[] })
+        .env("CARGO_TARGET_DIR", target)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .status()
+        .context("cargo could not be started")?;
+    if !status.success() {
+        bail!("the programs do not build");
+    }
+    Ok(directory.to_owned())
+}
