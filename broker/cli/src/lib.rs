@@ -1,8 +1,16 @@
 //! `remit`, the vendor's command line: describe a product, cut releases, drive installs.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod args;
+pub mod client;
+pub mod command;
+pub mod context;
+pub mod dev;
 pub mod failure;
 pub mod keys;
+pub mod operations;
+pub mod output;
 pub mod package;
 pub mod product;
 pub mod release;
+pub mod watch;

@@ -1,0 +1,323 @@
+//! The command line: commands, flags, and the help that teaches them.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::command::signal::SignalArgs;
+use crate::context::Globals;
+use crate::failure::EXIT_CODES;
+
+/// Run your product inside your customers' own cloud accounts.
+///
+/// Describe the product once in remit.toml, cut signed releases, create installs, and watch
+/// them come up. `remit dev` shows the whole journey on this machine.
+#[derive(Debug, Parser)]
+#[command(name = "remit", version, max_term_width = 100, after_help = EXAMPLES, after_long_help = long_help())]
+pub struct Cli {
+    /// Options of every command.
+    #[command(flatten)]
+    pub globals: Globals,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXAMPLES: &str = "\
+The journey:
+  remit init shop && cd shop             a small product that works
+  remit keys init && remit org create    your keys, and your org at the broker
+  remit release create                   check, pack, sign and publish
+  remit install create acme              prints what the customer runs
+  remit install watch acme               until it is active
+  remit signal acme check_drift          ask it to do something (see `remit signal --help`)
+  remit why acme                         what it waits for, and what would end it
+
+`remit dev` does all of it on this machine; `remit COMMAND --help` says more.";
+
+fn long_help() -> String {
+    format!("{EXAMPLES}\n\n{EXIT_CODES}")
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Write a small working product into a folder.
+    ///
+    /// It has a diamond of components: terraform modules that need no provider, a script,
+    /// and one of each later kind, rehearsed.
+    Init {
+        /// The folder; made if it is not there.
+        #[arg(default_value = ".")]
+        dir: PathBuf,
+    },
+    /// Check remit.toml: every mistake at once, with its place. Sends nothing.
+    Check {
+        /// The product's folder; otherwise the nearest.
+        dir: Option<PathBuf>,
+    },
+    /// Your keys: root and release. They stay on this machine.
+    #[command(subcommand)]
+    Keys(KeysCommand),
+    /// Your org: the tenant of the broker.
+    #[command(subcommand)]
+    Org(OrgCommand),
+    /// Apps: what you deploy.
+    #[command(subcommand)]
+    App(AppCommand),
+    /// Releases: immutable, signed snapshots of an app.
+    #[command(subcommand)]
+    Release(ReleaseCommand),
+    /// Installs: running copies of an app in customers' accounts.
+    #[command(subcommand)]
+    Install(InstallCommand),
+    /// Ask an object to do something.
+    Signal(SignalArgs),
+    /// Why an object is not done yet, since when, and what would end it.
+    Why {
+        /// An install (`acme`), `acme/network`, `acme@runner`, `@app`, `@org` or an id.
+        target: String,
+    },
+    /// What an object does now and what comes after.
+    Queue {
+        /// An install (`acme`) or another target.
+        target: String,
+    },
+    /// What happened to an object; an install's holds its components' and runner's too.
+    Timeline {
+        /// An install (`acme`) or another target.
+        target: String,
+        /// How many of the newest lines.
+        #[arg(long, short = 'n', default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        limit: u16,
+    },
+    /// The logs of an install's jobs.
+    Logs(LogsArgs),
+    /// Tokens of the org, for people and programs.
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Wait until the broker is ready.
+    Ready {
+        /// How long, in seconds.
+        #[arg(long, default_value_t = 30)]
+        timeout: u64,
+    },
+    /// The whole journey on this machine: broker, runner, an install of a product.
+    Dev(DevArgs),
+    /// Print a completion script for your shell.
+    Completion {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// `remit keys`
+#[derive(Debug, Subcommand)]
+pub enum KeysCommand {
+    /// Make a root key and a release key, each in a file that only you can read.
+    Init,
+    /// Show the ids of your keys and where they are; never the keys.
+    Show,
+}
+
+/// `remit org`
+#[derive(Debug, Subcommand)]
+pub enum OrgCommand {
+    /// Make the org at the broker, with a trust root signed by your root key. Needs the operator's token.
+    Create {
+        /// Its name; otherwise the one in remit.toml.
+        name: Option<String>,
+    },
+    /// Show the org.
+    Show,
+}
+
+/// `remit app`
+#[derive(Debug, Subcommand)]
+pub enum AppCommand {
+    /// The apps of the org.
+    List,
+    /// One app: its releases and installs.
+    Show {
+        /// Its name; otherwise the one in remit.toml.
+        name: Option<String>,
+    },
+}
+
+/// `remit release`
+#[derive(Debug, Subcommand)]
+pub enum ReleaseCommand {
+    /// Check the product, pack its components, sign the release and publish it.
+    #[command(after_help = "\
+Examples:
+  remit release create
+  remit release create --version 1.4.0
+  remit release create -o json | jq -r .release.digest")]
+    Create {
+        /// The version, for people [default: 0.COUNTER.0].
+        #[arg(long)]
+        version: Option<String>,
+        /// Its place in its channel; must be greater than every one before [default: the next].
+        #[arg(long)]
+        counter: Option<u64>,
+        /// Check, pack and sign, but send nothing that lasts.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// The releases of the app.
+    List,
+}
+
+/// `remit install`
+#[derive(Debug, Subcommand)]
+pub enum InstallCommand {
+    /// Make an install and a one-time token for its runner; print what the customer runs.
+    #[command(after_help = "\
+Examples:
+  remit install create acme
+  remit install create acme --input size=3
+  remit install create trial --sandbox        everything is rehearsed, nothing real is touched")]
+    Create {
+        /// Its name.
+        name: String,
+        /// An input of broker authority, NAME=VALUE. May be repeated.
+        #[arg(long = "input", value_name = "NAME=VALUE")]
+        inputs: Vec<String>,
+        /// A label, NAME=VALUE. May be repeated.
+        #[arg(long = "label", value_name = "NAME=VALUE")]
+        labels: Vec<String>,
+        /// Rehearse everything; touch nothing real.
+        #[arg(long)]
+        sandbox: bool,
+        /// What the customer needs.
+        #[command(flatten)]
+        link: LinkArgs,
+    },
+    /// The installs of the app.
+    List,
+    /// One install, whole.
+    Show {
+        /// Its name.
+        name: String,
+    },
+    /// Watch an install until it rests: exit 0 when it is active (or gone), 6 when it needs a person.
+    Watch {
+        /// Its name.
+        name: String,
+        /// Stay, whatever happens.
+        #[arg(long)]
+        follow: bool,
+    },
+    /// Tear an install down, make sure that nothing is left, and only then forget it.
+    Delete {
+        /// Its name.
+        name: String,
+        /// Do not ask.
+        #[arg(long, short)]
+        yes: bool,
+        /// Watch it go.
+        #[arg(long)]
+        watch: bool,
+    },
+    /// The outputs of an install's components. Sensitive ones stay with the customer.
+    Outputs {
+        /// Its name.
+        name: String,
+    },
+    /// A new one-time token for the install's runner, and what the customer does with it.
+    Link {
+        /// Its name.
+        name: String,
+        /// What the customer needs.
+        #[command(flatten)]
+        link: LinkArgs,
+    },
+}
+
+/// How the runner gets to the customer.
+#[derive(Clone, Debug, Default, Args)]
+pub struct LinkArgs {
+    /// Where to write the token and the authority's certificate for the customer.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub out_dir: PathBuf,
+    /// Also write a CloudFormation template for this AWS region.
+    #[arg(long, value_name = "REGION", requires_all = ["runner_url", "runner_sha256"])]
+    pub region: Option<String>,
+    /// Where the template will lie (S3), to print the quick-create link.
+    #[arg(long, value_name = "URL", requires = "region")]
+    pub template_url: Option<String>,
+    /// Where the customer's machine gets the runner program (https).
+    #[arg(long, value_name = "URL")]
+    pub runner_url: Option<String>,
+    /// sha256 of that program, hexadecimal.
+    #[arg(long, value_name = "HEX")]
+    pub runner_sha256: Option<String>,
+}
+
+/// `remit logs`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  remit logs acme                        every attempt, the oldest first
+  remit logs acme --component network
+  remit logs acme -f                     and what comes, until Ctrl-C")]
+pub struct LogsArgs {
+    /// An install (`acme`), or a component of it (`acme/network`).
+    pub target: String,
+    /// Go on with what comes, until Ctrl-C.
+    #[arg(long, short)]
+    pub follow: bool,
+    /// Only this component.
+    #[arg(long)]
+    pub component: Option<String>,
+}
+
+/// `remit token`
+#[derive(Debug, Subcommand)]
+pub enum TokenCommand {
+    /// Make a token of the org; it is shown once, or written to a file of your own.
+    Create {
+        /// A name for it.
+        name: String,
+        /// Write it there (0600) and show it nowhere.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// The tokens of the org; never the tokens themselves.
+    List,
+    /// Take a token away.
+    Delete {
+        /// Its name.
+        name: String,
+    },
+    /// Whose token this is, and what it may touch.
+    Whoami,
+}
+
+/// `remit dev`
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  remit dev                        the example product, then stays up for you to try things
+  remit dev --product .            your own
+  remit dev --once                 release, drift, heal, teardown; exits 0 when all of it was so")]
+pub struct DevArgs {
+    /// Go through the whole journey and end.
+    #[arg(long)]
+    pub once: bool,
+    /// The product's folder [default: a copy of the example].
+    #[arg(long, value_name = "DIR")]
+    pub product: Option<PathBuf>,
+    /// Where everything is kept. Cleaned at the start.
+    #[arg(long, value_name = "DIR", default_value = ".remit/dev")]
+    pub data_dir: PathBuf,
+    /// The runner program [default: the one beside this program].
+    #[arg(long, value_name = "FILE")]
+    pub runner: Option<PathBuf>,
+    /// An input that the customer sets, NAME=VALUE. May be repeated.
+    #[arg(long = "input", value_name = "NAME=VALUE")]
+    pub inputs: Vec<String>,
+    /// Rehearse everything, even where the tools are there.
+    #[arg(long)]
+    pub sandbox: bool,
+}

@@ -1,0 +1,88 @@
+//! The commands, one file for each noun.
+
+mod app;
+mod init;
+pub(crate) mod install;
+mod keys;
+mod link;
+mod logs;
+mod object;
+pub(crate) mod org;
+pub(crate) mod release;
+pub mod signal;
+mod token;
+
+use std::time::{Duration, Instant};
+
+use clap::CommandFactory as _;
+
+use crate::args::{Cli, Command};
+use crate::context::Context;
+use crate::failure::{Exit, Failure, Result};
+use crate::{dev, product};
+
+pub(crate) use init::write_example;
+
+/// How long to wait before asking again whether the broker is ready.
+const READY_PAUSE: Duration = Duration::from_millis(200);
+
+/// Does what the command line says.
+pub async fn run(cli: Cli) -> Result<()> {
+    let cwd = std::env::current_dir().map_err(|e| Failure::file("find", ".".as_ref(), &e))?;
+    let context = Context::new(cli.globals, &cwd);
+    match cli.command {
+        Command::Init { dir } => init::init(&context, &dir),
+        Command::Check { dir } => check(&context, dir.as_deref()),
+        Command::Keys(command) => keys::run(&context, &command),
+        Command::Org(command) => org::run(&context, command).await,
+        Command::App(command) => app::run(&context, command).await,
+        Command::Release(command) => release::run(&context, command).await,
+        Command::Install(command) => install::run(&context, command).await,
+        Command::Signal(args) => signal::run(&context, args).await,
+        Command::Why { target } => object::why(&context, &target).await,
+        Command::Queue { target } => object::queue(&context, &target).await,
+        Command::Timeline { target, limit } => object::timeline(&context, &target, limit.into()).await,
+        Command::Logs(args) => logs::run(&context, args).await,
+        Command::Token(command) => token::run(&context, command).await,
+        Command::Ready { timeout } => ready(&context, Duration::from_secs(timeout)).await,
+        Command::Dev(args) => dev::run(context.format(), args).await,
+        Command::Completion { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "remit", &mut std::io::stdout());
+            Ok(())
+        }
+    }
+}
+
+fn check(context: &Context, dir: Option<&std::path::Path>) -> Result<()> {
+    let dir = match dir {
+        Some(dir) => dir,
+        None => context.product_dir()?,
+    };
+    let loaded = release::load(dir)?;
+    release::print_notes(context.format(), &loaded);
+    let product = release::checked(loaded)?;
+    let names: Vec<&str> = product.components.iter().map(|c| c.name.as_str()).collect();
+    let answer = serde_json::json!({ "org": product.org, "app": product.app, "components": names });
+    context.format().answer(&answer, || {
+        format!("{} is right: {} components: {}", product::FILE_NAME, names.len(), names.join(", "))
+    });
+    Ok(())
+}
+
+async fn ready(context: &Context, timeout: Duration) -> Result<()> {
+    let client = context.client()?;
+    let end = Instant::now() + timeout;
+    loop {
+        match client.ready().await {
+            Ok(()) => {
+                let answer = serde_json::json!({ "ready": true });
+                context.format().answer(&answer, || format!("{} is ready", client.base()));
+                return Ok(());
+            }
+            Err(failure) if failure.exit != Exit::Unavailable || Instant::now() >= end => {
+                return Err(failure);
+            }
+            Err(_) => tokio::time::sleep(READY_PAUSE).await,
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! What the customer gets: a one-time token in a file, and the exact command that starts the runner.
+
+use std::path::{Path, PathBuf};
+
+use remit_broker::api::wire::RunnerToken;
+use remit_loops::{ObjectId, Timestamp};
+use remit_seal::document::Authority;
+use serde::Serialize;
+
+use crate::args::LinkArgs;
+use crate::client::Client;
+use crate::context::Context;
+use crate::failure::{Failure, Result};
+use crate::keys::write_private;
+use crate::output::{BOLD, time};
+use crate::product;
+
+/// What was made, for programs. The token itself is in its file only.
+#[derive(Serialize)]
+struct Link {
+    install: ObjectId,
+    token_file: PathBuf,
+    ca_file: PathBuf,
+    expires: Timestamp,
+    root_sha256: String,
+    broker: String,
+    command: Vec<String>,
+}
+
+/// Makes a one-time token and says what to do with it.
+pub(super) async fn link(context: &Context, client: &Client, id: &ObjectId, args: &LinkArgs) -> Result<()> {
+    let token = client.runner_token(id).await?;
+    let link = write(&args.out_dir, &token, &customer_inputs(context))?;
+    context.format().answer(&link, || {
+        let mut text = format!(
+            "The one-time token is in {} (until {}); give it to the customer on a safe way.\n\n",
+            link.token_file.display(),
+            time(link.expires)
+        );
+        text.push_str(&format!("{BOLD}The customer runs:{BOLD:#}\n  {}\n\n", shell(&link.command)));
+        text.push_str(&format!("then: remit install watch {}", id.name()));
+        text
+    });
+    Ok(())
+}
+
+fn write(dir: &Path, token: &RunnerToken, inputs: &[String]) -> Result<Link> {
+    let name = token.install.name();
+    let (token_file, ca_file) = (dir.join(format!("{name}.token")), dir.join(format!("{name}.ca.pem")));
+    replace(&token_file, token.token.as_bytes())?;
+    replace(&ca_file, token.ca_pem.as_bytes())?;
+    let mut command = vec!["remit-runner".to_owned(), "run".to_owned()];
+    let mut flag = |name: &str, value: String| command.extend([format!("--{name}"), value]);
+    flag("broker", token.broker.clone());
+    flag("install", token.install.to_string());
+    flag("root-sha256", token.root_sha256.clone());
+    flag("ca-file", ca_file.display().to_string());
+    flag("token-file", token_file.display().to_string());
+    flag("data-dir", format!("{name}.runner"));
+    for input in inputs {
+        flag("input", format!("{input}=…"));
+    }
+    Ok(Link {
+        install: token.install.clone(),
+        token_file,
+        ca_file,
+        expires: Timestamp(token.expires_ms),
+        root_sha256: token.root_sha256.clone(),
+        broker: token.broker.clone(),
+        command,
+    })
+}
+
+/// A newer token takes the place of an older one.
+fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Ok(()) => {}
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+        Err(e) => return Err(Failure::file("replace", path, &e)),
+    }
+    write_private(path, bytes)
+}
+
+/// The inputs that the customer must give, if the product is at hand.
+fn customer_inputs(context: &Context) -> Vec<String> {
+    let product = context.product_dir().ok().and_then(|dir| product::load(dir).ok()?.checked.product);
+    let inputs = product.into_iter().flat_map(|p| p.inputs);
+    inputs
+        .filter(|(_, spec)| {
+            spec.authority == Authority::Customer && spec.default.is_none() && !spec.sensitive
+        })
+        .map(|(name, _)| name)
+        .collect()
+}
+
+/// A command as it is typed: two words a line.
+fn shell(command: &[String]) -> String {
+    let quoted = |word: &String| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@".contains(c);
+        if word.chars().all(plain) { word.clone() } else { format!("'{}'", word.replace('\'', "'\\''")) }
+    };
+    let mut text = command[..2].join(" ");
+    for pair in command[2..].chunks(2) {
+        let words: Vec<String> = pair.iter().map(quoted).collect();
+        text.push_str(&format!(" \\\n    {}", words.join(" ")));
+    }
+    text
+}

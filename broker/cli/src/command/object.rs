@@ -1,0 +1,205 @@
+//! Queries that every object answers: how it is, why, what comes, what happened.
+
+use std::fmt::Write as _;
+
+use remit_loops::event::Level;
+use remit_loops::runner::Presence;
+use remit_loops::view::{Detail, OperationView, View};
+use remit_loops::{Actor, ObjectId, Waiting};
+
+use crate::context::Context;
+use crate::failure::Result;
+use crate::output::{BOLD, CYAN, DIM, RED, Table, YELLOW, time, word};
+
+/// One object, whole.
+pub(super) async fn show(context: &Context, id: &ObjectId) -> Result<()> {
+    let object = context.client()?.object(id).await?;
+    context.format().answer(&object, || picture(&object.view));
+    Ok(())
+}
+
+/// Why it is not done.
+pub(super) async fn why(context: &Context, target: &str) -> Result<()> {
+    let why = context.client()?.why(&context.target(target)?).await?;
+    context.format().answer(&why, || {
+        let mut text = format!("{}\n", why.sentence);
+        if why.waiting.is_empty() {
+            text.push_str("It waits for nothing.\n");
+        }
+        for waiting in &why.waiting {
+            reason(&mut text, waiting);
+        }
+        text
+    });
+    Ok(())
+}
+
+fn reason(text: &mut String, waiting: &Waiting) {
+    let _ = writeln!(text, "\n{YELLOW}{}{YELLOW:#} {BOLD}{}{BOLD:#}", waiting.code, waiting.reason);
+    let _ = writeln!(text, "  since  {}", time(waiting.since));
+    if let Some(on) = &waiting.on {
+        let _ = writeln!(text, "  on     {on}");
+    }
+    if !waiting.remedy.is_empty() {
+        let _ = writeln!(text, "  {CYAN}ends{CYAN:#}   {}", waiting.remedy);
+    }
+}
+
+/// What it does now and what comes after.
+pub(super) async fn queue(context: &Context, target: &str) -> Result<()> {
+    let view = context.client()?.object(&context.target(target)?).await?.view;
+    let answer = serde_json::json!({
+        "operation": view.operation, "reading": view.reading, "queue": view.queue,
+    });
+    context.format().answer(&answer, || {
+        let mut text = String::new();
+        for operation in view.operation.iter().chain(&view.reading) {
+            operation_text(&mut text, operation);
+        }
+        if text.is_empty() {
+            text.push_str("nothing runs\n");
+        }
+        let mut table = Table::new(&["place", "operation", "kind", "lane", "by", "since", "waits for"]);
+        for q in &view.queue {
+            table.row([
+                q.position.to_string(),
+                q.number.to_string(),
+                q.kind.clone(),
+                q.lane.clone(),
+                q.by.clone(),
+                time(q.since),
+                q.waits_for.clone(),
+            ]);
+        }
+        text + &table.render("nothing waits")
+    });
+    Ok(())
+}
+
+/// What happened, the oldest of the newest first.
+pub(super) async fn timeline(context: &Context, target: &str, limit: usize) -> Result<()> {
+    let id = context.target(target)?;
+    let timeline = context.client()?.timeline(&id, limit, None).await?;
+    context.format().answer(&timeline, || {
+        let mut table = Table::new(&["at", "object", "by", "what"]);
+        for entry in timeline.entries.iter().rev() {
+            let what = match entry.level {
+                Level::Info => entry.text.clone(),
+                Level::Warning => format!("{YELLOW}{}{YELLOW:#}", entry.text),
+                Level::Error => format!("{RED}{}{RED:#}", entry.text),
+            };
+            let object = if entry.object == id { String::new() } else { entry.object.name().to_owned() };
+            table.row([time(entry.at), object, actor(&entry.by), what]);
+        }
+        table.render("nothing has happened")
+    });
+    Ok(())
+}
+
+fn actor(by: &Actor) -> String {
+    match by {
+        Actor::Person(name) => name.clone(),
+        Actor::Object(id) => id.kind().to_string(),
+        Actor::Runner => "runner".into(),
+        Actor::Clock => "clock".into(),
+    }
+}
+
+/// An object for people.
+pub(super) fn picture(view: &View) -> String {
+    let mut text = format!(
+        "{BOLD}{}{BOLD:#} is {} since {}: {}\n",
+        view.id,
+        word(&view.status.word),
+        time(view.status.since),
+        view.status.description
+    );
+    detail(&mut text, &view.detail);
+    for operation in view.operation.iter().chain(&view.reading) {
+        text.push('\n');
+        operation_text(&mut text, operation);
+    }
+    if let Some(first) = view.why.first() {
+        let _ = writeln!(text, "\n{YELLOW}why{YELLOW:#}  {} (`remit why {}`)", first.reason, view.id);
+    }
+    text
+}
+
+fn detail(text: &mut String, detail: &Detail) {
+    let mut line = |name: &str, value: String| {
+        if !value.is_empty() {
+            let _ = writeln!(text, "  {DIM}{name:<10}{DIM:#}{value}");
+        }
+    };
+    match detail {
+        Detail::Org { apps } => line("apps", names(apps)),
+        Detail::App { releases, installs } => {
+            let newest = releases.last().map_or("none".into(), |r| format!("{} ({})", r.version, r.digest));
+            line("release", newest);
+            line("installs", names(installs));
+        }
+        Detail::Install { release, pending, runner, components, .. } => {
+            line("release", release.as_ref().map_or("none".into(), |r| r.version.clone()));
+            line("pending", pending.as_ref().map(|r| r.version.clone()).unwrap_or_default());
+            line("runner", word(presence(runner)));
+            for component in components {
+                line(
+                    "component",
+                    format!("{} {} {}", component.name, component.kind, word(&component.state)),
+                );
+            }
+        }
+        Detail::Component { facts, job } => {
+            line("release", facts.deployed.as_ref().map_or("none".into(), |d| d.release.version.clone()));
+            line("drift", facts.drift.as_ref().map(|d| d.summary.clone()).unwrap_or_default());
+            line("job", job.as_ref().map(|j| format!("{} attempt {}", j.job, j.attempt)).unwrap_or_default());
+        }
+        Detail::Runner { presence: there, generation, jobs } => {
+            line("presence", word(presence(there)));
+            line("generation", generation.to_string());
+            for job in jobs {
+                line("job", format!("{} {} {}", job.component, job.action.as_str(), word(&job.state)));
+            }
+        }
+    }
+}
+
+/// The word for a runner's presence.
+pub(super) fn presence(presence: &Presence) -> &'static str {
+    match presence {
+        Presence::Expected => "expected",
+        Presence::Online { .. } => "online",
+        Presence::Offline { .. } => "offline",
+        Presence::Revoked { .. } => "revoked",
+    }
+}
+
+fn names(ids: &[ObjectId]) -> String {
+    let names: Vec<&str> = ids.iter().map(ObjectId::name).collect();
+    if names.is_empty() { "none".into() } else { names.join(", ") }
+}
+
+fn operation_text(text: &mut String, operation: &OperationView) {
+    let release =
+        operation.release.as_ref().map(|r| format!(" of release {}", r.version)).unwrap_or_default();
+    let _ = writeln!(
+        text,
+        "operation {} {}{release}, asked by {}, since {}",
+        operation.number,
+        operation.kind,
+        operation.by,
+        time(operation.since)
+    );
+    let mut table = Table::new(&["component", "does", "state", "try", "after", "note"]);
+    for step in &operation.steps {
+        table.row([
+            step.component.clone(),
+            step.action.as_str().to_owned(),
+            word(&step.state),
+            step.attempt.to_string(),
+            step.needs.join(", "),
+            step.note.clone(),
+        ]);
+    }
+    text.push_str(&table.render("no steps yet\n"));
+}
