@@ -1,1 +1,36 @@
-//! Placeholder.
+//! The customer's side: enrols, leases signed jobs, verifies them, carries them out in the
+//! customer's account and reports.
+//!
+//! Believes nothing that is not signed for this install; never depends on the broker.
+//! `Runner::start` puts the parts together; `main.rs` is only flags and signals.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod admission;
+pub mod archive;
+pub mod artifact;
+pub mod attempt;
+pub mod backoff;
+pub mod cli;
+pub mod config;
+pub mod data_dir;
+pub mod executor;
+pub mod fault;
+pub mod identity;
+pub mod inputs;
+pub mod journal;
+pub mod lease;
+pub mod link;
+pub mod lock;
+pub mod logs;
+pub mod outcome;
+pub mod outputs;
+pub mod process;
+pub mod recovery;
+pub mod report;
+pub mod runner;
+pub mod status;
+pub mod stop;
+
+pub use config::Config;
+pub use fault::Coded;
+pub use runner::{Running, start};

@@ -1,3 +1,149 @@
-//! Placeholder.
+//! `remit-runner`: flags, the log, signals; everything else is in the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+use remit_runner::cli::{Cli, Command, DirArgs, RunArgs, StatusArgs};
+use remit_runner::{Coded, Running, config, fault, journal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Bad settings: sysexits' EX_USAGE.
+const EXIT_USAGE: u8 = 64;
+/// Ended by force: something was in hand.
+const EXIT_FORCED: u8 = 75;
+
+fn main() -> ExitCode {
+    // A runner that is a minor process among others needs few threads and little memory.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(16)
+        .thread_keep_alive(std::time::Duration::from_secs(2))
+        .build();
+    let cli = Cli::parse();
+    match (cli.command, runtime) {
+        (_, Err(error)) => {
+            anstream::eprintln!("error: cannot start the runtime: {error}");
+            ExitCode::FAILURE
+        }
+        (Command::Run(args), Ok(runtime)) => runtime.block_on(run(*args)),
+        (Command::Verify(args), Ok(_)) => verify(&args),
+        (Command::Status(args), Ok(runtime)) => runtime.block_on(status(&args)),
+        (Command::Completion { shell }, Ok(_)) => {
+            let mut command = Cli::command();
+            clap_complete::generate(shell, &mut command, "remit-runner", &mut std::io::stdout());
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+async fn run(args: RunArgs) -> ExitCode {
+    start_log();
+    let has_token = std::env::var_os("REMIT_RUNNER_TOKEN").is_some();
+    let config = match config::load(args, has_token) {
+        Ok(config) => config,
+        Err(error) => return complain(&error, EXIT_USAGE),
+    };
+    let (mut term, mut int) = match signals() {
+        Ok(signals) => signals,
+        Err(error) => {
+            anstream::eprintln!("error: cannot listen for signals: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let install = config.install.id();
+    let started = tokio::select! {
+        started = remit_runner::start(config) => started,
+        () = asked(&mut term, &mut int) => return ExitCode::SUCCESS,
+    };
+    match started {
+        Ok(running) => {
+            anstream::println!("remit-runner for {install}: status on http://{}", running.status_addr);
+            until_ended(running, term, int).await
+        }
+        Err(error) => complain(&error, 1),
+    }
+}
+
+async fn until_ended(mut running: Running, mut term: Signal, mut int: Signal) -> ExitCode {
+    tokio::select! {
+        () = running.ended() => return ExitCode::FAILURE,
+        () = asked(&mut term, &mut int) => {}
+    }
+    tracing::info!("draining: nothing new begins; a second signal ends what is in hand");
+    running.drain();
+    let forced = tokio::select! {
+        () = running.ended() => false,
+        () = asked(&mut term, &mut int) => true,
+    };
+    if !forced {
+        tracing::info!("drained");
+        return ExitCode::SUCCESS;
+    }
+    tracing::warn!("ending what is in hand at once");
+    running.force().await;
+    ExitCode::from(EXIT_FORCED)
+}
+
+fn signals() -> std::io::Result<(Signal, Signal)> {
+    Ok((signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?))
+}
+
+async fn asked(term: &mut Signal, int: &mut Signal) {
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+}
+
+fn start_log() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("REMIT_RUNNER_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let color = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(color)
+        .with_target(false)
+        .init();
+}
+
+fn complain(error: &impl Coded, exit: u8) -> ExitCode {
+    let words = fault::chain(error);
+    anstream::eprintln!("error[{}]: {words}\n  hint: {}", error.code(), error.hint());
+    ExitCode::from(exit)
+}
+
+fn verify(args: &DirArgs) -> ExitCode {
+    match journal::verify(&args.data_dir.join("journal")) {
+        Ok(scan) if args.json => {
+            let json = serde_json::json!({"whole": true, "records": scan.records, "bytes": scan.len, "torn_bytes": scan.torn, "head": scan.head.hex()});
+            anstream::println!("{json}");
+            ExitCode::SUCCESS
+        }
+        Ok(scan) => {
+            anstream::println!("the journal is whole: {} records, head {}", scan.records, scan.head.hex());
+            if scan.torn > 0 {
+                anstream::println!(
+                    "{} bytes of an unfinished record follow; they are cut off at the next start",
+                    scan.torn
+                );
+            }
+            ExitCode::SUCCESS
+        }
+        Err(error) => complain(&error, 1),
+    }
+}
+
+async fn status(args: &StatusArgs) -> ExitCode {
+    match remit_runner::status::ask(&args.data_dir).await {
+        Ok(status) if args.json => {
+            anstream::println!("{status}");
+            ExitCode::SUCCESS
+        }
+        Ok(status) => {
+            anstream::print!("{}", remit_runner::status::for_people(&status));
+            ExitCode::SUCCESS
+        }
+        Err(error) => complain(&error, 1),
+    }
+}

@@ -1,0 +1,255 @@
+//! A confirmed attempt: its source unpacked, its inputs resolved, its executor run, its
+//! outputs kept; what leaves the account is redacted here.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use remit_proto::limit;
+use remit_seal::document::Value;
+
+use super::watch::watch;
+use super::{Hand, stopped};
+use crate::artifact;
+use crate::backoff::Backoff;
+use crate::data_dir::{make_dir, remove_dir};
+use crate::executor::{Action, Done, Places, Undone, Work};
+use crate::fault::{Coded, chain};
+use crate::inputs::{self, Resolved};
+use crate::logs::{self, Log, Redactor};
+use crate::outcome::{Class, Failure, Outcome, Success, cut};
+use crate::outputs::{self, Realm};
+use crate::process::{GRACE, Supervisor};
+
+/// Carries it out, under its lease and its time.
+pub(super) async fn execute(hand: &mut Hand) -> Outcome {
+    let resolved = resolve(hand);
+    let log = match begin_log(hand, resolved.as_ref().ok()) {
+        Ok(log) => log,
+        Err(failure) => return Outcome::Failed(failure),
+    };
+    let ship = {
+        let (runner, attempt, log) = (hand.runner.clone(), hand.admitted.attempt.clone(), log.clone());
+        async move { logs::ship(&runner.link, &attempt, &log).await }
+    };
+    hand.shipping = Some(tokio::spawn(ship));
+    let job = &hand.admitted.bound.job;
+    let longest_ms = job.longest_run_ms.min(hand.admitted.bound.component.longest_run_ms);
+    let longest_run = Duration::from_millis(u64::try_from(longest_ms).unwrap_or(0));
+    let hand = &*hand;
+    let outcome = tokio::select! {
+        outcome = work(hand, resolved, &log) => outcome,
+        () = watch(hand, longest_run) => stopped(crate::stop::Reason::Timeout),
+    };
+    say_outcome(&log, &outcome);
+    log.end();
+    outcome
+}
+
+fn resolve(hand: &Hand) -> Result<Resolved, inputs::Error> {
+    let runner = &hand.runner;
+    inputs::resolve(&hand.admitted.bound, &runner.config, &runner.outputs, hand.admitted.realm)
+}
+
+/// The log knows every sensitive value before the first line is written.
+fn begin_log(hand: &Hand, resolved: Option<&Resolved>) -> Result<Log, Failure> {
+    let component = &hand.admitted.bound.component.name;
+    let given = hand.runner.outputs.of(hand.admitted.realm, component).ok().flatten();
+    let given = given.unwrap_or_default();
+    let secrets = resolved.into_iter().flat_map(|r| &r.secrets).chain(given.secrets());
+    let redactor = Redactor::new(secrets);
+    Log::begin(&hand.runner.dir, hand.attempt(), redactor).map_err(|e| disk(&e))
+}
+
+fn say_outcome(log: &Log, outcome: &Outcome) {
+    match outcome {
+        Outcome::Succeeded(success) => log.line(&format!("done: {}", success.summary)),
+        Outcome::Failed(failure) => log.line(&format!(
+            "failed [{}]: {}",
+            failure.code,
+            failure.message.lines().next().unwrap_or_default()
+        )),
+        Outcome::Cancelled { message } => log.line(&format!("stopped: {message}")),
+        Outcome::Refused { code, .. } => log.line(&format!("refused [{code}]")),
+    }
+}
+
+async fn work(hand: &Hand, resolved: Result<Resolved, inputs::Error>, log: &Log) -> Outcome {
+    match try_work(hand, resolved, log).await {
+        Ok(done) => succeeded(hand, done, log),
+        Err(Undone::Stopped(reason)) => stopped(reason),
+        Err(Undone::Failed(failure)) => Outcome::Failed(Failure {
+            message: log.redact(&failure.message),
+            hint: log.redact(&failure.hint),
+            ..failure
+        }),
+    }
+}
+
+async fn try_work(hand: &Hand, resolved: Result<Resolved, inputs::Error>, log: &Log) -> Result<Done, Undone> {
+    let places = places(hand);
+    let action = hand.admitted.action;
+    if action == Action::Deploy {
+        make_dir(&places.state).map_err(|e| disk(&e))?;
+    } else if !places.state.exists() {
+        // Never deployed here, or destroyed: its inputs need not even be there.
+        forget(hand, &places)?;
+        return Ok(Done { summary: "nothing is deployed".to_owned(), ..Done::default() });
+    }
+    let resolved = resolved.map_err(|e| input_failure(&e))?;
+    fetch(hand, &places).await?;
+    let done = run(hand, resolved, log, &places).await;
+    if let Err(error) = remove_dir(&work_dir(hand)) {
+        tracing::warn!(%error, "the attempt's files cannot be removed");
+    }
+    let done = done?;
+    keep(hand, &places, &done)?;
+    Ok(done)
+}
+
+fn work_dir(hand: &Hand) -> PathBuf {
+    hand.runner.dir.path("work").join(&hand.admitted.bound.component.name)
+}
+
+fn places(hand: &Hand) -> Places {
+    let component = &hand.admitted.bound.component.name;
+    let state = match hand.admitted.realm {
+        Realm::Real => hand.runner.dir.path("state"),
+        Realm::Rehearsal => hand.runner.dir.path("rehearsal"),
+    };
+    let work = work_dir(hand);
+    Places { source: work.join("source"), temp: work.join("temp"), state: state.join(component) }
+}
+
+/// Unpacks the source, waiting for the broker where it must.
+async fn fetch(hand: &Hand, places: &Places) -> Result<(), Undone> {
+    remove_dir(&work_dir(hand)).and_then(|()| make_dir(&places.temp)).map_err(|e| disk(&e))?;
+    hand.progress.say("fetching the component's source", 0, 0);
+    let component = &hand.admitted.bound.component;
+    let mut backoff = Backoff::broker();
+    loop {
+        let unpacked = tokio::select! {
+            unpacked = hand.runner.cache.unpack(&hand.runner.link, component, &places.source) => unpacked,
+            reason = hand.stop.asked() => return Err(Undone::Stopped(reason)),
+        };
+        match unpacked {
+            Ok(()) => return Ok(()),
+            Err(error) if error.is_away() => {
+                tokio::select! {
+                    () = backoff.wait() => {}
+                    reason = hand.stop.asked() => return Err(Undone::Stopped(reason)),
+                }
+            }
+            Err(error) => return Err(artifact_failure(&error).into()),
+        }
+    }
+}
+
+async fn run(hand: &Hand, resolved: Resolved, log: &Log, places: &Places) -> Result<Done, Undone> {
+    let bound = &hand.admitted.bound;
+    let runner = &hand.runner;
+    let work = Work {
+        action: hand.admitted.action,
+        install: runner.config.install.id(),
+        component: bound.component.clone(),
+        tools: bound.release.tools.clone(),
+        release: bound.job.release.hex(),
+        inputs: resolved.values,
+        environment: runner.environment.at_home(&places.temp),
+        places: places.clone(),
+        supervisor: Supervisor {
+            attempt: hand.attempt().clone(),
+            journal: runner.journal.clone(),
+            stop: hand.stop.clone(),
+            grace: GRACE,
+        },
+        log: log.clone(),
+        progress: hand.progress.clone(),
+    };
+    let rehearse = hand.admitted.realm == Realm::Rehearsal;
+    let executor = runner.executors.pick(work.component.kind, rehearse);
+    executor.expect("admission picked it before").run(&work).await
+}
+
+/// What a later component needs is durable before the ending is.
+fn keep(hand: &Hand, places: &Places, done: &Done) -> Result<(), Undone> {
+    let component = &hand.admitted.bound.component.name;
+    match (hand.admitted.action, &done.outputs) {
+        (Action::Deploy, Some(outputs)) => hand
+            .runner
+            .outputs
+            .keep(hand.admitted.realm, component, outputs)
+            .map_err(|e| Undone::Failed(outputs_failure(&e))),
+        (Action::Destroy, _) => forget(hand, places),
+        (Action::Deploy | Action::Drift, _) => Ok(()),
+    }
+}
+
+fn forget(hand: &Hand, places: &Places) -> Result<(), Undone> {
+    if hand.admitted.action != Action::Destroy {
+        return Ok(());
+    }
+    let component = &hand.admitted.bound.component.name;
+    let forgotten = hand.runner.outputs.forget(hand.admitted.realm, component);
+    forgotten.map_err(|e| outputs_failure(&e))?;
+    remove_dir(&places.state).map_err(|e| disk(&e))?;
+    Ok(())
+}
+
+fn succeeded(hand: &Hand, done: Done, log: &Log) -> Outcome {
+    let outputs = done.outputs.unwrap_or_default();
+    for secret in outputs.secrets() {
+        log.hide(secret);
+    }
+    let open = outputs.open().into_iter();
+    let open = open.map(|(name, value)| (name, log.redact_value(&value)));
+    let outputs: std::collections::BTreeMap<String, Value> = open.collect();
+    let size = serde_json::to_vec(&outputs).map_or(usize::MAX, |json| json.len());
+    if outputs.len() > limit::OUTPUTS_MAX || size > limit::OUTPUTS_SIZE_MAX {
+        let words = format!(
+            "it gave {} outputs of {size} bytes; at most {} of {} bytes are reported",
+            outputs.len(),
+            limit::OUTPUTS_MAX,
+            limit::OUTPUTS_SIZE_MAX
+        );
+        let hint =
+            "the vendor gives fewer or smaller outputs, or marks them sensitive so that they stay here";
+        return Outcome::Failed(Failure::new(Class::Bug, "executor.outputs_too_large", words, hint));
+    }
+    let summary = cut(log.redact(&done.summary), limit::LINE_LEN_MAX);
+    hand.progress.say(summary.clone(), 1, 1);
+    Outcome::Succeeded(Success { outputs, changes: done.changes, drifted: done.drifted, summary })
+}
+
+fn disk(error: &std::io::Error) -> Failure {
+    let hint = "make room on the disk of the runner's data directory, or mend it";
+    Failure::new(Class::Transient, "executor.disk", error.to_string(), hint)
+}
+
+fn outputs_failure(error: &outputs::Error) -> Failure {
+    Failure::new(Class::Transient, error.code(), chain(error), error.hint())
+}
+
+fn input_failure(error: &inputs::Error) -> Undone {
+    let class = match error {
+        inputs::Error::InputMissing(_) | inputs::Error::InputInvalid(..) | inputs::Error::InputExposed(_) => {
+            Class::Permission
+        }
+        inputs::Error::InputUnknown(_) | inputs::Error::OutputMissing { .. } => Class::Bug,
+        inputs::Error::Outputs(_) => Class::Transient,
+    };
+    Undone::Failed(Failure::new(class, error.code(), chain(error), error.hint()))
+}
+
+fn artifact_failure(error: &artifact::Error) -> Failure {
+    let class = match error {
+        artifact::Error::Mismatch { .. } => Class::Interference,
+        artifact::Error::Io { .. } | artifact::Error::Archive(crate::archive::Error::Io(_)) => {
+            Class::Transient
+        }
+        artifact::Error::Fetch { .. }
+        | artifact::Error::TooLarge { .. }
+        | artifact::Error::Release(_)
+        | artifact::Error::Archive(_) => Class::Bug,
+    };
+    Failure::new(class, error.code(), chain(error), error.hint())
+}

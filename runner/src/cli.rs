@@ -1,0 +1,129 @@
+//! The command line: flags, their environment variables, and the help that teaches them.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// The agent in a customer's account: runs what the vendor signed, and nothing else.
+///
+/// It dials out to the vendor's broker, verifies every job against the vendor's pinned
+/// trust root, carries it out here, and keeps a hash-chained journal of all it did.
+#[derive(Debug, Parser)]
+#[command(name = "remit-runner", version, max_term_width = 100, after_help = EXAMPLES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  First start, with what `remit install create` gave you:
+    remit-runner run --broker https://broker.example:7451 --install ins_demo.shop.acme \\
+        --root-sha256 HEX --ca-file ca.pem --token-file token --consume-token --data-dir /var/lib/remit
+
+  Later starts need no token: the identity is kept in the data directory.
+    remit-runner run --broker https://broker.example:7451 --install ins_demo.shop.acme \\
+        --ca-file ca.pem --data-dir /var/lib/remit
+
+  What is it doing, and is its journal whole?
+    remit-runner status --data-dir /var/lib/remit
+    remit-runner verify --data-dir /var/lib/remit
+
+Signals: the first SIGTERM or SIGINT drains (the jobs in hand are finished, nothing new
+begins), the second ends the jobs' processes at once.";
+
+/// What the program does.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Enrol when there is no identity yet, then run jobs until told to stop.
+    Run(Box<RunArgs>),
+    /// Check the journal whole: every record's length, checksum, number and place in the hash chain.
+    Verify(DirArgs),
+    /// Ask the running runner what it is doing.
+    Status(StatusArgs),
+    /// Print a completion script for your shell.
+    Completion {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Where the data directory is.
+#[derive(Debug, Args)]
+pub struct DirArgs {
+    /// The runner's data directory.
+    #[arg(long, value_name = "DIR", env = "REMIT_RUNNER_DATA_DIR")]
+    pub data_dir: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Where the runner's status API is.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// The runner's data directory: its status address is written there.
+    #[arg(long, value_name = "DIR", env = "REMIT_RUNNER_DATA_DIR")]
+    pub data_dir: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Settings of `run`. A flag goes before its environment variable, which goes before the file.
+#[derive(Debug, Default, Args)]
+pub struct RunArgs {
+    /// A TOML file with any of these settings, named as the flags are with `_` for `-`.
+    #[arg(long, value_name = "FILE", env = "REMIT_RUNNER_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// The broker's address for runners, e.g. https://broker.example:7451.
+    #[arg(long, value_name = "URL", env = "REMIT_RUNNER_BROKER")]
+    pub broker: Option<String>,
+    /// The install's id, e.g. ins_demo.shop.acme.
+    #[arg(long, value_name = "ID", env = "REMIT_RUNNER_INSTALL")]
+    pub install: Option<String>,
+    /// The sha256 of the vendor's trust root, which the vendor publishes. Needed to enrol.
+    #[arg(long, value_name = "HEX", env = "REMIT_RUNNER_ROOT_SHA256")]
+    pub root_sha256: Option<String>,
+    /// The certificate authority of the broker, PEM. No other is believed.
+    #[arg(long, value_name = "FILE", env = "REMIT_RUNNER_CA_FILE")]
+    pub ca_file: Option<PathBuf>,
+    /// The file with the one-time enrolment token, or `-` for standard input.
+    ///
+    /// A token is never a flag, because every user of a machine can read another's flags.
+    /// Where a file cannot be had, the variable REMIT_RUNNER_TOKEN is read.
+    #[arg(long, value_name = "FILE", env = "REMIT_RUNNER_TOKEN_FILE")]
+    pub token_file: Option<PathBuf>,
+    /// Delete the token file once the runner is enrolled.
+    #[arg(long, env = "REMIT_RUNNER_CONSUME_TOKEN")]
+    pub consume_token: bool,
+    /// Where the runner keeps its identity, journal, outputs and state. One runner each.
+    #[arg(long, value_name = "DIR", env = "REMIT_RUNNER_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// An input that the customer sets. Not for sensitive ones: use --inputs-file.
+    #[arg(long = "input", value_name = "NAME=VALUE")]
+    pub inputs: Vec<String>,
+    /// A TOML or JSON file of inputs that the customer sets: `name = value`.
+    #[arg(long, value_name = "FILE", env = "REMIT_RUNNER_INPUTS_FILE")]
+    pub inputs_file: Option<PathBuf>,
+    /// Where the status API listens [default: 127.0.0.1:7460; port 0 picks a free one].
+    #[arg(long, value_name = "ADDR", env = "REMIT_RUNNER_STATUS_LISTEN")]
+    pub status_listen: Option<SocketAddr>,
+    /// Let the status API listen on an address that other machines reach. It has no password.
+    #[arg(long, env = "REMIT_RUNNER_STATUS_ALLOW_REMOTE")]
+    pub status_allow_remote: bool,
+    /// How many jobs may run at once [default: 4].
+    #[arg(long, value_name = "N", env = "REMIT_RUNNER_CAPACITY")]
+    pub capacity: Option<usize>,
+    /// Rehearse every job, whatever it says: nothing real is touched.
+    #[arg(long, env = "REMIT_RUNNER_SANDBOX")]
+    pub sandbox: bool,
+    /// The terraform program [default: the one on the PATH].
+    #[arg(long, value_name = "FILE", env = "REMIT_RUNNER_TERRAFORM")]
+    pub terraform: Option<PathBuf>,
+    /// An environment variable that tools may see, beside the few that they always do. May be repeated.
+    #[arg(long = "pass-env", value_name = "NAME")]
+    pub pass_env: Vec<String>,
+}

@@ -1,0 +1,317 @@
+//! Settings: flag over environment over file, checked before anything starts.
+//!
+//! `resolve` is a pure function of texts; only `load` reads files.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use remit_seal::Digest;
+use remit_seal::document::{Audience, Value};
+use serde::Deserialize;
+
+use crate::cli::RunArgs;
+use crate::data_dir::read_bounded;
+use crate::fault::Coded;
+
+/// The greatest configuration or inputs file, in bytes.
+pub const FILE_LEN_MAX: u64 = 1 << 20;
+/// The most jobs at once.
+pub const CAPACITY_MAX: usize = 64;
+const CAPACITY_DEFAULT: usize = 4;
+const STATUS_PORT: u16 = 7460;
+
+/// What is wrong with the settings.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file that cannot be read.
+    #[error("cannot read {path}")]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file that says something wrong.
+    #[error("{path} is not valid: {detail}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What.
+        detail: String,
+    },
+    /// A setting that is needed and not there.
+    #[error("--{0} is missing")]
+    Missing(&'static str),
+    /// A setting with a wrong value.
+    #[error("--{name} is not valid: {detail}")]
+    Invalid {
+        /// Which.
+        name: &'static str,
+        /// What.
+        detail: String,
+    },
+    /// The status API would be open to other machines.
+    #[error("--status-listen {0} can be reached from other machines")]
+    StatusNotLoopback(SocketAddr),
+}
+
+impl Coded for Error {
+    fn code(&self) -> &'static str {
+        match self {
+            Error::Read { .. } => "runner.config_unreadable",
+            Error::File { .. } | Error::Invalid { .. } => "runner.config_invalid",
+            Error::Missing(_) => "runner.config_missing",
+            Error::StatusNotLoopback(_) => "runner.status_not_loopback",
+        }
+    }
+
+    fn hint(&self) -> String {
+        match self {
+            Error::Missing(name) => {
+                let variable = name.to_uppercase().replace('-', "_");
+                format!("give --{name}, or REMIT_RUNNER_{variable}, or `{}` in the --config file", name.replace('-', "_"))
+            }
+            Error::StatusNotLoopback(_) => "listen on 127.0.0.1, or say --status-allow-remote if that is what you want: it has no password".to_owned(),
+            _ => "see `remit-runner run --help`".to_owned(),
+        }
+    }
+}
+
+/// Everything the runner is told, checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The broker's URL, https.
+    pub broker: http::Uri,
+    /// The install.
+    pub install: Install,
+    /// The pinned digest of the vendor's root.
+    pub root_sha256: Option<Digest>,
+    /// The broker's certificate authority, PEM.
+    pub ca_pem: Vec<u8>,
+    /// Where the enrolment token is.
+    pub token: Option<TokenSource>,
+    /// Whether to delete the token file once enrolled.
+    pub consume_token: bool,
+    /// The data directory.
+    pub data_dir: PathBuf,
+    /// Inputs given as flags: texts, typed by the release.
+    pub inputs: BTreeMap<String, String>,
+    /// Inputs given in a file: typed values.
+    pub inputs_file: BTreeMap<String, Value>,
+    /// Where the status API listens.
+    pub status_listen: SocketAddr,
+    /// Jobs at once.
+    pub capacity: usize,
+    /// Rehearse everything.
+    pub sandbox: bool,
+    /// The terraform program, where it is not the one on the PATH.
+    pub terraform: Option<PathBuf>,
+    /// More environment variables that tools may see.
+    pub pass_env: Vec<String>,
+}
+
+/// Where the one-time token is read from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TokenSource {
+    /// A file.
+    File(PathBuf),
+    /// Standard input.
+    Stdin,
+    /// The variable `REMIT_RUNNER_TOKEN`.
+    Environment,
+}
+
+/// An install's id that was checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Install(Audience);
+
+impl Install {
+    /// The id, e.g. `ins_demo.shop.acme`.
+    pub fn id(&self) -> String {
+        self.0.install_id()
+    }
+
+    /// The audience that a job for this install and runner must name.
+    pub fn audience(&self, epoch: u64, generation: u64) -> Audience {
+        Audience { epoch, generation, ..self.0.clone() }
+    }
+}
+
+impl FromStr for Install {
+    type Err = String;
+
+    fn from_str(id: &str) -> Result<Self, String> {
+        let wrong = |_| format!("`{id}` is not an install's id: it looks like ins_demo.shop.acme");
+        Audience::of_install(id, 1, 1).map(Self).map_err(wrong)
+    }
+}
+
+/// The file: the flags' names with `_`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct File {
+    broker: Option<String>,
+    install: Option<String>,
+    root_sha256: Option<String>,
+    ca_file: Option<PathBuf>,
+    token_file: Option<PathBuf>,
+    consume_token: bool,
+    data_dir: Option<PathBuf>,
+    inputs: BTreeMap<String, Value>,
+    inputs_file: Option<PathBuf>,
+    status_listen: Option<SocketAddr>,
+    status_allow_remote: bool,
+    capacity: Option<usize>,
+    sandbox: bool,
+    terraform: Option<PathBuf>,
+    pass_env: Vec<String>,
+}
+
+/// Reads the files that the arguments name and resolves the whole.
+pub fn load(args: RunArgs, has_token_variable: bool) -> Result<Config, Error> {
+    let file = match &args.config {
+        Some(path) => parse_file(path, &read_text(path)?)?,
+        None => File::default(),
+    };
+    let args = merge(args, file);
+    resolve(args, has_token_variable, read_text)
+}
+
+struct Merged {
+    args: RunArgs,
+    inputs: BTreeMap<String, Value>,
+}
+
+fn merge(mut args: RunArgs, file: File) -> Merged {
+    args.broker = args.broker.or(file.broker);
+    args.install = args.install.or(file.install);
+    args.root_sha256 = args.root_sha256.or(file.root_sha256);
+    args.ca_file = args.ca_file.or(file.ca_file);
+    args.token_file = args.token_file.or(file.token_file);
+    args.consume_token |= file.consume_token;
+    args.data_dir = args.data_dir.or(file.data_dir);
+    args.inputs_file = args.inputs_file.or(file.inputs_file);
+    args.status_listen = args.status_listen.or(file.status_listen);
+    args.status_allow_remote |= file.status_allow_remote;
+    args.capacity = args.capacity.or(file.capacity);
+    args.sandbox |= file.sandbox;
+    args.terraform = args.terraform.or(file.terraform);
+    args.pass_env.extend(file.pass_env);
+    Merged { args, inputs: file.inputs }
+}
+
+fn resolve(
+    merged: Merged,
+    has_token_variable: bool,
+    read: impl Fn(&Path) -> Result<String, Error>,
+) -> Result<Config, Error> {
+    let Merged { args, mut inputs } = merged;
+    if let Some(path) = &args.inputs_file {
+        inputs.extend(parse_inputs(path, &read(path)?)?);
+    }
+    let ca_file = args.ca_file.ok_or(Error::Missing("ca-file"))?;
+    let install = args.install.ok_or(Error::Missing("install"))?;
+    Ok(Config {
+        broker: parse_broker(&args.broker.ok_or(Error::Missing("broker"))?)?,
+        install: install.parse().map_err(|detail| Error::Invalid { name: "install", detail })?,
+        root_sha256: args.root_sha256.as_deref().map(parse_root).transpose()?,
+        ca_pem: read(&ca_file)?.into_bytes(),
+        token: token_source(args.token_file, has_token_variable),
+        consume_token: args.consume_token,
+        data_dir: args.data_dir.ok_or(Error::Missing("data-dir"))?,
+        inputs: parse_flags(&args.inputs)?,
+        inputs_file: inputs,
+        status_listen: status_listen(args.status_listen, args.status_allow_remote)?,
+        capacity: capacity(args.capacity)?,
+        sandbox: args.sandbox,
+        terraform: args.terraform,
+        pass_env: args.pass_env,
+    })
+}
+
+fn read_text(path: &Path) -> Result<String, Error> {
+    let error = |source| Error::Read { path: path.to_owned(), source };
+    let missing = || error(std::io::Error::from(std::io::ErrorKind::NotFound));
+    let bytes = read_bounded(path, FILE_LEN_MAX).map_err(error)?.ok_or_else(missing)?;
+    String::from_utf8(bytes)
+        .map_err(|_| Error::File { path: path.to_owned(), detail: "it is not UTF-8".to_owned() })
+}
+
+fn parse_file(path: &Path, text: &str) -> Result<File, Error> {
+    toml::from_str(text).map_err(|e| Error::File { path: path.to_owned(), detail: e.to_string() })
+}
+
+fn parse_inputs(path: &Path, text: &str) -> Result<BTreeMap<String, Value>, Error> {
+    let parsed = if path.extension().is_some_and(|e| e == "json") {
+        serde_json::from_str(text).map_err(|e| place_only(&e))
+    } else {
+        // The parser's own words would quote the line, and with it perhaps a secret.
+        toml::from_str(text).map_err(|e: toml::de::Error| {
+            let line = e.span().map_or(1, |s| text[..s.start.min(text.len())].matches('\n').count() + 1);
+            format!("line {line}: {}", e.message())
+        })
+    };
+    parsed.map_err(|detail| Error::File { path: path.to_owned(), detail })
+}
+
+fn place_only(error: &serde_json::Error) -> String {
+    format!(
+        "line {}, column {}: inputs are one object of texts, numbers, truth values and lists of texts",
+        error.line(),
+        error.column()
+    )
+}
+
+fn parse_flags(flags: &[String]) -> Result<BTreeMap<String, String>, Error> {
+    let parse = |flag: &String| match flag.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err(Error::Invalid { name: "input", detail: "it looks like NAME=VALUE".to_owned() }),
+    };
+    flags.iter().map(parse).collect()
+}
+
+fn parse_broker(text: &str) -> Result<http::Uri, Error> {
+    let wrong = |detail: &str| Error::Invalid { name: "broker", detail: format!("`{text}`: {detail}") };
+    let uri: http::Uri = text.parse().map_err(|_| wrong("not a URL"))?;
+    if uri.scheme_str() != Some("https") {
+        return Err(wrong("it begins with https://"));
+    }
+    if uri.host().is_none() || !matches!(uri.path(), "" | "/") {
+        return Err(wrong("it is https://HOST:PORT and no more"));
+    }
+    Ok(uri)
+}
+
+fn parse_root(text: &str) -> Result<Digest, Error> {
+    let text = if text.starts_with("sha256:") { text.to_owned() } else { format!("sha256:{text}") };
+    text.parse()
+        .map_err(|_| Error::Invalid { name: "root-sha256", detail: "it is 64 hexadecimal digits".to_owned() })
+}
+
+fn token_source(file: Option<PathBuf>, has_variable: bool) -> Option<TokenSource> {
+    match file {
+        Some(path) if path == Path::new("-") => Some(TokenSource::Stdin),
+        Some(path) => Some(TokenSource::File(path)),
+        None => has_variable.then_some(TokenSource::Environment),
+    }
+}
+
+fn status_listen(given: Option<SocketAddr>, allow_remote: bool) -> Result<SocketAddr, Error> {
+    let addr = given.unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, STATUS_PORT)));
+    if addr.ip().is_loopback() || allow_remote {
+        return Ok(addr);
+    }
+    Err(Error::StatusNotLoopback(addr))
+}
+
+fn capacity(given: Option<usize>) -> Result<usize, Error> {
+    match given.unwrap_or(CAPACITY_DEFAULT) {
+        n @ 1..=CAPACITY_MAX => Ok(n),
+        n => Err(Error::Invalid { name: "capacity", detail: format!("{n} is not 1 to {CAPACITY_MAX}") }),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,84 @@
+//! Precedence, bounds and refusals of settings.
+
+use clap::Parser;
+
+use super::*;
+use crate::cli::{Cli, Command};
+
+fn args(line: &str) -> RunArgs {
+    let words = ["remit-runner", "run"].into_iter().chain(line.split_whitespace());
+    match Cli::try_parse_from(words).unwrap().command {
+        Command::Run(args) => *args,
+        other => panic!("{other:?}"),
+    }
+}
+
+const FULL: &str = "--broker https://b:7451 --install ins_demo.shop.acme --ca-file ca --data-dir d";
+
+fn check(line: &str, file: &str) -> Result<Config, Error> {
+    let file = parse_file(Path::new("runner.toml"), file)?;
+    resolve(merge(args(line), file), false, |path| {
+        Ok(if path == Path::new("in.json") { r#"{"a":1,"b":["x"]}"# } else { "pem" }.to_owned())
+    })
+}
+
+fn code(line: &str, file: &str) -> &'static str {
+    check(line, file).unwrap_err().code()
+}
+
+#[test]
+fn a_flag_goes_before_the_file() {
+    let config = check(&format!("{FULL} --capacity 2"), "capacity = 7\nsandbox = true").unwrap();
+    assert_eq!((config.capacity, config.sandbox), (2, true));
+    let config = check(FULL, "capacity = 7").unwrap();
+    assert_eq!(config.capacity, 7);
+    assert_eq!(config.status_listen.to_string(), "127.0.0.1:7460");
+    assert_eq!(config.install.audience(2, 3).app, "shop");
+}
+
+#[test]
+fn what_is_missing_or_wrong_is_named() {
+    assert_eq!(code("--install ins_a.b.c --ca-file x --data-dir d", ""), "runner.config_missing");
+    assert_eq!(code(FULL, "unknown = 1"), "runner.config_invalid");
+    assert_eq!(code(&format!("{FULL} --capacity 0"), ""), "runner.config_invalid");
+    assert_eq!(code(&format!("{FULL} --root-sha256 abc"), ""), "runner.config_invalid");
+    assert_eq!(code(&FULL.replace("https", "http"), ""), "runner.config_invalid");
+    assert_eq!(code(&FULL.replace("ins_demo.shop.acme", "ins_demo.acme"), ""), "runner.config_invalid");
+    assert_eq!(code(&format!("{FULL} --input size"), ""), "runner.config_invalid");
+    let open = format!("{FULL} --status-listen 0.0.0.0:1");
+    assert_eq!(code(&open, ""), "runner.status_not_loopback");
+    check(&format!("{open} --status-allow-remote"), "").unwrap();
+}
+
+#[test]
+fn inputs_come_from_flags_and_files() {
+    let config =
+        check(&format!("{FULL} --input size=3 --inputs-file in.json"), "inputs = { c = true }").unwrap();
+    assert_eq!(config.inputs["size"], "3");
+    assert_eq!(config.inputs_file["a"], Value::Integer(1));
+    assert_eq!(config.inputs_file["c"], Value::Boolean(true));
+}
+
+#[test]
+fn a_bad_inputs_file_is_not_quoted() {
+    let error = parse_inputs(Path::new("in.toml"), "ok = 1\npassword = hunter2\n").unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("line 2") && !text.contains("hunter2"), "{text}");
+}
+
+#[test]
+fn an_oversized_file_is_refused() {
+    let temp = tempfile::tempdir().unwrap();
+    let path = temp.path().join("runner.toml");
+    std::fs::write(&path, vec![b'#'; FILE_LEN_MAX as usize + 1]).unwrap();
+    let mut args = args(FULL);
+    args.config = Some(path);
+    assert_eq!(load(args, false).unwrap_err().code(), "runner.config_unreadable");
+}
+
+#[test]
+fn the_token_is_never_a_flag() {
+    let line = format!("{FULL} --token abc");
+    let words = ["remit-runner", "run"].into_iter().chain(line.split_whitespace());
+    assert!(Cli::try_parse_from(words).is_err());
+}

@@ -1,0 +1,264 @@
+//! What changes the customer's world: one trait, and an executor for each kind of component.
+
+mod classify;
+mod environment;
+pub mod rehearsal;
+pub mod script;
+pub mod terraform;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use remit_seal::document::{Component, ComponentKind, Tool, Value};
+
+use crate::logs::Log;
+use crate::outcome::{Changes, Class, Failure};
+use crate::outputs::Outputs;
+use crate::process::{self, Exit, Supervisor};
+use crate::stop::Reason;
+
+pub use classify::{classify, failed};
+pub use environment::Environment;
+
+/// What a job does to its component.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Make it as the release says.
+    Deploy,
+    /// Remove it.
+    Destroy,
+    /// Compare the world with what was deployed; changes nothing.
+    Drift,
+}
+
+impl Action {
+    /// The action of an operation's name; `None` for one that this runner does not know.
+    pub fn of(operation: &str) -> Option<Self> {
+        match operation {
+            "deploy" => Some(Action::Deploy),
+            "destroy" => Some(Action::Destroy),
+            "drift" => Some(Action::Drift),
+            _ => None,
+        }
+    }
+
+    /// The operation's name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Action::Deploy => "deploy",
+            Action::Destroy => "destroy",
+            Action::Drift => "drift",
+        }
+    }
+}
+
+/// One attempt's work, everything about it verified and resolved.
+#[derive(Clone, Debug)]
+pub struct Work {
+    /// What to do.
+    pub action: Action,
+    /// The install's id.
+    pub install: String,
+    /// The component, as the release says.
+    pub component: Component,
+    /// The tools that the release asks for.
+    pub tools: BTreeMap<String, Tool>,
+    /// The release's digest, hexadecimal.
+    pub release: String,
+    /// The component's inputs.
+    pub inputs: BTreeMap<String, Value>,
+    /// Where to work.
+    pub places: Places,
+    /// The environment that tools get.
+    pub environment: Environment,
+    /// Starts tools, and knows when to stop.
+    pub supervisor: Supervisor,
+    /// The attempt's log.
+    pub log: Log,
+    /// What to tell people.
+    pub progress: Progress,
+}
+
+/// The directories of one attempt; all exist.
+#[derive(Clone, Debug)]
+pub struct Places {
+    /// The unpacked source, a private copy. The same path for each attempt of a component.
+    pub source: PathBuf,
+    /// Private temporary files, removed afterwards.
+    pub temp: PathBuf,
+    /// What is kept between attempts, until the component is destroyed.
+    pub state: PathBuf,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, Default)]
+pub struct Done {
+    /// All outputs, sensitive ones among them. `None` when the action gives none.
+    pub outputs: Option<Outputs>,
+    /// Things made, changed, removed, replaced.
+    pub changes: Changes,
+    /// For a drift check: the world differs from what was deployed.
+    pub drifted: bool,
+    /// One line for people.
+    pub summary: String,
+}
+
+/// Why it was not done.
+#[derive(Clone, Debug)]
+pub enum Undone {
+    /// It failed.
+    Failed(Failure),
+    /// It was stopped.
+    Stopped(Reason),
+}
+
+impl From<Failure> for Undone {
+    fn from(failure: Failure) -> Self {
+        Undone::Failed(failure)
+    }
+}
+
+/// Carries out work. Returns only when nothing that it started runs any more.
+pub trait Executor: Send + Sync {
+    /// Its name.
+    fn name(&self) -> &'static str;
+
+    /// Does it, or ends early when the supervisor's stop is asked for.
+    fn run<'a>(&'a self, work: &'a Work) -> BoxFuture<'a, Result<Done, Undone>>;
+}
+
+/// The executors of this runner.
+#[derive(Clone)]
+pub struct Executors {
+    terraform: Arc<dyn Executor>,
+    script: Arc<dyn Executor>,
+    rehearsal: Arc<dyn Executor>,
+}
+
+impl Executors {
+    /// All of them; terraform is this program, or the one on the PATH.
+    pub fn new(terraform: Option<PathBuf>) -> Self {
+        Self {
+            terraform: Arc::new(terraform::Terraform::new(terraform)),
+            script: Arc::new(script::Script),
+            rehearsal: Arc::new(rehearsal::Rehearsal),
+        }
+    }
+
+    /// The one for a component; `None` for a kind that can only be rehearsed yet.
+    pub fn pick(&self, kind: ComponentKind, rehearse: bool) -> Option<Arc<dyn Executor>> {
+        if rehearse {
+            return Some(self.rehearsal.clone());
+        }
+        match kind {
+            ComponentKind::Terraform => Some(self.terraform.clone()),
+            ComponentKind::Script => Some(self.script.clone()),
+            ComponentKind::Helm | ComponentKind::Kubernetes | ComponentKind::Image => None,
+        }
+    }
+
+    /// The kinds of components that are really run here.
+    pub fn kinds(&self) -> Vec<String> {
+        [&self.terraform, &self.script].map(|e| e.name().to_owned()).to_vec()
+    }
+}
+
+/// What an attempt is doing now, for people; the newest word counts.
+#[derive(Clone, Debug)]
+pub struct Progress {
+    sender: tokio::sync::watch::Sender<Step>,
+}
+
+/// One word of progress.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Step {
+    /// One line.
+    pub message: String,
+    /// Parts done.
+    pub done: u32,
+    /// Parts in all; 0 when not known.
+    pub total: u32,
+}
+
+/// The longest line of progress, in bytes.
+const STEP_LEN_MAX: usize = 512;
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self { sender: tokio::sync::watch::Sender::new(Step::default()) }
+    }
+}
+
+impl Progress {
+    /// Says what is being done.
+    pub fn say(&self, message: impl Into<String>, done: u32, total: u32) {
+        let message = crate::outcome::cut(message.into(), STEP_LEN_MAX);
+        self.sender.send_replace(Step { message, done, total });
+    }
+
+    /// The newest word.
+    pub fn now(&self) -> Step {
+        self.sender.borrow().clone()
+    }
+
+    /// Follows the words.
+    pub fn follow(&self) -> tokio::sync::watch::Receiver<Step> {
+        self.sender.subscribe()
+    }
+}
+
+/// A way a tool ended that has nothing to do with what it was asked.
+pub(crate) fn unusual(tool: &str, exit: &Exit, words: &str) -> Option<Undone> {
+    match exit {
+        Exit::Code(_) => None,
+        Exit::Stopped(reason) => Some(Undone::Stopped(reason.clone())),
+        Exit::Killed(signal) => Some(Undone::Failed(Failure::new(
+            Class::Interference,
+            "executor.killed",
+            format!("{tool} was ended from outside by signal {signal}. {words}"),
+            "look for what killed it: the out-of-memory killer, an operator, a shutdown; the next attempt goes on from what was recorded",
+        ))),
+    }
+}
+
+/// A tool that could not be run at all.
+pub(crate) fn not_run(error: &process::Error, how_to_get: &str) -> Undone {
+    let words = crate::fault::chain(error);
+    Undone::Failed(match error {
+        process::Error::Missing(_) => Failure::new(Class::Bug, "executor.tool_missing", words, how_to_get),
+        process::Error::Start { .. } | process::Error::Wait(_) => Failure::new(
+            Class::Transient,
+            "executor.tool_not_started",
+            words,
+            "look at the runner's machine: memory, number of processes, right to run the file",
+        ),
+        process::Error::Journal(_) => Failure::new(
+            Class::Transient,
+            "journal.write_failed",
+            words,
+            "make room on the runner's disk; nothing was changed by this tool",
+        ),
+    })
+}
+
+/// Outputs that do not fit what the release declares.
+pub(crate) fn check_outputs(component: &Component, values: &BTreeMap<String, Value>) -> Result<(), Failure> {
+    for (name, output) in &component.outputs {
+        let (code, words) = match values.get(name) {
+            Some(value) if crate::inputs::is_of(value, output.value_type) => continue,
+            Some(_) => (
+                "executor.output_type",
+                format!("output `{name}` is not of its declared type {:?}", output.value_type),
+            ),
+            None => (
+                "executor.output_missing",
+                format!("output `{name}` is declared in the release and was not given"),
+            ),
+        };
+        let hint = "the vendor corrects the component's outputs, or their declaration in remit.toml";
+        return Err(Failure::new(Class::Bug, code, words, hint));
+    }
+    Ok(())
+}

@@ -1,0 +1,129 @@
+//! Sandbox mode: what a real executor would have done, pretended, the same each time.
+//!
+//! Outputs come from the component's declared types and the job; counts and pace are
+//! plausible. Touches nothing but its own note of what it pretended.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use remit_seal::Digest;
+use remit_seal::document::{Output, Value, ValueType};
+use serde::{Deserialize, Serialize};
+
+use super::script::disk;
+use super::{Action, Done, Executor, Undone, Work};
+use crate::data_dir::{read_bounded, write_atomic};
+use crate::outcome::Changes;
+use crate::outputs::Outputs;
+
+const NOTE_LEN_MAX: u64 = 64 * 1024;
+/// How long one pretended change takes.
+const PACE: Duration = Duration::from_millis(40);
+
+/// The executor of sandbox mode.
+#[derive(Clone, Copy, Debug)]
+pub struct Rehearsal;
+
+/// What was pretended last.
+#[derive(Debug, Serialize, Deserialize)]
+struct Note {
+    release: String,
+    inputs: String,
+    parts: u32,
+}
+
+impl Executor for Rehearsal {
+    fn name(&self) -> &'static str {
+        "rehearsal"
+    }
+
+    fn run<'a>(&'a self, work: &'a Work) -> BoxFuture<'a, Result<Done, Undone>> {
+        Box::pin(async move {
+            let kind = work.component.kind.as_str();
+            work.log.line(&format!(
+                "rehearsing {} of a {kind} component: nothing real is touched",
+                work.action.as_str()
+            ));
+            let path = work.places.state.join("rehearsed.json");
+            let before = read_bounded(&path, NOTE_LEN_MAX).map_err(|e| disk(&e))?;
+            let before: Option<Note> = before.and_then(|b| serde_json::from_slice(&b).ok());
+            match work.action {
+                Action::Deploy => deploy(work, before.as_ref(), &path).await,
+                Action::Destroy => destroy(work, before.as_ref()).await,
+                Action::Drift => {
+                    pretend(work, 1, "compared").await?;
+                    Ok(Done { summary: "as rehearsed".to_owned(), ..Done::default() })
+                }
+            }
+        })
+    }
+}
+
+async fn deploy(work: &Work, before: Option<&Note>, path: &std::path::Path) -> Result<Done, Undone> {
+    let json = serde_json::to_vec(&work.inputs).expect("inputs are values without floats");
+    let inputs = Digest::of(&json).hex();
+    let parts = 1 + u32::try_from(number(work, "parts") % 4).unwrap_or(0);
+    let changes = match before {
+        None => Changes { create: parts, ..Changes::default() },
+        Some(note) if note.release == work.release && note.inputs == inputs => Changes::default(),
+        Some(note) => Changes { update: note.parts, ..Changes::default() },
+    };
+    pretend(work, changes.total(), "made").await?;
+    let parts = before.map_or(parts, |note| note.parts);
+    let note = Note { release: work.release.clone(), inputs, parts };
+    let json = serde_json::to_vec(&note).expect("a note is texts and a number");
+    write_atomic(path, &json).map_err(|e| disk(&e))?;
+    let summary = format!("rehearsed: {changes}");
+    Ok(Done { outputs: Some(outputs(work)), changes, summary, drifted: false })
+}
+
+async fn destroy(work: &Work, before: Option<&Note>) -> Result<Done, Undone> {
+    let changes = Changes { delete: before.map_or(0, |note| note.parts), ..Changes::default() };
+    pretend(work, changes.total(), "removed").await?;
+    Ok(Done { changes, summary: format!("rehearsed: {changes}"), ..Done::default() })
+}
+
+async fn pretend(work: &Work, parts: u32, word: &str) -> Result<(), Undone> {
+    for part in 1..=parts {
+        tokio::select! {
+            () = tokio::time::sleep(PACE) => {}
+            reason = work.supervisor.stop.asked() => return Err(Undone::Stopped(reason)),
+        }
+        work.log.line(&format!("{word} part {part} of {parts}"));
+        work.progress.say(format!("{word} {part} of {parts} parts"), part, parts);
+    }
+    Ok(())
+}
+
+fn outputs(work: &Work) -> Outputs {
+    let declared = &work.component.outputs;
+    let values: BTreeMap<String, Value> =
+        declared.iter().map(|(name, output)| (name.clone(), value(work, name, output))).collect();
+    let sensitive = declared.iter().filter(|(_, o)| o.sensitive).map(|(n, _)| n.clone()).collect();
+    Outputs { values, sensitive }
+}
+
+fn value(work: &Work, name: &str, output: &Output) -> Value {
+    let text = |n: u32| {
+        let tag = seed(work, &format!("{name}.{n}"));
+        Value::String(format!("{}-{name}-{}", work.component.name, hex::encode(&tag[..4])))
+    };
+    match output.value_type {
+        ValueType::Boolean => Value::Boolean(true),
+        ValueType::Integer => Value::Integer(i64::try_from(number(work, name) % 1000).unwrap_or(0)),
+        ValueType::String => text(0),
+        ValueType::StringList => Value::List(vec![text(0), text(1)]),
+    }
+}
+
+/// The same for the same install, component and name: outputs do not change from one
+/// rehearsal to the next.
+fn seed(work: &Work, name: &str) -> [u8; 32] {
+    *Digest::of(format!("{}\n{}\n{name}", work.install, work.component.name).as_bytes()).as_bytes()
+}
+
+fn number(work: &Work, name: &str) -> u64 {
+    let seed = seed(work, name);
+    u64::from_le_bytes([seed[0], seed[1], seed[2], seed[3], seed[4], seed[5], 0, 0])
+}

@@ -1,0 +1,190 @@
+//! Programs of the vendor's own.
+//!
+//! They run in a private copy of their source. Inputs: `REMIT_INPUT_<NAME>` and the JSON
+//! file `$REMIT_INPUTS_FILE`; outputs: a JSON object written to `$REMIT_OUTPUTS_FILE`; what
+//! they keep: `$REMIT_STATE_DIR`. Exit 0 is done; for a drift check 2 is drifted; 75 is
+//! transient, 77 a missing permission, 69 a conflict (as in sysexits.h).
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use futures::future::BoxFuture;
+use remit_seal::document::Value;
+
+use super::{Action, Done, Executor, Undone, Work, check_outputs, classify, not_run, unusual};
+use crate::data_dir::{read_bounded, write_atomic};
+use crate::inputs::written;
+use crate::outcome::{Class, Failure};
+use crate::outputs::Outputs;
+use crate::process::{Exit, Tool};
+
+const OUTPUTS_LEN_MAX: u64 = 128 * 1024;
+/// How much of the end of what a script said goes into its failure.
+const TAIL_LEN: usize = 2048;
+const EXIT_DRIFTED: i32 = 2;
+const EXIT_CONFLICT: i32 = 69;
+const EXIT_TRANSIENT: i32 = 75;
+const EXIT_PERMISSION: i32 = 77;
+
+/// The executor of scripts.
+#[derive(Clone, Copy, Debug)]
+pub struct Script;
+
+impl Executor for Script {
+    fn name(&self) -> &'static str {
+        "script"
+    }
+
+    fn run<'a>(&'a self, work: &'a Work) -> BoxFuture<'a, Result<Done, Undone>> {
+        Box::pin(run(work))
+    }
+}
+
+async fn run(work: &Work) -> Result<Done, Undone> {
+    let Some((program, args)) =
+        work.component.commands.get(work.action.as_str()).and_then(|c| c.split_first())
+    else {
+        return nothing_to_do(work.action);
+    };
+    let outputs_file = work.places.temp.join("outputs.json");
+    let tool = Tool {
+        program: PathBuf::from(program),
+        args: args.iter().map(Into::into).collect(),
+        env: environment(work, &outputs_file)?,
+        dir: work.places.source.clone(),
+    };
+    work.log.line(&format!("$ {program} {}", args.join(" ")));
+    work.progress.say(format!("running {program}"), 0, 0);
+    let mut tail = Tail::default();
+    let ended = work.supervisor.run(&tool, |stream, bytes| {
+        work.log.bytes(stream, bytes);
+        tail.push(bytes);
+    });
+    let exit = ended.await.map_err(|e| {
+        not_run(&e, &format!("install `{program}` on the runner's machine, or put it into the component's source folder and make it executable"))
+    })?;
+    work.log.flush();
+    conclude(work, program, &exit, &tail.text(), &outputs_file)
+}
+
+fn nothing_to_do(action: Action) -> Result<Done, Undone> {
+    let summary = match action {
+        Action::Deploy => {
+            let words = "the component has no deploy command";
+            let hint = "the vendor gives the component `commands.deploy` in remit.toml";
+            return Err(Failure::new(Class::Bug, "executor.command_missing", words, hint).into());
+        }
+        Action::Destroy => "no destroy command: nothing to destroy",
+        Action::Drift => "no drift command: nothing to check",
+    };
+    Ok(Done { summary: summary.to_owned(), ..Done::default() })
+}
+
+fn environment(
+    work: &Work,
+    outputs_file: &Path,
+) -> Result<Vec<(std::ffi::OsString, std::ffi::OsString)>, Undone> {
+    let inputs_file = work.places.temp.join("inputs.json");
+    let json = serde_json::to_vec(&work.inputs).expect("inputs are values without floats");
+    write_atomic(&inputs_file, &json).map_err(|e| disk(&e))?;
+    let mut env = work.environment.clone();
+    for (name, value) in &work.inputs {
+        env.set(format!("REMIT_INPUT_{}", name.to_uppercase().replace('-', "_")), written(value));
+    }
+    env.set("REMIT_INPUTS_FILE", inputs_file);
+    env.set("REMIT_OUTPUTS_FILE", outputs_file);
+    env.set("REMIT_STATE_DIR", &work.places.state);
+    env.set("REMIT_ACTION", work.action.as_str());
+    env.set("REMIT_INSTALL", &work.install);
+    env.set("REMIT_COMPONENT", &work.component.name);
+    Ok(env.variables())
+}
+
+pub(super) fn disk(error: &std::io::Error) -> Undone {
+    Undone::Failed(Failure::new(
+        Class::Transient,
+        "executor.disk",
+        error.to_string(),
+        "check the disk of the runner's data directory",
+    ))
+}
+
+fn conclude(
+    work: &Work,
+    program: &str,
+    exit: &Exit,
+    words: &str,
+    outputs_file: &Path,
+) -> Result<Done, Undone> {
+    if let Some(undone) = unusual(program, exit, words) {
+        return Err(undone);
+    }
+    let Exit::Code(code) = exit else { return Ok(Done::default()) };
+    match (*code, work.action) {
+        (0, Action::Deploy) => {
+            let outputs = read_outputs(work, outputs_file)?;
+            let summary = format!("{program} ended well");
+            Ok(Done { outputs: Some(outputs), summary, ..Done::default() })
+        }
+        (0, Action::Destroy) => Ok(Done { summary: format!("{program} ended well"), ..Done::default() }),
+        (0, Action::Drift) => Ok(Done { summary: "as deployed".to_owned(), ..Done::default() }),
+        (EXIT_DRIFTED, Action::Drift) => {
+            let last = words.lines().rfind(|l| !l.trim().is_empty()).unwrap_or("drifted");
+            Ok(Done { drifted: true, summary: last.trim().to_owned(), ..Done::default() })
+        }
+        (code, _) => Err(failure(program, code, words).into()),
+    }
+}
+
+fn failure(program: &str, code: i32, words: &str) -> Failure {
+    let mut failure = classify::failed(program, code, words);
+    let said = match code {
+        EXIT_TRANSIENT => Some(Class::Transient),
+        EXIT_PERMISSION => Some(Class::Permission),
+        EXIT_CONFLICT => Some(Class::Conflict),
+        _ => None,
+    };
+    if let Some(class) = said {
+        failure.class = class;
+        failure.hint = classify::hint(class).to_owned();
+    }
+    failure
+}
+
+fn read_outputs(work: &Work, file: &Path) -> Result<Outputs, Undone> {
+    let wrong = |words: String| {
+        let hint = "the script writes one JSON object of texts, whole numbers, truth values and lists of texts to $REMIT_OUTPUTS_FILE, at most 128 KiB";
+        Undone::Failed(Failure::new(Class::Bug, "executor.outputs_invalid", words, hint))
+    };
+    let bytes = read_bounded(file, OUTPUTS_LEN_MAX).map_err(|e| wrong(e.to_string()))?;
+    let bytes = bytes.unwrap_or_else(|| b"{}".to_vec());
+    // The parser's own words might quote a sensitive output.
+    let values: BTreeMap<String, Value> = serde_json::from_slice(&bytes).map_err(|e| {
+        wrong(format!("the outputs are not valid at line {}, column {}", e.line(), e.column()))
+    })?;
+    check_outputs(&work.component, &values)?;
+    let declared = |name: &String| work.component.outputs.get(name);
+    let sensitive =
+        values.keys().filter(|name| declared(name).is_none_or(|o| o.sensitive)).cloned().collect();
+    Ok(Outputs { values, sensitive })
+}
+
+/// The end of what a tool said.
+#[derive(Debug, Default)]
+pub(super) struct Tail {
+    bytes: Vec<u8>,
+}
+
+impl Tail {
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+        if self.bytes.len() > 4 * TAIL_LEN {
+            self.bytes.drain(..self.bytes.len() - TAIL_LEN);
+        }
+    }
+
+    pub(super) fn text(&self) -> String {
+        let from = self.bytes.len().saturating_sub(TAIL_LEN);
+        crate::logs::clean(&self.bytes[from..]).trim().to_owned()
+    }
+}

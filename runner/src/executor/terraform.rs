@@ -1,0 +1,309 @@
+//! Terraform modules: init, plan to a file, apply that very file, outputs checked.
+//!
+//! State lies in the component's own directory here, whatever backend the module names: a
+//! generated override says so. Inputs go by a private variables file, never by argv.
+
+mod plan;
+mod stream;
+mod version;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use futures::future::BoxFuture;
+use remit_seal::document::Value;
+
+use super::script::{Tail, disk};
+use super::{Action, Done, Executor, Undone, Work, check_outputs, classify, not_run, unusual};
+use crate::data_dir::{make_dir, read_bounded, write_atomic};
+use crate::outcome::{Class, Failure};
+use crate::outputs::Outputs;
+use crate::process::{self, Exit, Stream, Tool};
+use plan::Plan;
+use stream::Events;
+
+/// The largest plan as JSON.
+const PLAN_LEN_MAX: usize = 64 << 20;
+/// The largest state.
+const STATE_LEN_MAX: u64 = 128 << 20;
+const OUTPUTS_LEN_MAX: usize = 1 << 20;
+const EXIT_CHANGES: i32 = 2;
+const HOW_TO_GET: &str = "install terraform (https://developer.hashicorp.com/terraform/install) where the runner's PATH finds it, or start the runner with --terraform FILE";
+
+/// The executor of terraform modules.
+#[derive(Clone, Debug)]
+pub struct Terraform {
+    program: Option<PathBuf>,
+}
+
+impl Terraform {
+    /// With this program, or the one on the PATH.
+    pub fn new(program: Option<PathBuf>) -> Self {
+        Self { program }
+    }
+}
+
+impl Executor for Terraform {
+    fn name(&self) -> &'static str {
+        "terraform"
+    }
+
+    fn run<'a>(&'a self, work: &'a Work) -> BoxFuture<'a, Result<Done, Undone>> {
+        Box::pin(async move {
+            let wanted = self.program.clone().unwrap_or_else(|| PathBuf::from("terraform"));
+            let missing = || not_run(&process::Error::Missing(wanted.display().to_string()), HOW_TO_GET);
+            let program = process::find(&wanted).ok_or_else(missing)?;
+            let run = Run::prepare(work, program)?;
+            if work.action != Action::Deploy && !run.state.exists() {
+                let summary = "nothing is deployed".to_owned();
+                return Ok(Done { summary, ..Done::default() });
+            }
+            run.check_version().await?;
+            run.init().await?;
+            match work.action {
+                Action::Deploy => run.deploy().await,
+                Action::Destroy => run.destroy().await,
+                Action::Drift => run.drift().await,
+            }
+        })
+    }
+}
+
+/// One attempt with its files.
+struct Run<'a> {
+    work: &'a Work,
+    program: PathBuf,
+    env: Vec<(OsString, OsString)>,
+    state: PathBuf,
+    variables: PathBuf,
+    plan: PathBuf,
+}
+
+impl<'a> Run<'a> {
+    fn prepare(work: &'a Work, program: PathBuf) -> Result<Self, Undone> {
+        let temp = &work.places.temp;
+        let state = work.places.state.join("terraform.tfstate");
+        let variables = temp.join("inputs.tfvars.json");
+        let json = serde_json::to_vec(&work.inputs).expect("inputs are values without floats");
+        write_atomic(&variables, &json).map_err(|e| disk(&e))?;
+        let backend = serde_json::json!({"terraform": {"backend": {"local": {"path": state}}}});
+        let over = work.places.source.join("remit_override.tf.json");
+        write_atomic(&over, backend.to_string().as_bytes()).map_err(|e| disk(&e))?;
+        let config = temp.join("terraform.rc");
+        write_atomic(&config, b"").map_err(|e| disk(&e))?;
+        let data = work.places.state.join("terraform-data");
+        make_dir(&data).map_err(|e| disk(&e))?;
+        let mut env = work.environment.clone();
+        for (name, value) in [
+            ("TF_IN_AUTOMATION", OsString::from("1")),
+            ("TF_INPUT", OsString::from("0")),
+            ("CHECKPOINT_DISABLE", OsString::from("1")),
+            ("TF_CLI_CONFIG_FILE", config.into()),
+            ("TF_DATA_DIR", data.into()),
+            ("REMIT_STATE_DIR", work.places.state.clone().into()),
+        ] {
+            env.set(name, value);
+        }
+        let plan = temp.join("plan.bin");
+        Ok(Self { work, program, env: env.variables(), state, variables, plan })
+    }
+
+    fn tool(&self, args: &[&str], files: &[(&str, &Path)]) -> Tool {
+        let mut all: Vec<OsString> = args.iter().map(Into::into).collect();
+        for (flag, path) in files {
+            let mut arg = OsString::from(flag);
+            arg.push(path);
+            all.push(arg);
+        }
+        Tool {
+            program: self.program.clone(),
+            args: all,
+            env: self.env.clone(),
+            dir: self.work.places.source.clone(),
+        }
+    }
+
+    /// Runs a command for what it prints; its complaints go to the log.
+    async fn capture(&self, tool: &Tool, len_max: usize) -> Result<Vec<u8>, Undone> {
+        let (mut out, mut tail, mut over) = (Vec::new(), Tail::default(), false);
+        let run = self.work.supervisor.run(tool, |stream, bytes| match stream {
+            Stream::Out if out.len() + bytes.len() > len_max => over = true,
+            Stream::Out => out.extend_from_slice(bytes),
+            Stream::Err => {
+                self.work.log.bytes(stream, bytes);
+                tail.push(bytes);
+            }
+        });
+        let exit = run.await.map_err(|e| not_run(&e, HOW_TO_GET))?;
+        self.work.log.flush();
+        self.expect_zero(&exit, &tail.text())?;
+        if over {
+            let words = format!("terraform printed more than {len_max} bytes where it may not");
+            let hint = "split the component into smaller ones";
+            return Err(Failure::new(Class::Bug, "executor.output_too_large", words, hint).into());
+        }
+        Ok(out)
+    }
+
+    /// Runs a command that reports as JSON lines; they become log and progress.
+    async fn events(&self, tool: &Tool, total: u32) -> Result<(Exit, Events), Undone> {
+        let mut events = Events::new(&self.work.log, &self.work.progress, total);
+        let run = self.work.supervisor.run(tool, |stream, bytes| events.push(stream, bytes));
+        let exit = run.await.map_err(|e| not_run(&e, HOW_TO_GET))?;
+        events.finish();
+        Ok((exit, events))
+    }
+
+    fn expect_zero(&self, exit: &Exit, words: &str) -> Result<(), Undone> {
+        if let Some(undone) = unusual("terraform", exit, words) {
+            return Err(undone);
+        }
+        match exit {
+            Exit::Code(code) if *code != 0 => Err(classify::failed("terraform", *code, words).into()),
+            _ => Ok(()),
+        }
+    }
+
+    async fn check_version(&self) -> Result<(), Undone> {
+        let tool = self.tool(&["version", "-json"], &[]);
+        let out = self.capture(&tool, OUTPUTS_LEN_MAX).await?;
+        let required = self.work.tools.get("terraform").map(|t| t.version.as_str());
+        Ok(version::check(&out, required)?)
+    }
+
+    async fn init(&self) -> Result<(), Undone> {
+        self.work.progress.say("preparing terraform", 0, 0);
+        let tool = self.tool(&["init", "-input=false", "-no-color", "-reconfigure"], &[]);
+        let mut tail = Tail::default();
+        let run = self.work.supervisor.run(&tool, |stream, bytes| {
+            self.work.log.bytes(stream, bytes);
+            if stream == Stream::Err {
+                tail.push(bytes);
+            }
+        });
+        let exit = run.await.map_err(|e| not_run(&e, HOW_TO_GET))?;
+        self.work.log.flush();
+        self.expect_zero(&exit, &tail.text())
+    }
+
+    async fn deploy(&self) -> Result<Done, Undone> {
+        let plan = self.make_plan(&[]).await?;
+        self.apply(&plan).await?;
+        let outputs = self.outputs().await?;
+        let changes = plan.changes;
+        Ok(Done { outputs: Some(outputs), changes, summary: changes.to_string(), drifted: false })
+    }
+
+    async fn destroy(&self) -> Result<Done, Undone> {
+        let plan = self.make_plan(&["-destroy"]).await?;
+        self.apply(&plan).await?;
+        let left = self.left_in_state()?;
+        if !left.is_empty() {
+            let words = format!("still in the state after destroying: {}", left.join(", "));
+            let hint = "retry; if it stays, look at what holds these resources";
+            return Err(Failure::new(Class::Conflict, "executor.destroy_incomplete", words, hint).into());
+        }
+        let changes = plan.changes;
+        Ok(Done { changes, summary: changes.to_string(), ..Done::default() })
+    }
+
+    async fn drift(&self) -> Result<Done, Undone> {
+        self.work.progress.say("comparing with the real world", 0, 0);
+        let args = ["plan", "-input=false", "-json", "-lock=false", "-detailed-exitcode"];
+        let tool = self.tool(&args, &[("-out=", &self.plan), ("-var-file=", &self.variables)]);
+        let (exit, events) = self.events(&tool, 0).await?;
+        if exit != Exit::Code(EXIT_CHANGES) {
+            self.expect_zero(&exit, &events.errors())?;
+            return Ok(Done { summary: "as deployed".to_owned(), ..Done::default() });
+        }
+        let plan = self.read_plan().await?;
+        let summary = format!("drifted: {}", plan.named());
+        Ok(Done { drifted: true, changes: plan.changes, summary, outputs: None })
+    }
+
+    async fn make_plan(&self, more: &[&str]) -> Result<Plan, Undone> {
+        self.work.progress.say("planning", 0, 0);
+        let args = [&["plan", "-input=false", "-json"], more].concat();
+        let tool = self.tool(&args, &[("-out=", &self.plan), ("-var-file=", &self.variables)]);
+        let (exit, events) = self.events(&tool, 0).await?;
+        self.expect_zero(&exit, &events.errors())?;
+        let plan = self.read_plan().await?;
+        self.work.log.line(&format!("plan: {}", plan.changes));
+        Ok(plan)
+    }
+
+    async fn read_plan(&self) -> Result<Plan, Undone> {
+        let plan = self.plan.to_string_lossy();
+        let tool = self.tool(&["show", "-json", &plan], &[]);
+        let json = self.capture(&tool, PLAN_LEN_MAX).await?;
+        Plan::parse(&json).map_err(|e| unreadable("plan", &e))
+    }
+
+    /// Applies the saved plan, and nothing else.
+    async fn apply(&self, plan: &Plan) -> Result<(), Undone> {
+        let parts = plan.changes.total() + plan.changes.replace;
+        self.work.progress.say("applying", 0, parts);
+        let file = self.plan.to_string_lossy();
+        let tool = self.tool(&["apply", "-input=false", "-json", &file], &[]);
+        let (exit, events) = self.events(&tool, parts).await?;
+        self.expect_zero(&exit, &events.errors())
+    }
+
+    async fn outputs(&self) -> Result<Outputs, Undone> {
+        let json = self.capture(&self.tool(&["output", "-json"], &[]), OUTPUTS_LEN_MAX).await?;
+        let given: BTreeMap<String, Given> =
+            serde_json::from_slice(&json).map_err(|e| unreadable("outputs", &e))?;
+        let mut outputs = Outputs::default();
+        for (name, declared) in &self.work.component.outputs {
+            let Some(given) = given.get(name) else { continue };
+            // One that fits no type of ours is found to be missing its type below.
+            let value =
+                serde_json::from_value(given.value.clone()).unwrap_or(Value::List(vec![Value::List(vec![])]));
+            outputs.values.insert(name.clone(), value);
+            if declared.sensitive || given.sensitive {
+                outputs.sensitive.push(name.clone());
+            }
+        }
+        check_outputs(&self.work.component, &outputs.values)?;
+        Ok(outputs)
+    }
+
+    /// The addresses of resources that terraform still knows.
+    fn left_in_state(&self) -> Result<Vec<String>, Undone> {
+        let bytes = read_bounded(&self.state, STATE_LEN_MAX).map_err(|e| disk(&e))?.unwrap_or_default();
+        if bytes.is_empty() {
+            return Ok(Vec::new());
+        }
+        let state: State = serde_json::from_slice(&bytes).map_err(|e| unreadable("state", &e))?;
+        let managed = state.resources.into_iter().filter(|r| r.mode == "managed");
+        Ok(managed.map(|r| format!("{}.{}", r.kind, r.name)).collect())
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct Given {
+    sensitive: bool,
+    value: serde_json::Value,
+}
+
+#[derive(serde::Deserialize)]
+struct State {
+    resources: Vec<StateResource>,
+}
+
+#[derive(serde::Deserialize)]
+struct StateResource {
+    mode: String,
+    #[serde(rename = "type")]
+    kind: String,
+    name: String,
+}
+
+/// Only where the error is: what could not be read may hold secrets.
+fn unreadable(what: &str, error: &serde_json::Error) -> Undone {
+    let words =
+        format!("terraform's {what} cannot be read at line {}, column {}", error.line(), error.column());
+    let hint = "this version of terraform may be newer than the runner knows: compare the versions";
+    Undone::Failed(Failure::new(Class::Bug, "executor.tool_unreadable", words, hint))
+}

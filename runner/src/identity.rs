@@ -1,0 +1,339 @@
+//! Who the runner is: a key of its own, a short-lived certificate, and the vendor's pinned root.
+//!
+//! Enrolment keeps the key before it is sent, so that a lost answer does not lose the token.
+//! Renewal makes a new key at half the certificate's life.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use remit_proto::convert::{Enrolment, Token};
+use remit_seal::document::{Audience, Root};
+use remit_seal::verify::{self, Verified};
+use remit_seal::{Digest, Refusal};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use crate::backoff::Backoff;
+use crate::config::{Config, TokenSource};
+use crate::data_dir::{DataDir, read_bounded, remove_file, write_atomic};
+use crate::fault::{Coded, now_ms};
+use crate::link::{self, Identity as Granted, Keys, Link, RunnerInfo, TlsError};
+
+const FILE: &str = "identity.json";
+const PENDING: &str = "pending-key.pem";
+const FILE_LEN_MAX: u64 = 256 * 1024;
+const TOKEN_LEN_MAX: u64 = 4096;
+
+/// Why there is no identity.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No identity yet, and nothing to get one with.
+    #[error("this runner is not enrolled yet, and --{0} is missing")]
+    NotEnrolled(&'static str),
+    /// The token cannot be read.
+    #[error("cannot read the enrolment token")]
+    Token(#[source] std::io::Error),
+    /// The token's file holds nothing.
+    #[error("the enrolment token is empty")]
+    TokenEmpty,
+    /// The broker would not enrol it.
+    #[error("the broker did not enrol this runner")]
+    Refused(#[source] link::Error),
+    /// The vendor's root is not the pinned one, or not sound.
+    #[error("the vendor's trust root was not believed")]
+    Root(#[from] Refusal),
+    /// The certificate's time is over.
+    #[error("the runner's certificate ended; no new token was given")]
+    Expired,
+    /// The identity's file is not what was written.
+    #[error("the identity in {path} cannot be used: {detail}")]
+    Invalid {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        detail: String,
+    },
+    /// Another install's identity.
+    #[error("the data directory belongs to {found}, not to {wanted}")]
+    Foreign {
+        /// Whose it is.
+        found: String,
+        /// Whose it should be.
+        wanted: String,
+    },
+    /// The disk said no.
+    #[error("cannot keep the identity in {path}")]
+    Io {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// No key could be made.
+    #[error("cannot make a key")]
+    Key(#[source] rcgen::Error),
+    /// TLS cannot be set up with it.
+    #[error("cannot speak TLS")]
+    Tls(#[from] TlsError),
+}
+
+impl Coded for Error {
+    fn code(&self) -> &'static str {
+        match self {
+            Error::NotEnrolled(_) => "runner.not_enrolled",
+            Error::Token(_) | Error::TokenEmpty => "runner.token_unreadable",
+            Error::Refused(_) => "runner.enroll_refused",
+            Error::Root(refusal) => refusal.code(),
+            Error::Expired => "runner.identity_expired",
+            Error::Invalid { .. } | Error::Key(_) => "runner.identity_invalid",
+            Error::Foreign { .. } => "runner.identity_foreign",
+            Error::Io { .. } => "runner.data_dir_io",
+            Error::Tls(error) => error.code(),
+        }
+    }
+
+    fn hint(&self) -> String {
+        match self {
+            Error::NotEnrolled(_) | Error::Expired | Error::Refused(_) => "ask the vendor for a new enrolment token (`remit install create` or its link) and give it with --token-file and --root-sha256".to_owned(),
+            Error::Token(_) | Error::TokenEmpty => "check the --token-file: it holds the token and nothing else".to_owned(),
+            Error::Root(_) => "compare --root-sha256 with what the vendor published; if it is right, do not trust this broker".to_owned(),
+            Error::Foreign { .. } => "give each install's runner its own --data-dir".to_owned(),
+            _ => "check the data directory; to begin anew, take an empty one and enrol again".to_owned(),
+        }
+    }
+}
+
+/// The identity, verified.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    stored: Stored,
+    keys: Keys,
+    root: Vec<u8>,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stored {
+    version: u32,
+    install: String,
+    generation: u64,
+    epoch: u64,
+    issued_ms: i64,
+    not_after_ms: i64,
+    root_digest: Digest,
+    root: String,
+    chain: Vec<String>,
+    key: String,
+}
+
+impl std::fmt::Debug for Stored {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} generation {} epoch {}", self.install, self.generation, self.epoch)
+    }
+}
+
+impl Identity {
+    /// Reads the identity that was kept, or enrols.
+    pub async fn establish(config: &Config, dir: &DataDir, info: &RunnerInfo) -> Result<Self, Error> {
+        match Self::load(config, dir)? {
+            Some(identity) if now_ms() < identity.stored.not_after_ms => Ok(identity),
+            Some(_) if config.token.is_none() => Err(Error::Expired),
+            _ => enroll(config, dir, info).await,
+        }
+    }
+
+    fn load(config: &Config, dir: &DataDir) -> Result<Option<Self>, Error> {
+        let path = dir.path(FILE);
+        let bytes =
+            read_bounded(&path, FILE_LEN_MAX).map_err(|source| Error::Io { path: path.clone(), source })?;
+        let Some(bytes) = bytes.map(Zeroizing::new) else { return Ok(None) };
+        let invalid = |detail: String| Error::Invalid { path: path.clone(), detail };
+        // Only the place of the error: the file holds a key.
+        let stored: Stored = serde_json::from_slice(&bytes)
+            .map_err(|e| invalid(format!("line {}, column {}", e.line(), e.column())))?;
+        if stored.install != config.install.id() {
+            let wanted = config.install.id();
+            return Err(Error::Foreign { found: stored.install, wanted });
+        }
+        let decode = |text: &String| STANDARD.decode(text).map_err(|e| invalid(e.to_string()));
+        let identity = Self {
+            root: decode(&stored.root)?,
+            keys: Keys {
+                chain: stored.chain.iter().map(decode).collect::<Result<_, _>>()?,
+                key: Zeroizing::new(decode(&stored.key)?),
+            },
+            stored,
+        };
+        let pinned = config.root_sha256.unwrap_or(identity.stored.root_digest);
+        verify::root(&identity.root, Some(&pinned), now_ms())?;
+        Ok(Some(identity))
+    }
+
+    /// The keys to speak TLS with.
+    pub fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// The runner's generation.
+    pub fn generation(&self) -> u64 {
+        self.stored.generation
+    }
+
+    /// When the certificate ends.
+    pub fn not_after_ms(&self) -> i64 {
+        self.stored.not_after_ms
+    }
+
+    /// The digest of the pinned root.
+    pub fn root_digest(&self) -> Digest {
+        self.stored.root_digest
+    }
+
+    /// The audience that jobs for this runner name.
+    pub fn audience(&self, config: &Config) -> Audience {
+        config.install.audience(self.stored.epoch, self.stored.generation)
+    }
+
+    /// The vendor's root, verified anew against the pin and the clock.
+    pub fn root(&self) -> Result<Verified<Root>, Refusal> {
+        verify::root(&self.root, Some(&self.stored.root_digest), now_ms())
+    }
+
+    /// How long until half the certificate's life is over.
+    pub fn until_renewal(&self) -> Duration {
+        let half = self.stored.issued_ms + (self.stored.not_after_ms - self.stored.issued_ms) / 2;
+        Duration::from_millis(u64::try_from(half - now_ms()).unwrap_or(0))
+    }
+
+    /// A new key and certificate of the same generation, kept before they are used.
+    pub async fn renewed(&self, link: &Link, dir: &DataDir) -> Result<Self, Error> {
+        let key = new_key()?;
+        let granted = link.renew(request(&key)?).await.map_err(Error::Refused)?;
+        let generation = self.stored.generation;
+        if granted.generation != generation || granted.epoch != self.stored.epoch {
+            return Err(Error::Refused(link::Error::Malformed("another generation on renewal".to_owned())));
+        }
+        keep(dir, &self.stored.install, &key, &granted, self.root.clone(), self.stored.root_digest)
+    }
+}
+
+async fn enroll(config: &Config, dir: &DataDir, info: &RunnerInfo) -> Result<Identity, Error> {
+    let source = config.token.as_ref().ok_or(Error::NotEnrolled("token-file"))?;
+    let pinned = config.root_sha256.ok_or(Error::NotEnrolled("root-sha256"))?;
+    let token = read_token(source)?;
+    let key = pending_key(dir)?;
+    let link = Link::new(config.broker.clone(), &config.ca_pem, None, 0)?;
+    let (granted, root) = ask(config, &link, &token, &key, info).await?;
+    let verified = verify::root(&root, Some(&pinned), now_ms())?;
+    let identity = keep(dir, &config.install.id(), &key, &granted, root, verified.digest())?;
+    let pending = dir.path(PENDING);
+    remove_file(&pending).map_err(|source| Error::Io { path: pending, source })?;
+    if let (true, TokenSource::File(path)) = (config.consume_token, source) {
+        remove_file(path).map_err(|source| Error::Io { path: path.clone(), source })?;
+    }
+    tracing::info!(generation = granted.generation, root = %verified.digest(), "enrolled");
+    Ok(identity)
+}
+
+async fn ask(
+    config: &Config,
+    link: &Link,
+    token: &str,
+    key: &rcgen::KeyPair,
+    info: &RunnerInfo,
+) -> Result<(Granted, Vec<u8>), Error> {
+    let csr = request(key)?;
+    let mut backoff = Backoff::broker();
+    loop {
+        let enrolment = Enrolment {
+            install: config.install.id(),
+            token: Token::new(token.to_owned()),
+            csr: csr.clone(),
+            info: info.clone(),
+        };
+        match link.enroll(enrolment).await {
+            Ok(answer) => return Ok(answer),
+            Err(error) if error.is_away() => {
+                tracing::warn!(%error, "cannot enrol yet");
+                backoff.wait().await;
+            }
+            Err(error) => return Err(Error::Refused(error)),
+        }
+    }
+}
+
+fn read_token(source: &TokenSource) -> Result<Zeroizing<String>, Error> {
+    let mut text = Zeroizing::new(String::new());
+    match source {
+        TokenSource::File(path) => {
+            let missing = || std::io::Error::from(std::io::ErrorKind::NotFound);
+            let bytes = read_bounded(path, TOKEN_LEN_MAX).map_err(Error::Token)?;
+            let bytes = bytes.ok_or_else(|| Error::Token(missing()))?;
+            *text = String::from_utf8_lossy(&bytes).into_owned();
+        }
+        TokenSource::Stdin => {
+            let mut stdin = std::io::Read::take(std::io::stdin().lock(), TOKEN_LEN_MAX);
+            std::io::Read::read_to_string(&mut stdin, &mut text).map_err(Error::Token)?;
+        }
+        TokenSource::Environment => {
+            *text = std::env::var("REMIT_RUNNER_TOKEN").unwrap_or_default();
+        }
+    }
+    let token = Zeroizing::new(text.trim().to_owned());
+    if token.is_empty() { Err(Error::TokenEmpty) } else { Ok(token) }
+}
+
+/// The key of an enrolment that got no answer, or a new one that is kept before it is sent.
+fn pending_key(dir: &DataDir) -> Result<rcgen::KeyPair, Error> {
+    let path = dir.path(PENDING);
+    let io = |source| Error::Io { path: path.clone(), source };
+    if let Some(pem) = read_bounded(&path, FILE_LEN_MAX).map_err(io)?.map(Zeroizing::new)
+        && let Ok(key) = rcgen::KeyPair::from_pem(&String::from_utf8_lossy(&pem))
+    {
+        return Ok(key);
+    }
+    let key = new_key()?;
+    let pem = Zeroizing::new(key.serialize_pem());
+    write_atomic(&path, pem.as_bytes()).map_err(io)?;
+    Ok(key)
+}
+
+fn new_key() -> Result<rcgen::KeyPair, Error> {
+    rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).map_err(Error::Key)
+}
+
+/// A request says only the key: everything else is the broker's to decide.
+fn request(key: &rcgen::KeyPair) -> Result<Vec<u8>, Error> {
+    let request = rcgen::CertificateParams::default().serialize_request(key).map_err(Error::Key)?;
+    Ok(request.der().to_vec())
+}
+
+fn keep(
+    dir: &DataDir,
+    install: &str,
+    key: &rcgen::KeyPair,
+    granted: &Granted,
+    root: Vec<u8>,
+    root_digest: Digest,
+) -> Result<Identity, Error> {
+    let der = Zeroizing::new(key.serialize_der());
+    let stored = Stored {
+        version: 1,
+        install: install.to_owned(),
+        generation: granted.generation,
+        epoch: granted.epoch,
+        issued_ms: now_ms(),
+        not_after_ms: granted.not_after_ms,
+        root_digest,
+        root: STANDARD.encode(&root),
+        chain: granted.certificate_chain.iter().map(|der| STANDARD.encode(der)).collect(),
+        key: STANDARD.encode(&*der),
+    };
+    let path = dir.path(FILE);
+    let bytes =
+        Zeroizing::new(serde_json::to_vec_pretty(&stored).expect("an identity is texts and whole numbers"));
+    write_atomic(&path, &bytes).map_err(|source| Error::Io { path, source })?;
+    Ok(Identity { stored, keys: Keys { chain: granted.certificate_chain.clone(), key: der }, root })
+}

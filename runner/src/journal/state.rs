@@ -1,0 +1,108 @@
+//! What the journal's records amount to: the marks that only rise, and the attempts in hand.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use remit_seal::Digest;
+
+use super::record::{Accepted, Entry, Process, Record};
+use crate::outcome::{Attempt, Outcome};
+
+/// How many finished attempts are remembered, to know them when they are offered again.
+const FINISHED_MAX: usize = 256;
+
+/// The fold of all records.
+#[derive(Clone, Debug)]
+pub struct State {
+    /// Whose journal it is; `None` while it is empty.
+    pub install: Option<String>,
+    /// The greatest sequence number that was accepted.
+    pub seq_high: u64,
+    /// The lowest release counter that is accepted, by channel.
+    pub floors: BTreeMap<String, u64>,
+    /// Attempts that were accepted and whose outcome the broker has not acknowledged.
+    pub open: BTreeMap<Attempt, Open>,
+    /// How many records there are.
+    pub records: u64,
+    /// The digest of the last one.
+    pub head: Digest,
+    /// Why the last append failed, while it is so.
+    pub trouble: Option<String>,
+    finished: VecDeque<Attempt>,
+}
+
+/// An attempt in hand.
+#[derive(Clone, Debug)]
+pub struct Open {
+    /// What was accepted.
+    pub accepted: Accepted,
+    /// Whether there may have been effects.
+    pub begun: bool,
+    /// The tools that were started for it.
+    pub processes: Vec<Process>,
+    /// How it ended, if it did.
+    pub outcome: Option<Outcome>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            install: None,
+            seq_high: 0,
+            floors: BTreeMap::new(),
+            open: BTreeMap::new(),
+            records: 0,
+            head: Digest::of(b""),
+            trouble: None,
+            finished: VecDeque::new(),
+        }
+    }
+}
+
+impl State {
+    /// Takes one record in.
+    pub(super) fn apply(&mut self, record: &Record) {
+        self.records = record.n;
+        match &record.entry {
+            Entry::Opened { install, .. } => self.install = Some(install.clone()),
+            Entry::Accepted(accepted) => self.accept(accepted),
+            Entry::Refused { .. } => {}
+            Entry::Begun { attempt } => self.change(attempt, |open| open.begun = true),
+            Entry::Process(process) => {
+                self.change(&process.attempt, |open| open.processes.push(process.clone()));
+            }
+            Entry::Ended { attempt, outcome } => {
+                self.change(attempt, |open| open.outcome = Some(outcome.clone()));
+            }
+            Entry::Reported { attempt, .. } => {
+                self.open.remove(attempt);
+                self.finish(attempt.clone());
+            }
+        }
+    }
+
+    fn accept(&mut self, accepted: &Accepted) {
+        self.seq_high = self.seq_high.max(accepted.seq);
+        let floor = self.floors.entry(accepted.channel.clone()).or_default();
+        *floor = (*floor).max(accepted.rollback_floor);
+        let open = Open { accepted: accepted.clone(), begun: false, processes: Vec::new(), outcome: None };
+        self.open.insert(accepted.attempt.clone(), open);
+    }
+
+    fn change(&mut self, attempt: &Attempt, change: impl FnOnce(&mut Open)) {
+        if let Some(open) = self.open.get_mut(attempt) {
+            change(open);
+        }
+    }
+
+    fn finish(&mut self, attempt: Attempt) {
+        if self.finished.len() == FINISHED_MAX {
+            self.finished.pop_front();
+        }
+        self.finished.push_back(attempt);
+    }
+
+    /// Whether this attempt was carried to its end and acknowledged, not long ago.
+    pub fn is_finished(&self, attempt: &Attempt) -> bool {
+        self.finished.contains(attempt)
+    }
+}

@@ -1,0 +1,156 @@
+//! Asking for work: only when there is a free slot, one envelope at a time, verified before
+//! the next is asked for.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use remit_proto::convert::Lease;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+
+use crate::admission::{self, Rejection};
+use crate::attempt;
+use crate::backoff::Backoff;
+use crate::journal::Entry;
+use crate::link::Error;
+use crate::outcome::{Attempt, Outcome, cut};
+use crate::report;
+use crate::runner::Runner;
+
+/// How long the next poll waits for the broker to know that an attempt has started, so that
+/// it does not offer it again.
+const CONFIRM_WAIT: Duration = Duration::from_secs(5);
+/// How long a refusal is tried to be told before asking for the next work.
+const REFUSAL_WAIT: Duration = Duration::from_secs(10);
+
+/// Takes work until the runner drains, and returns when nothing is in hand any more.
+pub async fn run(runner: Arc<Runner>) {
+    let slots = Arc::new(Semaphore::new(runner.config.capacity));
+    let mut backoff = Backoff::broker();
+    while let Some(slot) = next_slot(&runner, &slots).await {
+        let Some(polled) = poll(&runner).await else { continue };
+        runner.heard(polled.as_ref().err());
+        match polled {
+            Ok(None) => backoff.reset(),
+            Ok(Some(lease)) => match take(&runner, lease, slot).await {
+                Ok(()) => backoff.reset(),
+                Err(Again) => rest(&runner, &mut backoff).await,
+            },
+            Err(error) => {
+                if matches!(error, Error::Away(_)) {
+                    tracing::warn!(%error, "waiting for the broker");
+                } else {
+                    tracing::error!(%error, "the broker gives this runner no work");
+                }
+                rest(&runner, &mut backoff).await;
+            }
+        }
+    }
+    // Every slot free again: nothing is in hand. The semaphore is never closed.
+    let all = u32::try_from(runner.config.capacity).unwrap_or(u32::MAX);
+    let _ = slots.acquire_many(all).await;
+}
+
+/// Nothing came of it: wait before asking again.
+struct Again;
+
+/// A free slot, when work may be taken; `None` when the runner drains.
+async fn next_slot(runner: &Runner, slots: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+    let mut mode = runner.follow_mode();
+    loop {
+        let draining = mode.wait_for(|m| m.draining || !m.paused).await.ok()?.draining;
+        if draining {
+            return None;
+        }
+        tokio::select! {
+            slot = slots.clone().acquire_owned() => return slot.ok(),
+            changed = mode.changed() => changed.ok()?,
+        }
+    }
+}
+
+/// One poll; `None` when the runner was paused or drained meanwhile. What the broker may
+/// just have offered is offered again, because nothing of it was confirmed.
+async fn poll(runner: &Runner) -> Option<Result<Option<Lease>, Error>> {
+    let mut mode = runner.follow_mode();
+    let held: Vec<Attempt> = runner.active().into_keys().collect();
+    runner.metrics.polls.inc();
+    let install = runner.config.install.id();
+    tokio::select! {
+        answer = runner.link.lease(&install, &runner.info, &held) => Some(answer),
+        _ = mode.wait_for(|m| m.draining || m.paused) => None,
+    }
+}
+
+async fn rest(runner: &Runner, backoff: &mut Backoff) {
+    let mut mode = runner.follow_mode();
+    tokio::select! {
+        () = backoff.wait() => {}
+        _ = mode.wait_for(|m| m.draining) => {}
+    }
+}
+
+async fn take(runner: &Arc<Runner>, lease: Lease, slot: OwnedSemaphorePermit) -> Result<(), Again> {
+    let attempt = Attempt::from(lease.attempt.clone());
+    if is_known(runner, &attempt).await {
+        return Err(Again);
+    }
+    match admission::admit(runner, &attempt, &lease.envelope).await {
+        Ok(admitted) => {
+            let (confirmed, wait) = oneshot::channel();
+            tokio::spawn(attempt::run(runner.clone(), admitted, confirmed, slot));
+            // Confirmed, or over already: either way the sender is gone.
+            let _ = tokio::time::timeout(CONFIRM_WAIT, wait).await;
+            Ok(())
+        }
+        Err(Rejection::Away(words)) => {
+            tracing::warn!(error = words, %attempt, "waiting for what the job needs");
+            Err(Again)
+        }
+        Err(Rejection::Refused { code, message }) => {
+            refuse(runner, &attempt, &lease.envelope, code, message).await
+        }
+    }
+}
+
+/// An attempt that is in hand, or was carried to its end: offered again, because the broker
+/// did not hear. It is never begun a second time.
+async fn is_known(runner: &Arc<Runner>, attempt: &Attempt) -> bool {
+    let (open, finished) = {
+        let state = runner.journal.state();
+        (state.open.contains_key(attempt), state.is_finished(attempt))
+    };
+    if finished {
+        tracing::info!(%attempt, "offered again although it was reported; telling its outcome again");
+        if let Ok(Some(outcome)) = runner.journal.outcome_of(attempt).await {
+            let _ = tokio::time::timeout(REFUSAL_WAIT, report::send(runner, attempt, &outcome)).await;
+        }
+    }
+    open || finished
+}
+
+async fn refuse(
+    runner: &Arc<Runner>,
+    attempt: &Attempt,
+    envelope: &[u8],
+    code: &'static str,
+    message: String,
+) -> Result<(), Again> {
+    let message = cut(message, 1024);
+    tracing::error!(%attempt, code, message, "refused");
+    runner.metrics.refuse(code);
+    let entry = Entry::Refused {
+        attempt: attempt.clone(),
+        envelope: remit_seal::Digest::of(envelope).hex(),
+        code: code.to_owned(),
+        message: message.clone(),
+    };
+    if let Err(error) = runner.journal.append(entry).await {
+        tracing::error!(error = %crate::fault::chain(&error), "the refusal cannot be put on record");
+    }
+    let outcome = Outcome::Refused { code: code.to_owned(), message };
+    let told = report::send(runner, attempt, &outcome);
+    match tokio::time::timeout(REFUSAL_WAIT, told).await {
+        Ok(true) => Ok(()),
+        Ok(false) | Err(_) => Err(Again),
+    }
+}

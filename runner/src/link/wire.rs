@@ -1,0 +1,66 @@
+//! The runner's own outcome to the wire's; everything else is `remit_proto::convert`'s.
+
+use remit_proto::convert;
+
+use crate::outcome::{Attempt, Changes, Class, Failure, Outcome, Success};
+
+pub(super) fn attempt_ref(attempt: &Attempt) -> convert::AttemptRef {
+    convert::AttemptRef { job: attempt.job.clone(), attempt: attempt.attempt, fence: attempt.fence }
+}
+
+impl From<convert::AttemptRef> for Attempt {
+    fn from(of: convert::AttemptRef) -> Self {
+        Self { job: of.job, attempt: of.attempt, fence: of.fence }
+    }
+}
+
+/// A stop in words.
+pub(super) fn stop(stop: &convert::Stop) -> String {
+    let why = match stop.reason {
+        convert::StopReason::Cancelled => "cancelled",
+        convert::StopReason::Superseded => "superseded by newer work",
+        convert::StopReason::Fenced => "another attempt has taken its place",
+    };
+    let words: String = stop.message.chars().filter(|c| !c.is_control()).take(256).collect();
+    if words.is_empty() { why.to_owned() } else { format!("{why}: {words}") }
+}
+
+pub(super) fn outcome(outcome: &Outcome) -> convert::Outcome {
+    match outcome {
+        Outcome::Succeeded(success) => convert::Outcome::Succeeded(succeeded(success)),
+        Outcome::Failed(failure) => convert::Outcome::Failed(failed(failure)),
+        Outcome::Cancelled { message } => convert::Outcome::Cancelled { message: message.clone() },
+        Outcome::Refused { code, message } => {
+            convert::Outcome::Refused { code: code.clone(), message: message.clone() }
+        }
+    }
+}
+
+fn succeeded(success: &Success) -> convert::Success {
+    let Changes { create, update, delete, replace } = success.changes;
+    convert::Success {
+        outputs: success.outputs.clone(),
+        changes: convert::ChangeCounts { create, update, delete, replace },
+        drifted: success.drifted,
+        summary: success.summary.clone(),
+    }
+}
+
+fn failed(failure: &Failure) -> convert::Failure {
+    let class = match failure.class {
+        Class::Permission => convert::FailureClass::Permission,
+        Class::Quota => convert::FailureClass::Quota,
+        Class::Billing => convert::FailureClass::Billing,
+        Class::Conflict => convert::FailureClass::Conflict,
+        Class::Interference => convert::FailureClass::Interference,
+        Class::Transient => convert::FailureClass::Transient,
+        Class::Timeout => convert::FailureClass::Timeout,
+        Class::Bug => convert::FailureClass::Bug,
+    };
+    convert::Failure {
+        class,
+        code: failure.code.clone(),
+        message: failure.message.clone(),
+        hint: failure.hint.clone(),
+    }
+}

@@ -1,0 +1,190 @@
+//! How an attempt ended, as it is journalled and reported.
+
+use std::collections::BTreeMap;
+
+use remit_seal::document::Value;
+use serde::{Deserialize, Serialize};
+
+/// The longest message of a failure, in bytes.
+pub const MESSAGE_LEN_MAX: usize = 4096;
+
+/// Names one attempt; every word about it carries this.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Attempt {
+    /// The job's id.
+    pub job: String,
+    /// The try, from 1.
+    pub attempt: u32,
+    /// Makes every older holder's words void.
+    pub fence: u64,
+}
+
+impl Attempt {
+    /// The mark that each process of this attempt carries in its environment.
+    pub fn mark(&self) -> String {
+        format!("{}.{}", self.job, self.attempt)
+    }
+}
+
+impl std::fmt::Display for Attempt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} attempt {}", self.job, self.attempt)
+    }
+}
+
+/// How an attempt ended. The first terminal word is final.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It did what it was asked.
+    Succeeded(Success),
+    /// It tried and could not.
+    Failed(Failure),
+    /// It was stopped.
+    Cancelled {
+        /// By whom or why.
+        message: String,
+    },
+    /// It was not begun.
+    Refused {
+        /// The code of the check that refused it.
+        code: String,
+        /// Why.
+        message: String,
+    },
+}
+
+impl Outcome {
+    /// One word, for metrics and screens.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Outcome::Succeeded(_) => "succeeded",
+            Outcome::Failed(_) => "failed",
+            Outcome::Cancelled { .. } => "cancelled",
+            Outcome::Refused { .. } => "refused",
+        }
+    }
+}
+
+/// What came of a success; nothing here is sensitive.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Success {
+    /// Outputs that may leave the account.
+    pub outputs: BTreeMap<String, Value>,
+    /// Things made, changed, removed, replaced.
+    pub changes: Changes,
+    /// For a drift check: the world differs from what was deployed.
+    pub drifted: bool,
+    /// One line for people.
+    pub summary: String,
+}
+
+/// How many things were changed, by how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changes {
+    /// Made.
+    pub create: u32,
+    /// Changed in place.
+    pub update: u32,
+    /// Removed.
+    pub delete: u32,
+    /// Removed and made anew.
+    pub replace: u32,
+}
+
+impl Changes {
+    /// All of them.
+    pub fn total(&self) -> u32 {
+        self.create + self.update + self.delete + self.replace
+    }
+}
+
+impl std::fmt::Display for Changes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let words = [
+            (self.create, "created"),
+            (self.update, "updated"),
+            (self.replace, "replaced"),
+            (self.delete, "removed"),
+        ];
+        let said: Vec<String> =
+            words.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect();
+        f.write_str(&if said.is_empty() { "no changes".to_owned() } else { said.join(", ") })
+    }
+}
+
+/// What went wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// What sort of failure it is.
+    pub class: Class,
+    /// A stable code, e.g. `executor.tool_missing`.
+    pub code: String,
+    /// The tool's own words, redacted.
+    pub message: String,
+    /// What to do about it.
+    pub hint: String,
+}
+
+impl Failure {
+    /// A failure with these words; the message is cut to its bound.
+    pub fn new(class: Class, code: &str, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        let message = cut(message.into(), MESSAGE_LEN_MAX);
+        Self { class, code: code.to_owned(), message, hint: cut(hint.into(), MESSAGE_LEN_MAX) }
+    }
+}
+
+/// Sorts of failure, by what ends them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Class {
+    /// Somebody must grant something.
+    Permission,
+    /// Somebody must raise a limit.
+    Quota,
+    /// Somebody must pay.
+    Billing,
+    /// Something else owns the thing.
+    Conflict,
+    /// Something changed or stopped it from outside.
+    Interference,
+    /// It may work the next time.
+    Transient,
+    /// It took too long.
+    Timeout,
+    /// The product or Remit is wrong.
+    Bug,
+}
+
+/// At most `max` bytes of a text, cut at a character, with a mark where it was cut.
+pub fn cut(mut text: String, max: usize) -> String {
+    const MARK: &str = " …";
+    if text.len() > max {
+        let mut end = max.saturating_sub(MARK.len());
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        text.truncate(end);
+        text.push_str(MARK);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_message_is_cut_at_a_character() {
+        let text = cut("ä".repeat(4000), MESSAGE_LEN_MAX);
+        assert!(text.len() <= MESSAGE_LEN_MAX);
+        assert!(text.ends_with('…'));
+    }
+
+    #[test]
+    fn changes_are_said_in_words() {
+        let changes = Changes { create: 2, replace: 1, ..Changes::default() };
+        assert_eq!(changes.to_string(), "2 created, 1 replaced");
+        assert_eq!(Changes::default().to_string(), "no changes");
+    }
+}

@@ -1,0 +1,387 @@
+//! The whole runner: what its parts share, how it starts, how it ends.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
+
+use remit_proto::convert::RunnerInfo;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::task::TaskTracker;
+
+use crate::artifact::Cache;
+use crate::config::Config;
+use crate::data_dir::{self, DataDir};
+use crate::executor::{Environment, Executors, Progress};
+use crate::fault::{Coded, now_ms};
+use crate::identity::{self, Identity};
+use crate::journal::{self, Journal};
+use crate::link::{self, Link};
+use crate::lock::Locks;
+use crate::outcome::Attempt;
+use crate::outputs::Store;
+use crate::status::Metrics;
+use crate::stop::{Reason, Stop};
+use crate::{lease, recovery, status};
+
+/// How long a draining runner waits for the broker to take its last reports; they are sent
+/// again at the next start.
+const REPORTS_WAIT: Duration = Duration::from_secs(10);
+/// How long a forced one waits for killed processes to be gone and endings to be recorded.
+const FORCE_WAIT: Duration = Duration::from_secs(10);
+/// How long the broker may be silent before the runner says that it is not ready.
+const SILENCE_MAX_MS: i64 = 90_000;
+const RENEWAL_CHECK: Duration = Duration::from_secs(60);
+const PAUSED_FILE: &str = "paused";
+
+/// Why the runner did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The data directory.
+    #[error(transparent)]
+    DataDir(#[from] data_dir::Error),
+    /// The identity.
+    #[error(transparent)]
+    Identity(#[from] identity::Error),
+    /// The journal.
+    #[error(transparent)]
+    Journal(#[from] journal::Error),
+    /// TLS.
+    #[error(transparent)]
+    Tls(#[from] link::TlsError),
+    /// The status API's address is taken.
+    #[error("cannot listen on {addr} for the status API")]
+    Status {
+        /// Where.
+        addr: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+impl Coded for Error {
+    fn code(&self) -> &'static str {
+        match self {
+            Error::DataDir(error) => error.code(),
+            Error::Identity(error) => error.code(),
+            Error::Journal(error) => error.code(),
+            Error::Tls(error) => error.code(),
+            Error::Status { .. } => "runner.status_listen",
+        }
+    }
+
+    fn hint(&self) -> String {
+        match self {
+            Error::DataDir(error) => error.hint(),
+            Error::Identity(error) => error.hint(),
+            Error::Journal(error) => error.hint(),
+            Error::Tls(error) => error.hint(),
+            Error::Status { .. } => {
+                "give another --status-listen, e.g. 127.0.0.1:0 for any free port".to_owned()
+            }
+        }
+    }
+}
+
+/// Whether new work is taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mode {
+    /// The customer paused it.
+    pub paused: bool,
+    /// It is about to end.
+    pub draining: bool,
+}
+
+/// What the parts share.
+pub struct Runner {
+    /// The settings.
+    pub config: Config,
+    /// The data directory.
+    pub dir: DataDir,
+    /// What it says of itself.
+    pub info: RunnerInfo,
+    /// Its receipts.
+    pub journal: Journal,
+    /// The way to the broker.
+    pub link: Link,
+    /// The components' locks.
+    pub locks: Locks,
+    /// Releases and artefacts.
+    pub cache: Cache,
+    /// What components gave.
+    pub outputs: Store,
+    /// What changes the world.
+    pub executors: Executors,
+    /// What tools see.
+    pub environment: Environment,
+    /// Counters.
+    pub metrics: Metrics,
+    /// When it started.
+    pub started_ms: i64,
+    /// Reports on their way.
+    pub reports: TaskTracker,
+    identity: RwLock<Identity>,
+    mode: watch::Sender<Mode>,
+    active: Mutex<BTreeMap<Attempt, Active>>,
+    broker: Mutex<Broker>,
+}
+
+/// An attempt in hand, for those who look.
+#[derive(Clone, Debug)]
+pub struct Active {
+    /// Its component.
+    pub component: String,
+    /// Its operation.
+    pub operation: String,
+    /// What is being done with it.
+    pub phase: &'static str,
+    /// Since when it is in hand.
+    pub since_ms: i64,
+    /// How to end it.
+    pub stop: Stop,
+    /// What it says.
+    pub progress: Progress,
+}
+
+/// How the broker is doing, as far as one can tell from here.
+#[derive(Clone, Debug, Default)]
+pub struct Broker {
+    /// When it last answered.
+    pub heard_ms: Option<i64>,
+    /// What was wrong with the last call, if anything.
+    pub trouble: Option<String>,
+}
+
+impl Runner {
+    /// The identity of now.
+    pub fn identity(&self) -> Identity {
+        self.identity.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether new work is taken.
+    pub fn mode(&self) -> Mode {
+        *self.mode.borrow()
+    }
+
+    /// Follows the mode.
+    pub fn follow_mode(&self) -> watch::Receiver<Mode> {
+        self.mode.subscribe()
+    }
+
+    /// Takes no new work until `resume`, also after a restart.
+    pub fn pause(&self) -> std::io::Result<()> {
+        data_dir::write_atomic(&self.dir.path(PAUSED_FILE), b"")?;
+        self.mode.send_modify(|mode| mode.paused = true);
+        tracing::info!("paused: nothing new begins");
+        Ok(())
+    }
+
+    /// Takes new work again.
+    pub fn resume(&self) -> std::io::Result<()> {
+        data_dir::remove_file(&self.dir.path(PAUSED_FILE))?;
+        self.mode.send_modify(|mode| mode.paused = false);
+        tracing::info!("resumed");
+        Ok(())
+    }
+
+    fn active_map(&self) -> MutexGuard<'_, BTreeMap<Attempt, Active>> {
+        self.active.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The attempts in hand.
+    pub fn active(&self) -> BTreeMap<Attempt, Active> {
+        self.active_map().clone()
+    }
+
+    pub(crate) fn enter(&self, attempt: Attempt, active: Active) {
+        self.active_map().insert(attempt, active);
+    }
+
+    pub(crate) fn phase(&self, attempt: &Attempt, phase: &'static str) {
+        if let Some(active) = self.active_map().get_mut(attempt) {
+            active.phase = phase;
+        }
+    }
+
+    pub(crate) fn leave(&self, attempt: &Attempt) {
+        self.active_map().remove(attempt);
+    }
+
+    /// Takes note of how a call to the broker went.
+    pub(crate) fn heard(&self, error: Option<&link::Error>) {
+        let mut broker = self.broker.lock().unwrap_or_else(PoisonError::into_inner);
+        if error.is_none_or(|e| !e.is_away()) {
+            broker.heard_ms = Some(now_ms());
+        }
+        if error.is_some() {
+            self.metrics.broker_errors.inc();
+        }
+        broker.trouble = error.map(ToString::to_string);
+    }
+
+    /// How the broker is doing.
+    pub fn broker(&self) -> Broker {
+        self.broker.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Why it could take no work now; nothing when it could.
+    pub fn not_ready(&self) -> Vec<String> {
+        let mut reasons = Vec::new();
+        let mode = self.mode();
+        if mode.draining {
+            reasons.push("it is ending".to_owned());
+        }
+        if mode.paused {
+            reasons.push("it is paused".to_owned());
+        }
+        if let Some(trouble) = &self.journal.state().trouble {
+            reasons.push(format!("journal.write_failed: {trouble}"));
+        }
+        let broker = self.broker();
+        if let Some(trouble) = broker.trouble {
+            reasons.push(trouble);
+        } else if broker.heard_ms.is_none_or(|at| now_ms() - at > SILENCE_MAX_MS) {
+            reasons.push("the broker was not heard yet".to_owned());
+        }
+        if self.identity().not_after_ms() <= now_ms() {
+            reasons.push("runner.identity_expired: its certificate has ended".to_owned());
+        }
+        reasons
+    }
+}
+
+/// A runner that runs.
+pub struct Running {
+    /// Where its status API is.
+    pub status_addr: SocketAddr,
+    /// What its parts share.
+    pub runner: Arc<Runner>,
+    work: JoinHandle<()>,
+}
+
+/// Starts a runner: takes its directory, enrols where needed, ends what an earlier process
+/// left behind, and begins to ask for work.
+pub async fn start(config: Config) -> Result<Running, Error> {
+    let dir = DataDir::open(&config.data_dir)?;
+    let addr = config.status_listen;
+    let listener = TcpListener::bind(addr).await.map_err(|source| Error::Status { addr, source })?;
+    let status_addr = listener.local_addr().map_err(|source| Error::Status { addr, source })?;
+    let runner = Arc::new(assemble(config, dir).await?);
+    let path = runner.dir.path("status.addr");
+    data_dir::write_atomic(&path, format!("{status_addr}\n").as_bytes())
+        .map_err(|source| data_dir::Error::Io { path, source })?;
+    tokio::spawn(status::serve(listener, runner.clone()));
+    tokio::spawn(renew(runner.clone()));
+    let work = tokio::spawn({
+        let runner = runner.clone();
+        async move {
+            recovery::recover(&runner).await;
+            lease::run(runner).await;
+        }
+    });
+    Ok(Running { status_addr, runner, work })
+}
+
+async fn assemble(config: Config, dir: DataDir) -> Result<Runner, Error> {
+    let executors = Executors::new(config.terraform.clone());
+    let info = RunnerInfo {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        boot: boot(),
+        capacity: u32::try_from(config.capacity).unwrap_or(1),
+        executors: executors.kinds(),
+    };
+    let journal = Journal::open(&dir.path("journal"), &config.install.id())?;
+    let identity = Identity::establish(&config, &dir, &info).await?;
+    let link = Link::new(config.broker.clone(), &config.ca_pem, Some(identity.keys()), config.capacity)?;
+    let mode = Mode { paused: dir.path(PAUSED_FILE).exists(), draining: false };
+    Ok(Runner {
+        locks: Locks::new(&dir),
+        cache: Cache::new(&dir),
+        outputs: Store::new(&dir),
+        environment: Environment::allowed(&config.pass_env),
+        metrics: Metrics::default(),
+        started_ms: now_ms(),
+        reports: TaskTracker::new(),
+        identity: RwLock::new(identity),
+        mode: watch::Sender::new(mode),
+        active: Mutex::default(),
+        broker: Mutex::default(),
+        config,
+        dir,
+        info,
+        journal,
+        link,
+        executors,
+    })
+}
+
+/// Random for each start of the process.
+fn boot() -> String {
+    let mut bytes = [0u8; 16];
+    if getrandom::fill(&mut bytes).is_err() {
+        return format!("{}-{}", std::process::id(), now_ms());
+    }
+    hex::encode(bytes)
+}
+
+/// Gets a new certificate, with a new key, at half the life of the one in use.
+async fn renew(runner: Arc<Runner>) {
+    loop {
+        let identity = runner.identity();
+        // In steps, so that a machine that slept or a clock that was set is noticed.
+        tokio::time::sleep(identity.until_renewal().min(RENEWAL_CHECK)).await;
+        if !identity.until_renewal().is_zero() {
+            continue;
+        }
+        match identity.renewed(&runner.link, &runner.dir).await {
+            Ok(renewed) => {
+                if let Err(error) = runner.link.rekey(renewed.keys()) {
+                    tracing::error!(%error, "the renewed certificate cannot be used");
+                }
+                tracing::info!(not_after_ms = renewed.not_after_ms(), "certificate renewed");
+                *runner.identity.write().unwrap_or_else(PoisonError::into_inner) = renewed;
+            }
+            Err(error) => {
+                let words = crate::fault::chain(&error);
+                tracing::warn!(error = words, "the certificate cannot be renewed yet");
+                tokio::time::sleep(RENEWAL_CHECK).await;
+            }
+        }
+    }
+}
+
+impl Running {
+    /// Takes no new work; `ended` then returns once the attempts in hand have ended.
+    pub fn drain(&self) {
+        self.runner.mode.send_modify(|mode| mode.draining = true);
+    }
+
+    /// Waits until a drained runner has nothing in hand and has told the broker what it could.
+    pub async fn ended(&mut self) {
+        if let Err(error) = (&mut self.work).await {
+            tracing::error!(%error, "the runner's work ended unexpectedly");
+        }
+        self.flush_reports(REPORTS_WAIT).await;
+    }
+
+    /// Ends the processes of all attempts in hand at once, and records that.
+    pub async fn force(&mut self) {
+        self.drain();
+        for active in self.runner.active().values() {
+            active.stop.ask(Reason::Forced);
+        }
+        if tokio::time::timeout(FORCE_WAIT, &mut self.work).await.is_err() {
+            tracing::error!("some attempts could not be ended in time; they are at the next start");
+        }
+        self.flush_reports(Duration::from_secs(2)).await;
+    }
+
+    async fn flush_reports(&self, wait: Duration) {
+        self.runner.reports.close();
+        if tokio::time::timeout(wait, self.runner.reports.wait()).await.is_err() {
+            tracing::warn!("some reports wait for the broker; they are sent at the next start");
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! The status API, on loopback: what the runner is doing, did, and may do; pause and resume.
+
+mod client;
+mod metrics;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::extract::{Query, Request, State};
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use crate::fault::{Coded, chain};
+use crate::journal::PAGE_LEN_MAX;
+use crate::runner::Runner;
+
+pub use client::{ask, for_people};
+pub use metrics::Metrics;
+
+type Shared = State<Arc<Runner>>;
+
+/// Serves until the process ends.
+pub async fn serve(listener: TcpListener, runner: Arc<Runner>) {
+    if let Err(error) = axum::serve(listener, router(runner)).await {
+        tracing::error!(%error, "the status API ended");
+    }
+}
+
+fn router(runner: Arc<Runner>) -> Router {
+    Router::new()
+        .route("/livez", get(async || "alive\n"))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics_text))
+        .route("/v1/status", get(status))
+        .route("/v1/jobs", get(jobs))
+        .route("/v1/receipts", get(receipts))
+        .route("/v1/pause", post(pause))
+        .route("/v1/resume", post(resume))
+        .fallback(async || {
+            problem(
+                StatusCode::NOT_FOUND,
+                "runner.status_not_found",
+                "there is no such page; see /v1/status, /v1/jobs, /v1/receipts",
+            )
+        })
+        .layer(middleware::from_fn_with_state(runner.clone(), guard))
+        .with_state(runner)
+}
+
+/// A page in a browser on this machine must not be able to ask this API, by a name that
+/// leads here or by a form that posts here.
+async fn guard(State(runner): Shared, request: Request, next: Next) -> Response {
+    let local = runner.config.status_listen.ip().is_loopback();
+    if local && !is_local_host(request.headers()) {
+        return problem(StatusCode::FORBIDDEN, "runner.status_foreign", "ask by 127.0.0.1 or localhost");
+    }
+    if request.method() == Method::POST && request.headers().contains_key(header::ORIGIN) {
+        return problem(
+            StatusCode::FORBIDDEN,
+            "runner.status_foreign",
+            "this cannot be asked from a web page",
+        );
+    }
+    next.run(request).await
+}
+
+fn is_local_host(headers: &HeaderMap) -> bool {
+    let host = headers.get(header::HOST).and_then(|h| h.to_str().ok()).unwrap_or_default();
+    let name = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    name == "localhost" || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+fn problem(status: StatusCode, code: &str, message: &str) -> Response {
+    (status, Json(json!({"error": {"code": code, "message": message}}))).into_response()
+}
+
+async fn readyz(State(runner): Shared) -> Response {
+    let reasons = runner.not_ready();
+    let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(json!({"ready": reasons.is_empty(), "reasons": reasons}))).into_response()
+}
+
+async fn metrics_text(State(runner): Shared) -> Response {
+    let text = runner.metrics.encode(&runner);
+    ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
+        .into_response()
+}
+
+async fn status(State(runner): Shared) -> Json<Value> {
+    let identity = runner.identity();
+    let (broker, mode, reasons) = (runner.broker(), runner.mode(), runner.not_ready());
+    let journal = runner.journal.state().clone();
+    Json(json!({
+        "install": runner.config.install.id(),
+        "version": runner.info.version,
+        "boot": runner.info.boot,
+        "generation": identity.generation(),
+        "root_sha256": identity.root_digest().hex(),
+        "certificate_ends_ms": identity.not_after_ms(),
+        "started_ms": runner.started_ms,
+        "mode": if mode.draining { "draining" } else if mode.paused { "paused" } else { "running" },
+        "sandbox": runner.config.sandbox,
+        "capacity": runner.config.capacity,
+        "executors": runner.info.executors,
+        "ready": reasons.is_empty(),
+        "not_ready": reasons,
+        "broker": {
+            "url": runner.config.broker.to_string(),
+            "heard_ms": broker.heard_ms,
+            "trouble": broker.trouble,
+        },
+        "journal": {
+            "records": journal.records,
+            "head": journal.head.hex(),
+            "seq_high": journal.seq_high,
+            "unreported": journal.open.len(),
+            "trouble": journal.trouble,
+        },
+    }))
+}
+
+async fn jobs(State(runner): Shared) -> Json<Value> {
+    let job = |(attempt, active): (crate::outcome::Attempt, crate::runner::Active)| {
+        json!({
+            "job": attempt.job,
+            "attempt": attempt.attempt,
+            "fence": attempt.fence,
+            "component": active.component,
+            "operation": active.operation,
+            "phase": active.phase,
+            "since_ms": active.since_ms,
+            "progress": active.progress.now(),
+        })
+    };
+    let jobs: Vec<Value> = runner.active().into_iter().map(job).collect();
+    Json(json!({ "jobs": jobs }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Page {
+    #[serde(default)]
+    after: Option<u64>,
+    #[serde(default)]
+    limit: Option<usize>,
+}
+
+/// Oldest first; without `after`, the last page.
+async fn receipts(State(runner): Shared, Query(page): Query<Page>) -> Response {
+    let limit = page.limit.unwrap_or(100).min(PAGE_LEN_MAX);
+    let records = runner.journal.state().records;
+    let after = page.after.unwrap_or(records.saturating_sub(limit as u64));
+    match runner.journal.page(after, limit).await {
+        Ok(receipts) => {
+            let next = receipts.last().map_or(after, |r| r.n);
+            Json(json!({"receipts": receipts, "next_after": next, "records": records})).into_response()
+        }
+        Err(error) => problem(StatusCode::INTERNAL_SERVER_ERROR, error.code(), &chain(&error)),
+    }
+}
+
+async fn pause(State(runner): Shared) -> Response {
+    changed(&runner, runner.pause())
+}
+
+async fn resume(State(runner): Shared) -> Response {
+    changed(&runner, runner.resume())
+}
+
+fn changed(runner: &Runner, result: std::io::Result<()>) -> Response {
+    match result {
+        Ok(()) => Json(json!({"paused": runner.mode().paused})).into_response(),
+        Err(error) => problem(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "runner.data_dir_io",
+            &format!("it could not be kept on disk: {error}"),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_of_this_machine_are_local() {
+        let check = |host: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, host.parse().unwrap());
+            is_local_host(&headers)
+        };
+        assert!(check("127.0.0.1:7460") && check("localhost:1") && check("[::1]:2"));
+        assert!(!check("evil.example:7460") && !check("10.0.0.1") && !check("127.0.0.1.evil.example"));
+    }
+}
