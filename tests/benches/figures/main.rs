@@ -1,13 +1,15 @@
 //! `cargo figures`: runs every area's measurements and prints them. An area is a module beside this
 //! file with `figures(&Options) -> anyhow::Result<Vec<Figure>>`; each measures its own bare limit.
 
+mod seal;
+
 use remit_tests::figure::{Figure, Options, table};
 
 /// An area's measurements; it makes what it needs (a runtime, temporary directories) itself.
 type Measure = fn(&Options) -> anyhow::Result<Vec<Figure>>;
 
 /// The areas in the order they run, each with the prefix of its figures' names.
-const AREAS: &[(&str, Measure)] = &[];
+const AREAS: &[(&str, Measure)] = &[("seal", seal::figures)];
 
 fn main() -> anyhow::Result<()> {
     let options = Options::parse(std::env::args().skip(1)).map_err(anyhow::Error::msg)?;
