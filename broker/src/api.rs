@@ -1,9 +1,167 @@
 //! The vendor's side of the broker over HTTP: what the command line and the dashboard speak.
+//!
+//! The OpenAPI document is made from these routes. Every route below `/v1` and `/metrics`
+//! needs a token, by one layer, so that none can forget it; whose things a caller may touch
+//! is decided where they are read from the path (`request`).
 
+mod error;
+mod events;
+pub(crate) mod logs;
+mod objects;
+mod orgs;
+mod releases;
+mod request;
+mod runners;
+mod signals;
+mod system;
 pub mod wire;
 
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use http::{StatusCode, header};
+use tokio::sync::OwnedSemaphorePermit;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::edge::Edge;
+use error::ApiError;
+use request::Caller;
 pub use wire::{
     DispatchKey, ErrorBody, ErrorDetail, LogAttempt, LogIndex, NewOrg, NewToken, ObjectList, ObjectView,
     OrgCreated, Progress, ReleaseAccepted, RunnerToken, Scope, SignalAccepted, Timeline, TimelineEntry,
     TokenInfo, TokenList, TokenMade, WhoAmI, Why,
 };
+
+/// Any request but a long one is answered within this time.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// An upload takes no longer than this.
+const UPLOAD_WITHIN: Duration = Duration::from_secs(5 * 60);
+
+type Routes = OpenApiRouter<Arc<Edge>>;
+
+/// Everything that answers at once.
+fn short() -> Routes {
+    OpenApiRouter::new()
+        .routes(routes!(system::metrics))
+        .routes(routes!(system::whoami))
+        .routes(routes!(system::dispatch_key))
+        .routes(routes!(orgs::create))
+        .routes(routes!(orgs::make_token, orgs::list_tokens))
+        .routes(routes!(orgs::revoke_token))
+        .routes(routes!(objects::list))
+        .routes(routes!(objects::get))
+        .routes(routes!(objects::why))
+        .routes(routes!(objects::timeline))
+        .routes(routes!(signals::send))
+        .routes(routes!(runners::make_token))
+        .routes(routes!(releases::publish))
+        .routes(routes!(releases::get))
+        .routes(routes!(logs::index))
+        .layer(DefaultBodyLimit::max(wire::BODY_SIZE_MAX))
+        .layer(middleware::from_fn(|request: Request, next: Next| within(ANSWER_WITHIN, request, next)))
+}
+
+/// Everything that may take its time; each bounds itself.
+fn long() -> Routes {
+    OpenApiRouter::new().routes(routes!(events::follow)).routes(routes!(logs::read))
+}
+
+fn uploads() -> Routes {
+    OpenApiRouter::new()
+        .routes(routes!(releases::put_artifact, releases::head_artifact))
+        .layer(DefaultBodyLimit::disable())
+        .layer(middleware::from_fn(|request: Request, next: Next| within(UPLOAD_WITHIN, request, next)))
+}
+
+fn open() -> Routes {
+    OpenApiRouter::new()
+        .routes(routes!(system::livez))
+        .routes(routes!(system::readyz))
+        .routes(routes!(system::openapi))
+}
+
+fn split(with_token: impl FnOnce(Routes) -> Routes) -> (Router<Arc<Edge>>, utoipa::openapi::OpenApi) {
+    with_token(short().merge(long()).merge(uploads())).merge(open()).split_for_parts()
+}
+
+/// The whole API.
+pub(crate) fn router(edge: Arc<Edge>) -> Router {
+    let (router, _) = split(|r| r.layer(middleware::from_fn_with_state(edge.clone(), authenticate)));
+    router
+        .fallback(|| async { ApiError::not_found("such route") })
+        .method_not_allowed_fallback(|| async { method_not_allowed() })
+        .layer(middleware::from_fn_with_state(edge.clone(), observe))
+        .with_state(edge)
+}
+
+/// The OpenAPI document, JSON.
+pub fn document() -> &'static str {
+    static DOCUMENT: OnceLock<String> = OnceLock::new();
+    DOCUMENT.get_or_init(|| {
+        let (_, mut document) = split(|r| r);
+        document.info = utoipa::openapi::InfoBuilder::new()
+            .title("Remit broker")
+            .version(env!("CARGO_PKG_VERSION"))
+            .description(Some(
+                "The vendor's API. Every POST and DELETE needs an Idempotency-Key header. Errors are \
+                 {\"error\":{code,message,hint}}; each code has a section in docs/errors/.",
+            ))
+            .build();
+        let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+        let components = document.components.get_or_insert_default();
+        components.security_schemes.insert("token".to_owned(), bearer);
+        document.security = Some(vec![SecurityRequirement::new("token", Vec::<String>::new())]);
+        document.to_pretty_json().expect("a document of texts is always JSON")
+    })
+}
+
+async fn authenticate(
+    State(edge): State<Arc<Edge>>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
+    let header = request.headers().get(header::AUTHORIZATION).and_then(|h| h.to_str().ok());
+    let token =
+        header.and_then(|h| h.split_once(' ')).filter(|(kind, _)| kind.eq_ignore_ascii_case("bearer"));
+    let (_, token) = token.ok_or_else(ApiError::unauthenticated)?;
+    let holder = edge.tokens.holder(token.trim()).await?.ok_or_else(ApiError::unauthenticated)?;
+    request.extensions_mut().insert(Caller(holder));
+    Ok(next.run(request).await)
+}
+
+async fn within(time: Duration, request: Request, next: Next) -> Response {
+    match tokio::time::timeout(time, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => ApiError::timeout().into_response(),
+    }
+}
+
+async fn observe(State(edge): State<Arc<Edge>>, request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().map(|p| p.as_str().to_owned());
+    let response = next.run(request).await;
+    let route = route.as_deref().unwrap_or("none");
+    edge.metrics.answered(route, &method, response.status().as_u16(), began.elapsed());
+    response
+}
+
+fn method_not_allowed() -> ApiError {
+    let message = "this route does not take this method";
+    let hint = "see /openapi.json for the routes and their methods";
+    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "api.method_not_allowed", message, hint)
+}
+
+/// The right to one long answer.
+fn stream_permit(edge: &Edge) -> Result<OwnedSemaphorePermit, ApiError> {
+    edge.streams.clone().try_acquire_owned().map_err(|_| {
+        let hint = "close some, or try again in a moment";
+        ApiError::too_many("api.too_many_streams", "too many long requests are open", hint)
+    })
+}

@@ -3,5 +3,21 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod api;
+mod artifacts;
+pub mod config;
+mod dispatch;
+mod door;
+mod edge;
 pub mod engine;
+mod logs;
+mod metrics;
+mod pki;
+mod presence;
+mod private_file;
+mod progress;
+mod rpc;
+pub mod serve;
 pub mod store;
+mod tokens;
+
+pub use serve::{Listeners, Running, serve};

@@ -1,3 +1,126 @@
-//! Placeholder.
+//! `remit-broker`: the vendor's side as a program.
 
-fn main() {}
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use remit_broker::config::{Config, Flags};
+use remit_broker::serve::{Listeners, Running, serve};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+/// Bad usage, as in sysexits.h.
+const EXIT_USAGE: u8 = 64;
+
+/// The broker: keeps every install's event loop, hands signed jobs to runners, answers the CLI.
+#[derive(Debug, Parser)]
+#[command(name = "remit-broker", version, after_help = "Start with: remit-broker serve --data-dir ./broker")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the broker until SIGTERM or SIGINT; what to export next is printed first.
+    Serve(Flags),
+    /// Print the OpenAPI document of the HTTP API.
+    Openapi,
+    /// Print a completion script for a shell.
+    Completion {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let code = if error.use_stderr() { EXIT_USAGE } else { 0 };
+            // Where help cannot be printed there is nobody to tell.
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    match cli.command {
+        Command::Serve(flags) => run(&flags),
+        Command::Openapi => {
+            anstream::println!("{}", remit_broker::api::document());
+            ExitCode::SUCCESS
+        }
+        Command::Completion { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "remit-broker", &mut std::io::stdout());
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+fn config(flags: &Flags) -> Result<(Config, EnvFilter), String> {
+    let text = match &flags.config {
+        Some(path) => Some(
+            std::fs::read_to_string(path)
+                .map_err(|e| format!("broker.config_invalid: cannot read {}: {e}", path.display()))?,
+        ),
+        None => None,
+    };
+    let config = Config::merge(flags, text.as_deref()).map_err(|e| e.to_string())?;
+    let filter = EnvFilter::try_new(&config.log)
+        .map_err(|e| format!("broker.config_invalid: log filter `{}`: {e}", config.log))?;
+    Ok((config, filter))
+}
+
+fn run(flags: &Flags) -> ExitCode {
+    let (config, filter) = match config(flags) {
+        Ok(config) => config,
+        Err(message) => {
+            anstream::eprintln!("{message}\nsee `remit-broker serve --help`");
+            return ExitCode::from(EXIT_USAGE);
+        }
+    };
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    logs.with_ansi(std::io::stderr().is_terminal()).init();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            anstream::eprintln!("cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(until_told(&config)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            anstream::eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn until_told(config: &Config) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let listeners = Listeners::bind(config).await?;
+    let running = serve(config, listeners).await?;
+    greet(&running);
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("going down: answers under way are finished; a second signal cuts them off");
+    tokio::select! {
+        () = running.stop() => {}
+        _ = terminate.recv() => tracing::warn!("cut off by a second signal"),
+        _ = interrupt.recv() => tracing::warn!("cut off by a second signal"),
+    }
+    Ok(())
+}
+
+fn greet(running: &Running) {
+    anstream::println!(
+        "The broker is up; runners call https://{}. Next, in another terminal:",
+        running.rpc_addr
+    );
+    anstream::println!("  export REMIT_BROKER=https://{}", running.api_addr);
+    anstream::println!("  export REMIT_CA_FILE={}", running.ca_file.display());
+    anstream::println!("  export REMIT_TOKEN_FILE={}", running.operator_token_file.display());
+}

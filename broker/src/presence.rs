@@ -1,0 +1,173 @@
+//! Which runners are there: kept in memory, told to their loops only when it changes.
+//!
+//! A poll that is outstanding is presence enough; silence counts from the end of the last
+//! word. Nothing is written per heartbeat.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use remit_loops::runner::{self, Info, Report};
+use remit_loops::{Actor, Body, Kind, Object, ObjectId};
+
+use crate::engine::{Engine, Submission};
+use crate::store::StoreError;
+
+/// So long a silence means that a runner is lost.
+pub(crate) const SILENCE_MAX: Duration = Duration::from_secs(60);
+/// How often silence is looked for.
+const SWEEP_EVERY: Duration = Duration::from_secs(5);
+const PAGE: usize = 500;
+
+/// One runner as this broker heard of it.
+#[derive(Clone, Debug)]
+struct Seen {
+    generation: u64,
+    boot: Option<String>,
+    last: Instant,
+    /// Calls of it that are being answered.
+    calls: u32,
+    /// Its loop knows that it is there.
+    is_told: bool,
+}
+
+/// Who is there.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Presence {
+    seen: Arc<Mutex<HashMap<ObjectId, Seen>>>,
+}
+
+/// A call that is being answered: while it lasts, the runner is there.
+#[derive(Debug)]
+pub(crate) struct Call {
+    presence: Presence,
+    runner: ObjectId,
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        if let Some(seen) = self.presence.lock().get_mut(&self.runner) {
+            seen.calls = seen.calls.saturating_sub(1);
+            seen.last = Instant::now();
+        }
+    }
+}
+
+impl Presence {
+    fn lock(&self) -> MutexGuard<'_, HashMap<ObjectId, Seen>> {
+        self.seen.lock().expect("nobody panics while holding it")
+    }
+
+    /// How many runners are there.
+    pub(crate) fn count(&self) -> usize {
+        self.lock().values().filter(|s| s.is_told).count()
+    }
+
+    /// Counts a call of a runner's current generation. `true`: its loop must be told that it is there.
+    pub(crate) fn begin(&self, runner: &ObjectId, generation: u64, boot: Option<&str>) -> (Call, bool) {
+        let mut all = self.lock();
+        let now = Instant::now();
+        let fresh = || Seen { generation, boot: None, last: now, calls: 0, is_told: false };
+        let seen = all.entry(runner.clone()).or_insert_with(fresh);
+        if seen.generation != generation || (boot.is_some() && seen.boot.as_deref() != boot) {
+            seen.is_told = false;
+            seen.generation = generation;
+            seen.boot = boot.map(str::to_owned);
+        }
+        seen.calls += 1;
+        seen.last = now;
+        let must_tell = !std::mem::replace(&mut seen.is_told, true);
+        (Call { presence: self.clone(), runner: runner.clone() }, must_tell)
+    }
+
+    /// Tells a runner's loop that it is there. If that fails, the next call tries again.
+    pub(crate) async fn tell_seen(&self, engine: &Engine, runner: &ObjectId, generation: u64, info: Info) {
+        let report = Report::Seen { generation, info };
+        if let Err(error) = engine.submit(submission(runner, report)).await {
+            tracing::warn!(%runner, %error, "could not tell that a runner is there");
+            if let Some(seen) = self.lock().get_mut(runner) {
+                seen.is_told = false;
+            }
+        }
+    }
+
+    /// After a start: whoever was there may be silent by now, and has as long as anybody to speak.
+    pub(crate) async fn remember(&self, engine: &Engine) -> Result<(), StoreError> {
+        let mut after = None;
+        loop {
+            let page = engine.list(Kind::Runner, None, after.as_ref(), PAGE).await?;
+            for snapshot in &page {
+                if let Object::Runner(runner) = &*snapshot.object
+                    && matches!(runner.presence(), runner::Presence::Online { .. })
+                {
+                    let (generation, boot) = (runner.generation(), Some(runner.info().boot.clone()));
+                    let seen = Seen { generation, boot, last: Instant::now(), calls: 0, is_told: true };
+                    self.lock().insert(snapshot.id.clone(), seen);
+                }
+            }
+            match page.last() {
+                Some(last) if page.len() == PAGE => after = Some(last.id.clone()),
+                Some(_) | None => return Ok(()),
+            }
+        }
+    }
+
+    /// Tells the loops of runners that have been silent for too long, for ever.
+    pub(crate) async fn watch(self, engine: Engine) {
+        loop {
+            tokio::time::sleep(SWEEP_EVERY).await;
+            self.sweep(&engine, Instant::now()).await;
+        }
+    }
+
+    async fn sweep(&self, engine: &Engine, now: Instant) {
+        for (runner, generation) in self.take_silent(now) {
+            if let Err(error) = engine.submit(submission(&runner, Report::Lost { generation })).await {
+                // A loop that has gone on to another generation does not want to hear it.
+                tracing::info!(%runner, %error, "could not tell that a runner is lost");
+            }
+        }
+    }
+
+    /// Takes those out that are silent; a later word begins anew.
+    fn take_silent(&self, now: Instant) -> Vec<(ObjectId, u64)> {
+        let mut silent = vec![];
+        self.lock().retain(|runner, seen| {
+            let is_silent = seen.calls == 0 && now.saturating_duration_since(seen.last) > SILENCE_MAX;
+            if is_silent && seen.is_told {
+                silent.push((runner.clone(), seen.generation));
+            }
+            !is_silent
+        });
+        silent
+    }
+}
+
+fn submission(runner: &ObjectId, report: Report) -> Submission {
+    Submission { to: runner.clone(), by: Actor::Runner, key: None, body: Body::Report(report) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_runner_is_told_of_once_and_again_after_silence() {
+        let presence = Presence::default();
+        let id: ObjectId = "run_demo.shop.acme".parse().unwrap();
+        let (poll, told) = presence.begin(&id, 1, Some("a"));
+        assert!(told);
+        let (call, told) = presence.begin(&id, 1, None);
+        assert!(!told, "a call without a boot is the same runner");
+        drop(call);
+        let later = Instant::now() + 2 * SILENCE_MAX;
+        assert!(presence.take_silent(later).is_empty(), "an outstanding poll is presence");
+        drop(poll);
+        assert!(presence.take_silent(Instant::now()).is_empty());
+        assert_eq!(presence.take_silent(later), [(id.clone(), 1)]);
+        assert!(presence.take_silent(later).is_empty(), "once");
+        assert!(presence.begin(&id, 1, Some("a")).1);
+        assert!(presence.begin(&id, 1, Some("b")).1, "a new boot is news");
+        assert!(presence.begin(&id, 2, Some("b")).1, "so is a new generation");
+    }
+}

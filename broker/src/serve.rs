@@ -1,0 +1,240 @@
+//! Puts the broker together and runs it: config and listeners in, two doors open, one handle out.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use object_store::ObjectStore;
+use object_store::local::LocalFileSystem;
+use remit_proto::limit::STREAMS_MAX;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::artifacts::Artifacts;
+use crate::config::Config;
+use crate::dispatch::{self, DispatchKey};
+use crate::door::{self, Clients, Door, Limits};
+use crate::edge::Edge;
+use crate::engine::{Engine, Options};
+use crate::logs::Logs;
+use crate::metrics::Metrics;
+use crate::pki::{self, Authority};
+use crate::presence::Presence;
+use crate::progress::Progress;
+use crate::store::{SqliteStore, StoreError};
+use crate::tokens::{self, Tokens};
+use crate::{api, rpc};
+
+/// How long the answers under way may take when the broker goes down.
+const DRAIN_WITHIN: Duration = Duration::from_secs(20);
+/// A runner has one connection; one of the API's clients may have many requests on one.
+const API_LIMITS: Limits =
+    Limits { connections_max: 4096, streams_max: 128, window: 256 * 1024, age_max: None, http1: true };
+const RPC_LIMITS: Limits = Limits {
+    connections_max: 65_536,
+    streams_max: STREAMS_MAX,
+    window: 64 * 1024,
+    age_max: Some(Duration::from_secs(3600)),
+    http1: false,
+};
+
+/// The sockets to listen on; whoever starts a broker hands them in.
+#[derive(Debug)]
+pub struct Listeners {
+    /// For the API.
+    pub api: TcpListener,
+    /// For runners.
+    pub rpc: TcpListener,
+}
+
+impl Listeners {
+    /// Listens where the config says.
+    pub async fn bind(config: &Config) -> Result<Self, Error> {
+        let bind = async |address: SocketAddr| {
+            TcpListener::bind(address).await.map_err(|source| Error::Listen { address, source })
+        };
+        Ok(Self { api: bind(config.api_listen).await?, rpc: bind(config.rpc_listen).await? })
+    }
+}
+
+/// What can keep a broker from starting.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The data directory cannot be used.
+    #[error("broker.data_dir: cannot use {path}: {source}", path = path.display())]
+    DataDir {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// An address cannot be listened on.
+    #[error("broker.listen: cannot listen on {address}: {source}; is another broker running?")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The store cannot be opened.
+    #[error("{code}: {0}", code = .0.code())]
+    Store(#[from] StoreError),
+    /// The place of artefacts and logs cannot be used.
+    #[error("broker.data_dir: {0}")]
+    Objects(#[from] object_store::Error),
+    /// Keys or certificates.
+    #[error("broker.keys: {0}")]
+    Pki(#[from] pki::Error),
+    /// The dispatch key.
+    #[error("broker.keys: {0}")]
+    Dispatch(#[from] dispatch::Error),
+    /// TLS.
+    #[error("broker.keys: {0}")]
+    Tls(#[from] door::Error),
+    /// The operator's token.
+    #[error("broker.keys: {0}")]
+    Tokens(#[from] tokens::Error),
+}
+
+/// A broker that runs. Dropping it leaves it running; `stop` ends it.
+#[derive(Debug)]
+pub struct Running {
+    /// Where the API listens.
+    pub api_addr: SocketAddr,
+    /// Where runners call.
+    pub rpc_addr: SocketAddr,
+    /// The certificate authority that clients trust, PEM.
+    pub ca_file: PathBuf,
+    /// The operator's token.
+    pub operator_token_file: PathBuf,
+    stopping: CancellationToken,
+    tasks: Vec<JoinHandle<()>>,
+    watcher: JoinHandle<()>,
+    engine: StopEngine,
+}
+
+struct StopEngine(Engine);
+
+impl std::fmt::Debug for StopEngine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Engine")
+    }
+}
+
+impl Running {
+    /// Lets nobody in any more, answers what is under way, stores what waits, and ends.
+    pub async fn stop(self) {
+        self.stopping.cancel();
+        let aborts: Vec<_> = self.tasks.iter().map(JoinHandle::abort_handle).collect();
+        let drained = futures::future::join_all(self.tasks);
+        if tokio::time::timeout(DRAIN_WITHIN, drained).await.is_err() {
+            tracing::warn!("some answers were still under way after {DRAIN_WITHIN:?} and are cut off");
+            aborts.iter().for_each(tokio::task::AbortHandle::abort);
+        }
+        self.watcher.abort();
+        self.engine.0.stop().await;
+    }
+}
+
+/// Starts a broker on these listeners.
+pub async fn serve(config: &Config, listeners: Listeners) -> Result<Running, Error> {
+    let data = &config.data_dir;
+    make_directory(data)?;
+    let addr = |listener: &TcpListener| {
+        listener.local_addr().map_err(|source| Error::DataDir { path: data.clone(), source })
+    };
+    let (api_addr, rpc_addr) = (addr(&listeners.api)?, addr(&listeners.rpc)?);
+    // The store first: a second broker on this directory ends here, before it touches a key.
+    let database = data.join("broker.db");
+    let store = tokio::task::spawn_blocking(move || SqliteStore::open(&database));
+    let store = store.await.map_err(|e| StoreError::Corrupt(e.to_string()))??;
+    let engine = Engine::start(store, Options::default())?;
+    let stopping = CancellationToken::new();
+    let edge = Arc::new(edge(config, engine.clone(), rpc_addr, stopping.clone())?);
+    let operator_token_file = data.join("operator.token");
+    edge.tokens.ensure_operator(&operator_token_file).await?;
+    edge.presence.remember(&engine).await?;
+    let doors = doors(config, &edge, listeners)?;
+    let tasks = doors.map(|door| tokio::spawn(door.serve(stopping.clone()))).into();
+    let watcher = tokio::spawn(edge.presence.clone().watch(engine.clone()));
+    tracing::info!(%api_addr, %rpc_addr, data_dir = %data.display(), "the broker is up");
+    let (ca_file, engine) = (data.join("ca.pem"), StopEngine(engine));
+    Ok(Running { api_addr, rpc_addr, ca_file, operator_token_file, stopping, tasks, watcher, engine })
+}
+
+fn edge(
+    config: &Config,
+    engine: Engine,
+    rpc_addr: SocketAddr,
+    stopping: CancellationToken,
+) -> Result<Edge, Error> {
+    let data = &config.data_dir;
+    let objects = objects(data)?;
+    let presence = Presence::default();
+    Ok(Edge {
+        tokens: Tokens::new(engine.clone()),
+        artifacts: Artifacts::new(objects.clone()),
+        logs: Logs::new(objects),
+        progress: Progress::default(),
+        authority: Authority::open(data, engine.now())?,
+        dispatch: DispatchKey::open(data)?,
+        metrics: Metrics::new(engine.clone(), presence.clone()),
+        rpc_url: rpc_url(config, rpc_addr),
+        making_org: tokio::sync::Mutex::new(()),
+        streams: Edge::streams(),
+        stopping,
+        presence,
+        engine,
+    })
+}
+
+fn doors(config: &Config, edge: &Arc<Edge>, listeners: Listeners) -> Result<[Door; 2], Error> {
+    let hosts = door::hosts(&config.public_hosts);
+    let tls = |clients: &Clients, protocols: &[&[u8]]| -> Result<_, door::Error> {
+        let certificate = edge.authority.issue_server(&hosts, edge.engine.now())?;
+        Ok(door::tls(&edge.authority, certificate, clients, protocols)?)
+    };
+    let api = Door {
+        listener: listeners.api,
+        tls: tls(&Clients::Anybody, &[b"h2", b"http/1.1"])?,
+        router: api::router(edge.clone()),
+        limits: API_LIMITS,
+        connections: edge.metrics.api_connections.clone(),
+    };
+    let rpc = Door {
+        listener: listeners.rpc,
+        tls: tls(&Clients::MayShowCertificate, &[b"h2"])?,
+        router: rpc::router(edge.clone()),
+        limits: RPC_LIMITS,
+        connections: edge.metrics.rpc_connections.clone(),
+    };
+    Ok([api, rpc])
+}
+
+fn make_directory(path: &Path) -> Result<(), Error> {
+    use std::os::unix::fs::DirBuilderExt;
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(|source| Error::DataDir { path: path.to_owned(), source })
+}
+
+fn objects(data: &Path) -> Result<Arc<dyn ObjectStore>, Error> {
+    let path = data.join("objects");
+    make_directory(&path)?;
+    Ok(Arc::new(LocalFileSystem::new_with_prefix(path)?))
+}
+
+/// What runners are told to call.
+fn rpc_url(config: &Config, rpc_addr: SocketAddr) -> String {
+    let ip = rpc_addr.ip();
+    let host = match config.public_hosts.first() {
+        Some(host) if host.parse::<std::net::Ipv6Addr>().is_ok() => format!("[{host}]"),
+        Some(host) => host.clone(),
+        None if ip.is_unspecified() => "localhost".to_owned(),
+        None if ip.is_ipv6() => format!("[{ip}]"),
+        None => ip.to_string(),
+    };
+    format!("https://{host}:{}", rpc_addr.port())
+}
