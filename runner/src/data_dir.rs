@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! lock                 held (flock) by the one runner that uses this directory
+//! id                   random: tells this directory's processes from another's
 //! identity.json  0600  certificate, key, generation, the vendor's root
 //! pending-key.pem 0600 a key that was sent for enrolment and not answered yet
 //! paused               present while the customer has paused the runner
@@ -69,6 +70,7 @@ impl Coded for Error {
 #[derive(Debug)]
 pub struct DataDir {
     root: PathBuf,
+    id: String,
     _lock: File,
 }
 
@@ -110,7 +112,14 @@ impl DataDir {
             let path = root.join(folder);
             make_dir(&path).map_err(io(&path))?;
         }
-        Ok(Self { root, _lock: lock })
+        let path = root.join("id");
+        let id = establish_id(&path).map_err(io(&path))?;
+        Ok(Self { root, id, _lock: lock })
+    }
+
+    /// What tells this directory from every other, as long as it lives.
+    pub fn id(&self) -> &str {
+        &self.id
     }
 
     /// The directory itself, absolute.
@@ -122,6 +131,17 @@ impl DataDir {
     pub fn path(&self, relative: &str) -> PathBuf {
         self.root.join(relative)
     }
+}
+
+fn establish_id(path: &Path) -> io::Result<String> {
+    if let Some(bytes) = read_bounded(path, 64)? {
+        return String::from_utf8(bytes).map_err(io::Error::other);
+    }
+    let mut random = [0u8; 16];
+    getrandom::fill(&mut random).map_err(|e| io::Error::other(e.to_string()))?;
+    let id = hex::encode(random);
+    write_atomic(path, id.as_bytes())?;
+    Ok(id)
 }
 
 /// Makes a directory that only this user may enter, and its parents.

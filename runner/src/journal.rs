@@ -123,7 +123,23 @@ impl Journal {
             .unwrap_or_else(|e| Err(Error::Write { path, source: std::io::Error::other(e) }))
     }
 
+    /// Whether a beginning could be recorded now; where it could not before, looks again.
+    pub async fn has_room(&self) -> bool {
+        if self.state().trouble.is_none() {
+            return true;
+        }
+        let journal = self.clone();
+        let look = move || {
+            let room = lock(&journal.writer).make_ready();
+            let found = room.as_ref().err().map(crate::fault::chain);
+            lock(&journal.state).trouble.clone_from(&found);
+            Ok(found.is_none())
+        };
+        self.blocking(look).await.unwrap_or(false)
+    }
+
     fn append_blocking(&self, entry: Entry) -> Result<(), Error> {
+        let opens = entry.opens();
         let mut writer = lock(&self.writer);
         let written = writer.append(entry);
         let mut state = lock(&self.state);
@@ -131,7 +147,10 @@ impl Journal {
             Ok(record) => {
                 state.apply(&record);
                 state.head = writer.head();
-                state.trouble = None;
+                // That an ending found room does not mean that there is room for a beginning.
+                if opens {
+                    state.trouble = None;
+                }
                 Ok(())
             }
             Err(error) => {

@@ -2,7 +2,7 @@
 //! the next is asked for.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use remit_proto::convert::Lease;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
@@ -19,6 +19,8 @@ use crate::runner::Runner;
 /// How long the next poll waits for the broker to know that an attempt has started, so that
 /// it does not offer it again.
 const CONFIRM_WAIT: Duration = Duration::from_secs(5);
+/// An answer that comes sooner is not one to a wait.
+const EARLY: Duration = Duration::from_secs(1);
 /// How long a refusal is tried to be told before asking for the next work.
 const REFUSAL_WAIT: Duration = Duration::from_secs(10);
 
@@ -27,9 +29,17 @@ pub async fn run(runner: Arc<Runner>) {
     let slots = Arc::new(Semaphore::new(runner.config.capacity));
     let mut backoff = Backoff::broker();
     while let Some(slot) = next_slot(&runner, &slots).await {
+        if !runner.journal.has_room().await {
+            tracing::error!("the journal cannot be written; asking for no work until it can");
+            rest(&runner, &mut backoff).await;
+            continue;
+        }
+        let asked = Instant::now();
         let Some(polled) = poll(&runner).await else { continue };
         runner.heard(polled.as_ref().err());
         match polled {
+            // A broker that is going down answers at once.
+            Ok(None) if asked.elapsed() < EARLY => rest(&runner, &mut backoff).await,
             Ok(None) => backoff.reset(),
             Ok(Some(lease)) => match take(&runner, lease, slot).await {
                 Ok(()) => backoff.reset(),

@@ -22,7 +22,7 @@ use crate::journal::{Entry, Journal, Process};
 use crate::outcome::Attempt;
 use crate::stop::{Reason, Stop};
 
-pub use sweep::{Group, MARK, boot_id, end_all, living, start_ticks};
+pub use sweep::{Group, Mark, boot_id, end_all, living, start_ticks};
 
 /// How long a tool may take to end by itself once it is asked.
 pub const GRACE: Duration = Duration::from_secs(10);
@@ -88,6 +88,8 @@ pub enum Error {
 pub struct Supervisor {
     /// Which attempt.
     pub attempt: Attempt,
+    /// What its processes carry.
+    pub mark: Mark,
     /// Where its groups are put on record.
     pub journal: Journal,
     /// When it must stop.
@@ -110,7 +112,7 @@ impl Supervisor {
             Ok(()) => self.watch(&mut child, group, &mut each).await,
             Err(_) => Ok(Exit::Stopped(Reason::Forced)),
         };
-        end_all(Some(group), &self.attempt.mark()).await;
+        end_all(Some(group), &self.mark).await;
         let _ = child.wait().await;
         recorded?;
         ended.map_err(Error::Wait)
@@ -123,7 +125,7 @@ impl Supervisor {
             .args(&tool.args)
             .env_clear()
             .envs(tool.env.iter().map(|(k, v)| (k, v)))
-            .env(MARK, self.attempt.mark())
+            .envs(self.mark.variables())
             .current_dir(&tool.dir)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -9,7 +9,7 @@ use crate::data_dir::remove_dir;
 use crate::journal::Open;
 use crate::logs;
 use crate::outcome::{Attempt, Class, Failure, Outcome};
-use crate::process::{Group, boot_id, end_all};
+use crate::process::{Group, Mark, boot_id, end_all};
 use crate::report;
 use crate::runner::Runner;
 
@@ -31,7 +31,7 @@ pub async fn recover(runner: &Arc<Runner>) {
 /// Kills what is left of it, waits until it is gone, and puts its ending on record.
 async fn end(runner: &Runner, attempt: &Attempt, open: &Open) -> Outcome {
     let boot = boot_id();
-    let mark = attempt.mark();
+    let mark = Mark { attempt: attempt.mark(), runner: runner.dir.id().to_owned() };
     let mut killed = end_all(None, &mark).await;
     for process in open.processes.iter().filter(|p| p.boot == boot) {
         let group = Group { pgid: process.pgid, start_ticks: process.start_ticks };

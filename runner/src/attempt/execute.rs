@@ -18,7 +18,7 @@ use crate::inputs::{self, Resolved};
 use crate::logs::{self, Log, Redactor};
 use crate::outcome::{Class, Failure, Outcome, Success, cut};
 use crate::outputs::{self, Realm};
-use crate::process::{GRACE, Supervisor};
+use crate::process::{GRACE, Mark, Supervisor};
 
 /// Carries it out, under its lease and its time.
 pub(super) async fn execute(hand: &mut Hand) -> Outcome {
@@ -158,6 +158,7 @@ async fn run(hand: &Hand, resolved: Resolved, log: &Log, places: &Places) -> Res
         places: places.clone(),
         supervisor: Supervisor {
             attempt: hand.attempt().clone(),
+            mark: Mark { attempt: hand.attempt().mark(), runner: runner.dir.id().to_owned() },
             journal: runner.journal.clone(),
             stop: hand.stop.clone(),
             grace: GRACE,

@@ -1,6 +1,6 @@
 //! What goes on beside an attempt that runs: its lease, its time, its progress.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Hand;
 use crate::backoff::Backoff;
@@ -9,6 +9,8 @@ use crate::stop::Reason;
 
 /// How long one renewal waits for a reason to stop: the heartbeat.
 const HEARTBEAT: Duration = Duration::from_secs(10);
+/// An answer that comes sooner is not one to a wait.
+const EARLY: Duration = Duration::from_secs(1);
 /// How often progress is reported at most.
 const PROGRESS_EVERY: Duration = Duration::from_millis(500);
 
@@ -21,9 +23,12 @@ pub(super) async fn watch(hand: &Hand, longest_run: Duration) {
 async fn keep_lease(hand: &Hand) {
     let mut backoff = Backoff::broker();
     loop {
+        let asked = Instant::now();
         let answer = hand.runner.link.keep_lease(hand.attempt(), HEARTBEAT).await;
         hand.runner.heard(answer.as_ref().err());
         match answer {
+            // A broker that is going down answers at once.
+            Ok(Verdict::Continue) if asked.elapsed() < EARLY => backoff.wait().await,
             Ok(Verdict::Continue) => backoff.reset(),
             Ok(Verdict::Stop(why)) => {
                 tracing::info!(attempt = %hand.attempt(), why, "stopping");

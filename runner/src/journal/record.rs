@@ -75,6 +75,16 @@ pub enum Entry {
     },
 }
 
+impl Entry {
+    /// Whether effects may follow from it: such an entry needs room for what follows, too.
+    pub(super) fn opens(&self) -> bool {
+        match self {
+            Entry::Opened { .. } | Entry::Accepted(_) | Entry::Begun { .. } => true,
+            Entry::Refused { .. } | Entry::Process(_) | Entry::Ended { .. } | Entry::Reported { .. } => false,
+        }
+    }
+}
+
 /// An accepted envelope.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Accepted {

@@ -125,7 +125,7 @@ impl Writer {
 
     /// Writes one record and waits for the disk.
     pub(super) fn append(&mut self, entry: Entry) -> Result<Record, Error> {
-        let opens = matches!(entry, Entry::Opened { .. } | Entry::Accepted(_) | Entry::Begun { .. });
+        let opens = entry.opens();
         let record = Record { n: self.records + 1, at_ms: now_ms(), prev: self.head.hex(), entry };
         let (line, digest) = record::encode(&record);
         if opens { self.hold_ballast() } else { Ok(()) }
@@ -136,6 +136,12 @@ impl Writer {
         self.records = record.n;
         self.head = digest;
         Ok(record)
+    }
+
+    /// Mends what a failed write left, and holds space back again.
+    pub(super) fn make_ready(&mut self) -> io::Result<()> {
+        self.mend()?;
+        self.hold_ballast()
     }
 
     fn write(&mut self, line: &[u8]) -> io::Result<()> {

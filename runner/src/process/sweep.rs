@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
 
-/// The variable that each tool process of an attempt carries.
-pub const MARK: &str = "REMIT_ATTEMPT";
+/// The variables that each tool process of an attempt carries.
+const ATTEMPT: &str = "REMIT_ATTEMPT";
+const RUNNER: &str = "REMIT_RUNNER";
 const POLL: Duration = Duration::from_millis(10);
 const WARN_AFTER: Duration = Duration::from_secs(10);
 
@@ -17,6 +18,32 @@ pub struct Group {
     pub pgid: i32,
     /// When its first process started, in ticks since boot.
     pub start_ticks: u64,
+}
+
+/// What tells an attempt's processes from all others on the machine. An install of the same
+/// name may have a runner of another broker here, so the attempt alone does not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// The job and the try.
+    pub attempt: String,
+    /// The runner's data directory, by its random id.
+    pub runner: String,
+}
+
+impl Mark {
+    /// As variables.
+    pub fn variables(&self) -> [(&'static str, &str); 2] {
+        [(ATTEMPT, &self.attempt), (RUNNER, &self.runner)]
+    }
+
+    fn is_carried_by(&self, pid: i32) -> bool {
+        let Ok(environ) = fs::read(format!("/proc/{pid}/environ")) else { return false };
+        let has = |(name, value): (&str, &str)| {
+            let wanted = format!("{name}={value}");
+            environ.split(|b| *b == 0).any(|entry| entry == wanted.as_bytes())
+        };
+        self.variables().into_iter().all(has)
+    }
 }
 
 /// What `/proc/PID/stat` says that matters here.
@@ -39,8 +66,7 @@ pub fn boot_id() -> String {
 }
 
 /// The living processes of an attempt: members of the group, and whatever carries the mark.
-pub fn living(group: Option<Group>, mark: &str) -> Vec<i32> {
-    let wanted = format!("{MARK}={mark}");
+pub fn living(group: Option<Group>, mark: &Mark) -> Vec<i32> {
     let group = group.filter(|g| is_same_group(*g));
     let own = i32::try_from(std::process::id()).unwrap_or(0);
     pids()
@@ -48,14 +74,14 @@ pub fn living(group: Option<Group>, mark: &str) -> Vec<i32> {
         .filter(|pid| {
             let Some(stat) = stat(*pid).filter(is_alive) else { return false };
             group.is_some_and(|g| stat.pgrp == g.pgid && stat.start_ticks >= g.start_ticks)
-                || carries(*pid, wanted.as_bytes())
+                || mark.is_carried_by(*pid)
         })
         .collect()
 }
 
 /// Kills whatever lives of an attempt and waits until it is gone, however long that takes:
 /// the lock of a component may not be released before.
-pub async fn end_all(group: Option<Group>, mark: &str) -> usize {
+pub async fn end_all(group: Option<Group>, mark: &Mark) -> usize {
     let began = std::time::Instant::now();
     let mut killed = 0;
     let mut warned = false;
@@ -69,7 +95,11 @@ pub async fn end_all(group: Option<Group>, mark: &str) -> usize {
             signal(*pid, Signal::KILL);
         }
         if !warned && began.elapsed() > WARN_AFTER {
-            tracing::error!(?left, mark, "these processes do not end although they were killed; waiting");
+            tracing::error!(
+                ?left,
+                attempt = mark.attempt,
+                "these processes do not end although they were killed; waiting"
+            );
             warned = true;
         }
         tokio::time::sleep(POLL).await;
@@ -96,11 +126,6 @@ fn is_same_group(group: Group) -> bool {
 
 fn is_alive(stat: &Stat) -> bool {
     !matches!(stat.state, b'Z' | b'X' | b'x')
-}
-
-fn carries(pid: i32, wanted: &[u8]) -> bool {
-    fs::read(format!("/proc/{pid}/environ"))
-        .is_ok_and(|environ| environ.split(|b| *b == 0).any(|entry| entry == wanted))
 }
 
 fn pids() -> impl Iterator<Item = i32> {

@@ -1,0 +1,13 @@
+//! The real runner program against a fake broker on a real socket: what it believes, what it
+//! does, what it leaves behind.
+#![allow(clippy::unwrap_used)]
+
+mod bench;
+mod broker;
+mod broker_calls;
+mod luck;
+mod product;
+mod shutdown;
+mod terraform;
+mod trust;
+mod work;
