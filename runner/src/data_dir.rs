@@ -1,21 +1,4 @@
 //! The runner's directory: who may use it, where things lie, and writing that survives a crash.
-//!
-//! ```text
-//! lock                 held (flock) by the one runner that uses this directory
-//! id                   random: tells this directory's processes from another's
-//! identity.json  0600  certificate, key, generation, the vendor's root
-//! pending-key.pem 0600 a key that was sent for enrolment and not answered yet
-//! paused               present while the customer has paused the runner
-//! status.addr          where the status API listens
-//! journal/             000001.log (append-only, hash-chained), ballast (space for endings)
-//! locks/               COMPONENT.json: the last holder and its fence
-//! outputs/       0600  COMPONENT.json: outputs of the real world, sensitive ones among them
-//! rehearsal/           the same, and what rehearsals pretend to have made
-//! state/COMPONENT/     terraform state; what scripts keep
-//! cache/               releases and artefacts by digest
-//! work/COMPONENT/      the attempt in hand: unpacked source, private temp
-//! logs/                JOB.ATTEMPT.log: spooled until the broker has it all
-//! ```
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -67,6 +50,23 @@ impl Coded for Error {
 }
 
 /// The directory, held by this process alone.
+///
+/// ```text
+/// lock                 held (flock) by the one runner that uses this directory
+/// id                   random: tells this directory's processes from another's
+/// identity.json  0600  certificate, key, generation, the vendor's root
+/// pending-key.pem 0600 a key that was sent for enrolment and not answered yet
+/// paused               present while the customer has paused the runner
+/// status.addr          where the status API listens
+/// journal/             000001.log (append-only, hash-chained), ballast (space for endings)
+/// locks/               COMPONENT.json: the last holder and its fence
+/// outputs/       0600  COMPONENT.json: outputs of the real world, sensitive ones among them
+/// rehearsal/           the same, and what rehearsals pretend to have made
+/// state/COMPONENT/     terraform state; what scripts keep
+/// cache/               releases and artefacts by digest
+/// work/COMPONENT/      the attempt in hand: unpacked source, private temp
+/// logs/                JOB.ATTEMPT.log: spooled until the broker has it all
+/// ```
 #[derive(Debug)]
 pub struct DataDir {
     root: PathBuf,

@@ -17,7 +17,7 @@ fn outputs_flow_from_one_script_to_the_next_and_secrets_stay() {
     let first = script(
         "first",
         r#"echo "size is $REMIT_INPUT_SIZE"; echo "log of $REMIT_INPUT_KEY, as $(printf %s "$REMIT_INPUT_KEY" | base64)"
-        printf '{"host":"db.local","password":"hunter2hunter2"}' > "$REMIT_OUTPUTS_FILE""#,
+        printf '{"host":"db.example","password":"hunter2hunter2"}' > "$REMIT_OUTPUTS_FILE""#,
     )
     .input("size", Source::Input("size".to_owned()))
     .input("key", Source::Input("secret".to_owned()))
@@ -25,7 +25,7 @@ fn outputs_flow_from_one_script_to_the_next_and_secrets_stay() {
     .output("password", ValueType::String, true);
     let second = script(
         "second",
-        r#"set -eu; test "$REMIT_INPUT_URL" = "db://db.local/x"; test "$REMIT_INPUT_PW" = hunter2hunter2
+        r#"set -eu; test "$REMIT_INPUT_URL" = "db://db.example/x"; test "$REMIT_INPUT_PW" = hunter2hunter2
         echo "password is $REMIT_INPUT_PW"; grep -q '"pw":"hunter2hunter2"' "$REMIT_INPUTS_FILE"
         printf '{"leak":"x-%s"}' "$REMIT_INPUT_PW" > "$REMIT_OUTPUTS_FILE""#,
     )
@@ -49,7 +49,7 @@ fn outputs_flow_from_one_script_to_the_next_and_secrets_stay() {
         Outcome::Succeeded(success) => {
             assert_eq!(
                 success.outputs.into_iter().collect::<Vec<_>>(),
-                [("host".to_owned(), text("db.local"))]
+                [("host".to_owned(), text("db.example"))]
             );
         }
         other => panic!("{other:?}"),
