@@ -7,6 +7,7 @@
 mod cases;
 mod codes;
 mod hostile;
+mod kept;
 mod keys;
 mod oracle;
 mod rotation;

@@ -110,3 +110,18 @@ fn a_der_signature_is_no_signature_here() {
     assert!(pair.public.verifies(&envelope.message(), &fixed.to_bytes()));
     assert!(!pair.public.verifies(&envelope.message(), fixed.to_der().as_bytes()));
 }
+
+#[test]
+fn a_signature_around_a_small_point_is_refused() {
+    let pair = Pair::ed25519([5; 32]);
+    let envelope = Envelope::sign(PayloadType::Job, &"x", &[&pair.ours]).unwrap();
+    // R is the identity and s = k·a: right by the equation, as ring and the plain
+    // verification find, and a signature that fits no nonce. Strict verification refuses it.
+    let signature = [
+        "0100000000000000000000000000000000000000000000000000000000000000",
+        "24232f9398c8f11a5a21dd610b2a358f1c01549b953340e475523d2748b76d09",
+    ];
+    let signature = hex::decode(signature.concat()).unwrap();
+    assert!(pair.ring_verifies(&envelope.message(), &signature));
+    assert!(!pair.public.verifies(&envelope.message(), &signature));
+}
