@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use remit_proto::convert::Lease;
+use remit_proto::limit;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::admission::{self, Rejection};
@@ -35,11 +36,13 @@ pub async fn run(runner: Arc<Runner>) {
             continue;
         }
         let asked = Instant::now();
-        let Some(polled) = poll(&runner).await else { continue };
+        // The first word after a silence is a short one, so that it is known to be over.
+        let wait_ms = if runner.hears_broker() { limit::POLL_MAX_MS } else { 0 };
+        let Some(polled) = poll(&runner, wait_ms).await else { continue };
         runner.heard(polled.as_ref().err());
         match polled {
             // A broker that is going down answers at once.
-            Ok(None) if asked.elapsed() < EARLY => rest(&runner, &mut backoff).await,
+            Ok(None) if wait_ms > 0 && asked.elapsed() < EARLY => rest(&runner, &mut backoff).await,
             Ok(None) => backoff.reset(),
             Ok(Some(lease)) => match take(&runner, lease, slot).await {
                 Ok(()) => backoff.reset(),
@@ -80,13 +83,13 @@ async fn next_slot(runner: &Runner, slots: &Arc<Semaphore>) -> Option<OwnedSemap
 
 /// One poll; `None` when the runner was paused or drained meanwhile. What the broker may
 /// just have offered is offered again, because nothing of it was confirmed.
-async fn poll(runner: &Runner) -> Option<Result<Option<Lease>, Error>> {
+async fn poll(runner: &Runner, wait_ms: u32) -> Option<Result<Option<Lease>, Error>> {
     let mut mode = runner.follow_mode();
     let held: Vec<Attempt> = runner.active().into_keys().collect();
     runner.metrics.polls.inc();
     let install = runner.config.install.id();
     tokio::select! {
-        answer = runner.link.lease(&install, &runner.info, &held) => Some(answer),
+        answer = runner.link.lease(&install, &runner.info, &held, wait_ms) => Some(answer),
         _ = mode.wait_for(|m| m.draining || m.paused) => None,
     }
 }

@@ -187,20 +187,21 @@ impl Link {
         identity(answer.identity)
     }
 
-    /// Waits for work.
+    /// Waits for work, at most `limit::POLL_MAX_MS`.
     pub async fn lease(
         &self,
         install: &str,
         info: &RunnerInfo,
         held: &[Attempt],
+        wait_ms: u32,
     ) -> Result<Option<Lease>, Error> {
         let request = v1::LeaseJobRequest::from(convert::LeaseRequest {
             install: install.to_owned(),
-            wait_ms: limit::POLL_MAX_MS,
+            wait_ms,
             info: info.clone(),
             held: held.iter().take(limit::HELD_MAX).map(wire::attempt_ref).collect(),
         });
-        let wait = Duration::from_millis(u64::from(limit::POLL_MAX_MS)) + CALL_TIMEOUT;
+        let wait = Duration::from_millis(u64::from(wait_ms)) + CALL_TIMEOUT;
         let answer = bounded(wait, self.poller().lease_job(request)).await?;
         Ok(Lease::read(answer)?)
     }

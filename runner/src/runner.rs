@@ -221,6 +221,12 @@ impl Runner {
         broker.trouble = error.map(ToString::to_string);
     }
 
+    /// Whether the last call to the broker was answered.
+    pub fn hears_broker(&self) -> bool {
+        let broker = self.broker();
+        broker.heard_ms.is_some() && broker.trouble.is_none()
+    }
+
     /// How the broker is doing.
     pub fn broker(&self) -> Broker {
         self.broker.lock().unwrap_or_else(PoisonError::into_inner).clone()
