@@ -31,6 +31,7 @@ use utoipa_axum::routes;
 
 use crate::edge::Edge;
 use error::ApiError;
+pub use remit_loops::view::View;
 use request::Caller;
 pub use wire::{
     DispatchKey, ErrorBody, ErrorDetail, LogAttempt, LogIndex, NewOrg, NewToken, ObjectList, ObjectView,

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use remit_loops::{Body as EventBody, Signal, runner};
+use remit_loops::{Body as EventBody, RejectedCode, Signal, runner};
 
 use super::error::ApiError;
 use super::request::{IdempotencyKey, Target};
 use super::wire::{ErrorBody, RunnerToken};
 use crate::edge::Edge;
-use crate::engine::Submission;
+use crate::engine::{Submission, SubmitError};
 use crate::tokens;
 
 /// How long a runner may take to enrol.
@@ -37,10 +37,12 @@ pub(super) async fn make_token(
     let token_sha256 = hex::encode(tokens::sha256(&token));
     let body = EventBody::Signal(Signal::Runner(runner::Signal::Expect { token_sha256, expires }));
     let submission = Submission { to: runner, by: target.caller.actor(), key: Some(key), body };
-    if edge.engine.submit(submission).await?.duplicate {
-        let message = "this Idempotency-Key has made a token already, and a token is shown only once";
-        let hint = "send a new Idempotency-Key: it makes a new token and the old one is void";
-        return Err(ApiError::conflict("api.token_shown_once", message, hint));
+    match edge.engine.submit(submission).await {
+        Ok(accepted) if !accepted.duplicate => {}
+        Ok(_) => return Err(shown_once()),
+        // The key was seen with another token, which cannot be shown again.
+        Err(SubmitError::Rejected(r)) if r.code == RejectedCode::Conflict => return Err(shown_once()),
+        Err(error) => return Err(error.into()),
     }
     Ok(Json(RunnerToken {
         install,
@@ -50,4 +52,10 @@ pub(super) async fn make_token(
         broker: edge.rpc_url.clone(),
         ca_pem: edge.authority.pem().to_owned(),
     }))
+}
+
+fn shown_once() -> ApiError {
+    let message = "this Idempotency-Key has made a token already, and a token is shown only once";
+    let hint = "send a new Idempotency-Key: it makes a new token and the old one is void";
+    ApiError::conflict("api.token_shown_once", message, hint)
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::{files, none, root, sources};
 
 /// The areas of error codes; each has its page in docs/errors.
-const AREAS: [&str; 14] = [
+const AREAS: [&str; 15] = [
     "api",
     "artifact",
     "broker",
@@ -18,6 +18,7 @@ const AREAS: [&str; 14] = [
     "installer",
     "journal",
     "package",
+    "rpc",
     "runner",
     "seal",
     "store",

@@ -1,0 +1,10 @@
+//! Both doors of a real broker, over real TLS: the API as the CLI meets it, the RPCs as a
+//! runner does, and what neither may do.
+#![allow(clippy::unwrap_used)]
+
+mod api;
+mod bad;
+mod foreign;
+mod logs;
+mod rpc;
+mod world;
