@@ -4,8 +4,8 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
-use remit_broker::config::{Config, Flags};
-use remit_broker::serve::{Listeners, Running, serve};
+use remit_broker::config::{self, Config, Flags};
+use remit_broker::serve::{self, Listeners, Running, serve};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -56,25 +56,25 @@ fn main() -> ExitCode {
     }
 }
 
-fn config(flags: &Flags) -> Result<(Config, EnvFilter), String> {
+fn config(flags: &Flags) -> Result<(Config, EnvFilter), config::Error> {
     let text = match &flags.config {
         Some(path) => Some(
             std::fs::read_to_string(path)
-                .map_err(|e| format!("broker.config_invalid: cannot read {}: {e}", path.display()))?,
+                .map_err(|e| config::Error::new(format!("cannot read {}: {e}", path.display())))?,
         ),
         None => None,
     };
-    let config = Config::merge(flags, text.as_deref()).map_err(|e| e.to_string())?;
+    let config = Config::merge(flags, text.as_deref())?;
     let filter = EnvFilter::try_new(&config.log)
-        .map_err(|e| format!("broker.config_invalid: log filter `{}`: {e}", config.log))?;
+        .map_err(|e| config::Error::new(format!("log filter `{}`: {e}", config.log)))?;
     Ok((config, filter))
 }
 
 fn run(flags: &Flags) -> ExitCode {
     let (config, filter) = match config(flags) {
         Ok(config) => config,
-        Err(message) => {
-            anstream::eprintln!("{message}\nsee `remit-broker serve --help`");
+        Err(error) => {
+            anstream::eprintln!("{}: {error}\nsee `remit-broker serve --help`", error.code());
             return ExitCode::from(EXIT_USAGE);
         }
     };
@@ -96,11 +96,14 @@ fn run(flags: &Flags) -> ExitCode {
     }
 }
 
+async fn start(config: &Config) -> Result<Running, serve::Error> {
+    serve(config, Listeners::bind(config).await?).await
+}
+
 async fn until_told(config: &Config) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let listeners = Listeners::bind(config).await?;
-    let running = serve(config, listeners).await?;
+    let running = start(config).await.map_err(|e| anyhow::anyhow!("{}: {e}", e.code()))?;
     greet(&running);
     tokio::select! {
         _ = terminate.recv() => {}

@@ -64,7 +64,7 @@ impl Listeners {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The data directory cannot be used.
-    #[error("broker.data_dir: cannot use {path}: {source}", path = path.display())]
+    #[error("cannot use {path}: {source}", path = path.display())]
     DataDir {
         /// Where.
         path: PathBuf,
@@ -72,7 +72,7 @@ pub enum Error {
         source: io::Error,
     },
     /// An address cannot be listened on.
-    #[error("broker.listen: cannot listen on {address}: {source}; is another broker running?")]
+    #[error("cannot listen on {address}: {source}; is another broker running?")]
     Listen {
         /// Where.
         address: SocketAddr,
@@ -80,23 +80,35 @@ pub enum Error {
         source: io::Error,
     },
     /// The store cannot be opened.
-    #[error("{code}: {0}", code = .0.code())]
+    #[error(transparent)]
     Store(#[from] StoreError),
     /// The place of artefacts and logs cannot be used.
-    #[error("broker.data_dir: {0}")]
+    #[error("cannot keep artefacts and logs: {0}")]
     Objects(#[from] object_store::Error),
     /// Keys or certificates.
-    #[error("broker.keys: {0}")]
+    #[error(transparent)]
     Pki(#[from] pki::Error),
     /// The dispatch key.
-    #[error("broker.keys: {0}")]
+    #[error(transparent)]
     Dispatch(#[from] dispatch::Error),
     /// TLS.
-    #[error("broker.keys: {0}")]
+    #[error(transparent)]
     Tls(#[from] door::Error),
     /// The operator's token.
-    #[error("broker.keys: {0}")]
+    #[error(transparent)]
     Tokens(#[from] tokens::Error),
+}
+
+impl Error {
+    /// The stable code, with a section in `docs/errors/`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Error::DataDir { .. } | Error::Objects(_) => "broker.data_dir",
+            Error::Listen { .. } => "broker.listen",
+            Error::Store(error) => error.code(),
+            Error::Pki(_) | Error::Dispatch(_) | Error::Tls(_) | Error::Tokens(_) => "broker.keys",
+        }
+    }
 }
 
 /// A broker that runs. Dropping it leaves it running; `stop` ends it.
