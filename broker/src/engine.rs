@@ -9,22 +9,25 @@ use remit_loops::event::Entry;
 use remit_loops::{Actor, Body, Kind, Object, ObjectId, Rejected, RejectedCode, Timestamp};
 use tokio::sync::{Semaphore, oneshot, watch as channel};
 
-use crate::store::{Reader, Store, StoreError, StoredObject};
+use crate::store::{Reader, Store, StoreError, StoredObject, key_hash};
 
 mod batch;
 mod cache;
 mod clock;
 mod codec;
+mod committed;
 mod committer;
 #[cfg(test)]
 mod crash;
 mod intake;
+mod keys;
 mod metrics;
 mod replay;
 #[cfg(test)]
 mod tests;
 mod timers;
 mod watch;
+mod working;
 
 pub use clock::ClockSource;
 pub use metrics::{BATCH_BUCKETS, Metrics};
@@ -196,7 +199,8 @@ impl Engine {
         let (by, body) = (codec::encode(&submission.by), codec::encode(&submission.body));
         check_sizes(&submission, body.len())?;
         let (reply, answer) = oneshot::channel();
-        let pending = Box::new(Pending { submission, by, body, reply });
+        let key = submission.key.as_deref().map(key_hash);
+        let pending = Box::new(Pending { submission, key, by, body, reply });
         match self.inner.shared.intake.push(Item::Event(pending)) {
             Ok(()) => answer.await.unwrap_or_else(|_| Err(SubmitError::Store(gone()))),
             Err(Refusal::Busy { waiting }) => {

@@ -3,6 +3,7 @@
 //! Writes go through one [`Store`] owned by one committer; reads go through its [`Reader`], beside it.
 
 use remit_loops::{Kind, ObjectId, Timestamp};
+use sha2::{Digest, Sha256};
 
 #[cfg(test)]
 mod conformance;
@@ -14,6 +15,20 @@ pub use sqlite::SqliteStore;
 
 /// The number of an object in its store.
 pub type Row = i64;
+
+/// How long the hash of an idempotency key is, bytes.
+pub const KEY_HASH_LEN: usize = 16;
+/// What is kept of an idempotency key to know it again: the beginning of its SHA-256.
+pub type KeyHash = [u8; KEY_HASH_LEN];
+/// A key and the place of the event that came with it.
+pub type SpilledKey = (KeyHash, u64);
+
+/// The hash of an idempotency key.
+pub fn key_hash(key: &str) -> KeyHash {
+    let mut hash = [0; KEY_HASH_LEN];
+    hash.copy_from_slice(&Sha256::digest(key)[..KEY_HASH_LEN]);
+    hash
+}
 
 /// An object as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +45,8 @@ pub struct StoredObject {
     pub version: u32,
     /// Its state, encoded.
     pub state: Vec<u8>,
+    /// The idempotency keys of its newest events, as the engine keeps them.
+    pub keys: Vec<u8>,
 }
 
 /// The new state of an object.
@@ -47,6 +64,8 @@ pub struct ObjectWrite<'a> {
     pub version: u32,
     /// Its state, encoded.
     pub state: &'a [u8],
+    /// The idempotency keys of its newest events, as the engine keeps them.
+    pub keys: &'a [u8],
 }
 
 /// An event on its way into the log.
@@ -204,10 +223,13 @@ pub trait Transaction {
     /// Gives an object that was never stored its number.
     fn create(&mut self, id: &ObjectId) -> Result<Row, StoreError>;
 
-    /// Which event of the object came with this key, if one did.
-    fn find_key(&mut self, row: Row, key: &str) -> Result<Option<u64>, StoreError>;
+    /// Which event of the object came with this key, if that is in the table of older keys.
+    fn find_key(&mut self, row: Row, key: &KeyHash) -> Result<Option<u64>, StoreError>;
 
-    /// Appends an event to the log, and its key to the keys; answers its place.
+    /// Puts keys of the object in the table of older keys.
+    fn spill_keys(&mut self, row: Row, keys: &[SpilledKey]) -> Result<(), StoreError>;
+
+    /// Appends an event to the log; answers its place.
     fn append(&mut self, event: &EventWrite<'_>) -> Result<u64, StoreError>;
 
     /// Reads an event of the log.
@@ -222,7 +244,7 @@ pub trait Transaction {
     /// Takes the oldest stored notices out, in order.
     fn take_inbox(&mut self, limit: usize) -> Result<Vec<InboxNotice>, StoreError>;
 
-    /// Forgets keys of events accepted before a time; answers how many log rows it went through.
+    /// Takes out of the table keys of events accepted before a time; answers how many log rows it went through.
     fn expire_keys(&mut self, before: Timestamp, limit: usize) -> Result<usize, StoreError>;
 
     /// Writes a record; with `only_new`, only if there is none. Answers whether it wrote.

@@ -8,10 +8,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use lru::LruCache;
 use remit_loops::{Object, ObjectId};
 
+use crate::engine::keys::RecentKeys;
 use crate::store::Row;
 
 /// What a decoded object takes besides its content, bytes; about.
-const ENTRY_BYTES: usize = 256;
+const ENTRY_BYTES: usize = 640;
 
 /// An object as it is committed.
 #[derive(Clone, Debug)]
@@ -20,6 +21,7 @@ pub(super) struct Cached {
     pub(super) object: Arc<Object>,
     pub(super) revision: u64,
     pub(super) last_seq: u64,
+    pub(super) keys: RecentKeys,
     /// The length of its encoded state, for the cache's bound.
     pub(super) bytes: usize,
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use remit_loops::{ObjectId, Timestamp};
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use crate::engine::Options;
@@ -44,6 +45,8 @@ pub(super) struct Committer {
     shared: Arc<Shared>,
     options: Options,
     timers: Timers,
+    /// The runtime that the engine was started in, if it was one.
+    runtime: Option<Handle>,
     carried: Vec<Item>,
     inbox_waits: bool,
     expire_at: Timestamp,
@@ -63,8 +66,17 @@ impl Committer {
             timers.set(&id, Some(at));
         }
         let inbox_waits = !reader.inbox()?.is_empty();
-        let expire_at = Timestamp(0);
-        Ok(Self { store, shared, options, timers, carried: vec![], inbox_waits, expire_at, last_batch: 0 })
+        Ok(Self {
+            store,
+            shared,
+            options,
+            timers,
+            runtime: Handle::try_current().ok(),
+            carried: vec![],
+            inbox_waits,
+            expire_at: Timestamp(0),
+            last_batch: 0,
+        })
     }
 
     /// Works until the intake is closed and empty, or a commit fails.
@@ -127,9 +139,10 @@ impl Committer {
         match Batch::new(tx, &shared.cache, &shared.counters).run(input) {
             Ok(committed) => {
                 shared.counters.committed(self.last_batch, began.elapsed());
-                let out =
-                    committed.let_out(&shared.cache, &shared.counters, &shared.watchers, &mut self.timers);
-                (self.inbox_waits, self.carried) = out;
+                let Shared { cache, counters, watchers, .. } = &*shared;
+                let runtime = self.runtime.as_ref();
+                let rest = committed.let_out(cache, counters, watchers, &mut self.timers, runtime);
+                (self.inbox_waits, self.carried) = (rest.inbox_waits, rest.carried);
                 self.slow_down(due, at);
                 Ok(())
             }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use crate::engine::{Accepted, Submission, SubmitError};
-use crate::store::StoreError;
+use crate::store::{KeyHash, StoreError};
 
 /// Something for the committer to do.
 pub(super) enum Item {
@@ -20,6 +20,8 @@ pub(super) enum Item {
 /// A submission with its sender waiting for the answer.
 pub(super) struct Pending {
     pub(super) submission: Submission,
+    /// The hash of `submission.key`, if there is one.
+    pub(super) key: Option<KeyHash>,
     /// `submission.by`, encoded on the sender's thread.
     pub(super) by: Vec<u8>,
     /// `submission.body`, encoded on the sender's thread.

@@ -93,6 +93,27 @@ fn a_key_is_done_once_and_answered_each_time() {
 }
 
 #[test]
+fn an_old_key_is_known_after_many_newer_ones_and_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("remit.db");
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let engine = Engine::start(SqliteStore::open(&path).unwrap(), Options::default()).unwrap();
+        create(&engine, "org_a").await;
+        let mut seqs = vec![];
+        for n in 0..100 {
+            seqs.push(engine.submit(org_signal("org_a", Some(&format!("k{n}")), pause())).await.unwrap().seq);
+        }
+        engine.stop().await;
+        let engine = Engine::start(SqliteStore::open(&path).unwrap(), Options::default()).unwrap();
+        for (n, seq) in seqs.into_iter().enumerate() {
+            let again = engine.submit(org_signal("org_a", Some(&format!("k{n}")), pause())).await.unwrap();
+            assert_eq!((again.seq, again.duplicate), (seq, true), "k{n}");
+        }
+        engine.stop().await;
+    });
+}
+
+#[test]
 fn one_key_sent_many_times_at_once_is_done_once() {
     on_each_store(&Options::default(), &async |engine| {
         create(engine, "org_a").await;

@@ -5,7 +5,7 @@ use tempfile::TempDir;
 
 use crate::store::{
     EventWrite, LogEnd, MemoryStore, ObjectWrite, Reader, SqliteStore, Store, StoreError, StoredEvent,
-    Transaction,
+    Transaction, key_hash,
 };
 
 fn id(text: &str) -> ObjectId {
@@ -30,7 +30,8 @@ fn append(tx: &mut dyn Transaction, to: &str, key: Option<&str>, body: &str, at:
     let seq = tx.append(&EventWrite { row, prev_seq, at, key, by: b"by", body, entries: b"" }).unwrap();
     let deadline = None;
     let (revision, last_seq) = (revision + 1, seq);
-    tx.write(&ObjectWrite { row, revision, last_seq, deadline, version: 1, state: body }).unwrap();
+    let keys = key.unwrap_or_default().as_bytes();
+    tx.write(&ObjectWrite { row, revision, last_seq, deadline, version: 1, state: body, keys }).unwrap();
     seq
 }
 
@@ -39,7 +40,8 @@ fn set_deadline(store: &mut dyn Store, of: &str, deadline: Option<i64>) {
     let o = tx.load(&id(of)).unwrap().unwrap();
     let deadline = deadline.map(Timestamp);
     let (row, revision, last_seq) = (o.row, o.revision, o.last_seq);
-    tx.write(&ObjectWrite { row, revision, last_seq, deadline, version: 1, state: &o.state }).unwrap();
+    let (version, state, keys) = (1, &o.state[..], &o.keys[..]);
+    tx.write(&ObjectWrite { row, revision, last_seq, deadline, version, state, keys }).unwrap();
     tx.commit().unwrap();
 }
 
@@ -91,19 +93,23 @@ fn a_dropped_batch_leaves_nothing() {
 }
 
 #[test]
-fn a_key_belongs_to_its_object() {
+fn an_older_key_belongs_to_its_object() {
     on_each(|store| {
         let mut tx = store.begin().unwrap();
         let seq = append(&mut *tx, "org_a", Some("k"), "one", 1);
         append(&mut *tx, "org_b", None, "two", 1);
         let row = |tx: &mut dyn Transaction, of| tx.load(&id(of)).unwrap().unwrap().row;
         let (a, b) = (row(&mut *tx, "org_a"), row(&mut *tx, "org_b"));
-        assert_eq!(tx.find_key(a, "k").unwrap(), Some(seq), "even before the commit");
+        let (k, other) = (key_hash("k"), key_hash("other"));
+        assert_eq!(tx.find_key(a, &k).unwrap(), None, "nobody put it in the table yet");
+        tx.spill_keys(a, &[(k, seq)]).unwrap();
+        assert_eq!(tx.find_key(a, &k).unwrap(), Some(seq), "even before the commit");
         tx.commit().unwrap();
+        assert_eq!(store.reader().object(&id("org_a")).unwrap().unwrap().keys, b"k");
         let mut tx = store.begin().unwrap();
-        assert_eq!(tx.find_key(a, "k").unwrap(), Some(seq));
-        assert_eq!(tx.find_key(b, "k").unwrap(), None);
-        assert_eq!(tx.find_key(a, "other").unwrap(), None);
+        assert_eq!(tx.find_key(a, &k).unwrap(), Some(seq));
+        assert_eq!(tx.find_key(b, &k).unwrap(), None);
+        assert_eq!(tx.find_key(a, &other).unwrap(), None);
         assert_eq!(tx.event(seq).unwrap().unwrap().body, b"one");
         assert_eq!(tx.event(seq + 9).unwrap(), None);
     });
@@ -113,10 +119,11 @@ fn a_key_belongs_to_its_object() {
 fn old_keys_go_and_newer_ones_stay() {
     on_each(|store| {
         let mut tx = store.begin().unwrap();
-        for (n, at) in [10, 20, 30, 40].into_iter().enumerate() {
-            append(&mut *tx, "org_a", Some(&format!("k{n}")), "x", at);
-        }
+        let name = |n: usize| format!("k{n}");
+        let append = |(n, at)| (key_hash(&name(n)), append(&mut *tx, "org_a", Some(&name(n)), "x", at));
+        let keys: Vec<_> = [10, 20, 30, 40].into_iter().enumerate().map(append).collect();
         let row = tx.load(&id("org_a")).unwrap().unwrap().row;
+        tx.spill_keys(row, &keys).unwrap();
         tx.commit().unwrap();
         let mut tx = store.begin().unwrap();
         assert_eq!(tx.expire_keys(Timestamp(30), 1).unwrap(), 1);
@@ -126,7 +133,7 @@ fn old_keys_go_and_newer_ones_stay() {
         tx.commit().unwrap();
         let mut tx = store.begin().unwrap();
         assert_eq!(tx.expire_keys(Timestamp(30), 9).unwrap(), 0);
-        let found: Vec<_> = (0..4).map(|n| tx.find_key(row, &format!("k{n}")).unwrap().is_some()).collect();
+        let found: Vec<_> = keys.iter().map(|(key, _)| tx.find_key(row, key).unwrap().is_some()).collect();
         assert_eq!(found, [false, false, true, true]);
     });
 }

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use remit_loops::{Kind, ObjectId, Timestamp};
 
 use crate::store::{
-    EventWrite, InboxNotice, LogEnd, ObjectWrite, Reader, Row, Store, StoreError, StoredEvent, StoredObject,
-    Transaction,
+    EventWrite, InboxNotice, KeyHash, LogEnd, ObjectWrite, Reader, Row, SpilledKey, Store, StoreError,
+    StoredEvent, StoredObject, Transaction, key_hash,
 };
 
 /// Everything in memory.
@@ -23,7 +23,7 @@ struct Tables {
     objects: BTreeMap<ObjectId, (StoredObject, Option<Timestamp>)>,
     rows: HashMap<Row, ObjectId>,
     events: Vec<StoredEvent>,
-    keys: HashMap<(Row, String), u64>,
+    keys: HashMap<(Row, KeyHash), u64>,
     keys_expired_to: u64,
     inbox: BTreeMap<i64, InboxNotice>,
     inbox_last: i64,
@@ -66,11 +66,12 @@ impl Store for MemoryStore {
 /// One change, held back until the commit.
 enum Write {
     Create(StoredObject),
-    Append(StoredEvent, Row),
+    Append(StoredEvent),
     Object(StoredObject, Option<Timestamp>),
     PushInbox(InboxNotice),
     TakeInbox(i64),
-    ForgetKey(Row, String),
+    Key(Row, KeyHash, u64),
+    ForgetKey(Row, KeyHash),
     KeysExpiredTo(u64),
     Record(String, String, Option<Vec<u8>>),
 }
@@ -81,7 +82,7 @@ struct MemoryTransaction {
     log_end: u64,
     rows: Row,
     inbox_last: i64,
-    keys: HashMap<(Row, String), u64>,
+    keys: HashMap<(Row, KeyHash), u64>,
     writes: Vec<Write>,
 }
 
@@ -119,15 +120,24 @@ impl Transaction for MemoryTransaction {
         }
         self.rows += 1;
         let (row, id) = (self.rows, id.clone());
-        let object = StoredObject { row, id, revision: 0, last_seq: 0, version: 0, state: vec![] };
+        let object =
+            StoredObject { row, id, revision: 0, last_seq: 0, version: 0, state: vec![], keys: vec![] };
         self.writes.push(Write::Create(object));
         Ok(row)
     }
 
-    fn find_key(&mut self, row: Row, key: &str) -> Result<Option<u64>, StoreError> {
-        let wanted = (row, key.to_owned());
+    fn find_key(&mut self, row: Row, key: &KeyHash) -> Result<Option<u64>, StoreError> {
+        let wanted = (row, *key);
         let here = self.keys.get(&wanted).copied();
         Ok(here.or_else(|| self.store.tables().keys.get(&wanted).copied()))
+    }
+
+    fn spill_keys(&mut self, row: Row, keys: &[SpilledKey]) -> Result<(), StoreError> {
+        for (key, seq) in keys {
+            self.keys.insert((row, *key), *seq);
+            self.writes.push(Write::Key(row, *key, *seq));
+        }
+        Ok(())
     }
 
     fn append(&mut self, event: &EventWrite<'_>) -> Result<u64, StoreError> {
@@ -142,16 +152,13 @@ impl Transaction for MemoryTransaction {
             body: event.body.to_vec(),
             entries: event.entries.to_vec(),
         };
-        if let Some(key) = event.key {
-            self.keys.insert((event.row, key.to_owned()), self.log_end);
-        }
-        self.writes.push(Write::Append(stored, event.row));
+        self.writes.push(Write::Append(stored));
         Ok(self.log_end)
     }
 
     fn event(&mut self, seq: u64) -> Result<Option<StoredEvent>, StoreError> {
         let here = self.writes.iter().find_map(|w| match w {
-            Write::Append(event, _) if event.seq == seq => Some(event.clone()),
+            Write::Append(event) if event.seq == seq => Some(event.clone()),
             _ => None,
         });
         Ok(here.or_else(|| self.store.tables().event(seq).cloned()))
@@ -159,8 +166,9 @@ impl Transaction for MemoryTransaction {
 
     fn write(&mut self, object: &ObjectWrite<'_>) -> Result<(), StoreError> {
         let id = self.id_of(object.row)?;
-        let ObjectWrite { row, revision, last_seq, deadline, version, state } = *object;
-        let stored = StoredObject { row, id, revision, last_seq, version, state: state.to_vec() };
+        let ObjectWrite { row, revision, last_seq, deadline, version, state, keys } = *object;
+        let (state, keys) = (state.to_vec(), keys.to_vec());
+        let stored = StoredObject { row, id, revision, last_seq, version, state, keys };
         self.writes.push(Write::Object(stored, deadline));
         Ok(())
     }
@@ -189,8 +197,9 @@ impl Transaction for MemoryTransaction {
             let (Some(key), Some((object, _))) = (&event.key, tables.objects.get(&event.object)) else {
                 continue;
             };
-            if tables.keys.get(&(object.row, key.clone())) == Some(&event.seq) {
-                self.writes.push(Write::ForgetKey(object.row, key.clone()));
+            let key = key_hash(key);
+            if tables.keys.get(&(object.row, key)) == Some(&event.seq) {
+                self.writes.push(Write::ForgetKey(object.row, key));
             }
         }
         self.writes.push(Write::KeysExpiredTo(tables.keys_expired_to + seen as u64));
@@ -243,11 +252,9 @@ impl Tables {
                 self.rows.insert(object.row, object.id.clone());
                 self.objects.insert(object.id.clone(), (object, None));
             }
-            Write::Append(event, row) => {
-                if let Some(key) = &event.key {
-                    self.keys.insert((row, key.clone()), event.seq);
-                }
-                self.events.push(event);
+            Write::Append(event) => self.events.push(event),
+            Write::Key(row, key, seq) => {
+                self.keys.insert((row, key), seq);
             }
             Write::Object(object, deadline) => {
                 self.objects.insert(object.id.clone(), (object, deadline));

@@ -168,20 +168,24 @@ fn range(
     to: &str,
     limit: usize,
 ) -> Result<Vec<StoredObject>, StoreError> {
-    let sql = "SELECT row, kind, path, revision, last_seq, version, state FROM objects
+    let sql = "SELECT row, kind, path, revision, last_seq, version, state, keys FROM objects
                WHERE kind = ?1 AND path > ?2 AND path >= ?3 AND path <= ?4 ORDER BY path LIMIT ?5";
     let mut statement = connection.prepare_cached(sql)?;
     let bounds = params![kind_number(kind), after, from, to, to_sql(limit as u64)];
-    let rows = statement.query_map(bounds, |row| {
-        let id = object_id(row.get(1)?, row.get_ref(2)?.as_str()?);
-        Ok(id.map(|id| (id, row.get(0), row.get(3), row.get(4), row.get(5), row.get(6))))
-    })?;
-    rows.map(|row| {
-        let (id, row, revision, last_seq, version, state) = row??;
-        let (revision, last_seq) = (from_sql(revision?), from_sql(last_seq?));
-        Ok(StoredObject { row: row?, id, revision, last_seq, version: version?, state: state? })
-    })
-    .collect()
+    let mut rows = statement.query(bounds)?;
+    let mut objects = Vec::new();
+    while let Some(row) = rows.next()? {
+        objects.push(StoredObject {
+            row: row.get(0)?,
+            id: object_id(row.get(1)?, row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?)?,
+            revision: from_sql(row.get(3)?),
+            last_seq: from_sql(row.get(4)?),
+            version: row.get(5)?,
+            state: row.get(6)?,
+            keys: row.get(7)?,
+        });
+    }
+    Ok(objects)
 }
 
 /// Where to begin to follow the object's events back: at the one before `before`, if that is one of its own.

@@ -9,7 +9,8 @@ use crate::store::StoreError;
 /// - `events` is the log: append-only, keyed by its place, so that it only ever grows at its end.
 ///   `prev` links an object's events, so that its history needs no index.
 /// - `objects` holds the state of each; its number keeps other tables small.
-/// - `keys` finds the event that came with an idempotency key; old ones go by walking the log.
+/// - `objects.keys` are the idempotency keys of an object's newest events, `keys` those of older ones,
+///   by hash; the oldest are found and taken out by walking the log.
 /// - `inbox` holds notices that did not fit into a commit; `records` belong to the edge.
 const MIGRATIONS: &[&str] = &["
     CREATE TABLE objects (
@@ -21,6 +22,7 @@ const MIGRATIONS: &[&str] = &["
         deadline INTEGER,
         version INTEGER NOT NULL,
         state BLOB NOT NULL,
+        keys BLOB NOT NULL,
         UNIQUE (kind, path)
     ) STRICT;
     CREATE INDEX objects_deadline ON objects (deadline) WHERE deadline IS NOT NULL;
@@ -36,7 +38,7 @@ const MIGRATIONS: &[&str] = &["
     ) STRICT;
     CREATE TABLE keys (
         object INTEGER NOT NULL,
-        key TEXT NOT NULL,
+        key BLOB NOT NULL,
         seq INTEGER NOT NULL,
         PRIMARY KEY (object, key)
     ) STRICT, WITHOUT ROWID;

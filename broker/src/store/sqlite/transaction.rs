@@ -3,18 +3,27 @@
 use std::cell::Cell;
 
 use remit_loops::{ObjectId, Timestamp};
-use rusqlite::{Connection, OptionalExtension, Row as SqlRow, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Row as SqlRow, params};
 
 use super::checkpoint::{Checkpointer, PAGE_BYTES};
 use super::reader::{EVENT_COLUMNS, read_event};
 use super::{from_sql, kind_number, to_sql};
 use crate::store::{
-    EventWrite, InboxNotice, ObjectWrite, Row, StoreError, StoredEvent, StoredObject, Transaction,
+    EventWrite, InboxNotice, KeyHash, ObjectWrite, Row, SpilledKey, StoreError, StoredEvent, StoredObject,
+    Transaction, key_hash,
 };
+
+const APPEND: &str = "INSERT INTO events (object, prev, at, key, sender, body, entries)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+const WRITE: &str = "UPDATE objects SET revision = ?2, last_seq = ?3, deadline = ?4, version = ?5,
+    state = ?6, keys = ?7 WHERE row = ?1";
 
 pub(super) struct SqliteTransaction<'a> {
     connection: &'a Connection,
     checkpointer: &'a Checkpointer,
+    /// The statements that each event needs, looked up once a batch.
+    append: CachedStatement<'a>,
+    write: CachedStatement<'a>,
     committed: bool,
     /// About how many bytes the commit adds to the write-ahead log.
     log_bytes: Cell<u64>,
@@ -26,7 +35,8 @@ impl<'a> SqliteTransaction<'a> {
         checkpointer: &'a Checkpointer,
     ) -> Result<Self, StoreError> {
         connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-        Ok(Self { connection, checkpointer, committed: false, log_bytes: Cell::new(0) })
+        let (append, write) = (connection.prepare_cached(APPEND)?, connection.prepare_cached(WRITE)?);
+        Ok(Self { connection, checkpointer, append, write, committed: false, log_bytes: Cell::new(0) })
     }
 
     fn grows(&self, bytes: u64) {
@@ -50,24 +60,32 @@ impl Transaction for SqliteTransaction<'_> {
     }
 
     fn create(&mut self, id: &ObjectId) -> Result<Row, StoreError> {
-        let sql = "INSERT INTO objects (kind, path, revision, last_seq, version, state)
-                   VALUES (?1, ?2, 0, 0, 0, x'')";
+        let sql = "INSERT INTO objects (kind, path, revision, last_seq, version, state, keys)
+                   VALUES (?1, ?2, 0, 0, 0, x'', x'')";
         self.grows(2 * PAGE_BYTES);
         self.connection.prepare_cached(sql)?.execute(params![kind_number(id.kind()), id.path()])?;
         Ok(self.connection.last_insert_rowid())
     }
 
-    fn find_key(&mut self, row: Row, key: &str) -> Result<Option<u64>, StoreError> {
+    fn find_key(&mut self, row: Row, key: &KeyHash) -> Result<Option<u64>, StoreError> {
         let sql = "SELECT seq FROM keys WHERE object = ?1 AND key = ?2";
         let mut statement = self.connection.prepare_cached(sql)?;
         Ok(statement.query_row(params![row, key], |r| r.get(0)).optional()?.map(from_sql))
     }
 
+    fn spill_keys(&mut self, row: Row, keys: &[SpilledKey]) -> Result<(), StoreError> {
+        let sql = "INSERT OR REPLACE INTO keys (object, key, seq) VALUES (?1, ?2, ?3)";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        for (key, seq) in keys {
+            statement.execute(params![row, key, to_sql(*seq)])?;
+        }
+        self.grows(keys.len() as u64 * PAGE_BYTES);
+        Ok(())
+    }
+
     fn append(&mut self, event: &EventWrite<'_>) -> Result<u64, StoreError> {
-        let sql = "INSERT INTO events (object, prev, at, key, sender, body, entries)
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
         let entries = (!event.entries.is_empty()).then_some(event.entries);
-        self.connection.prepare_cached(sql)?.execute(params![
+        self.append.execute(params![
             event.row,
             to_sql(event.prev_seq),
             event.at.0,
@@ -78,11 +96,6 @@ impl Transaction for SqliteTransaction<'_> {
         ])?;
         let seq = self.connection.last_insert_rowid();
         self.grows((event.by.len() + event.body.len() + event.entries.len() + 64) as u64);
-        if let Some(key) = event.key {
-            let sql = "INSERT OR REPLACE INTO keys (object, key, seq) VALUES (?1, ?2, ?3)";
-            self.connection.prepare_cached(sql)?.execute(params![event.row, key, seq])?;
-            self.grows(PAGE_BYTES);
-        }
         Ok(from_sql(seq))
     }
 
@@ -93,17 +106,16 @@ impl Transaction for SqliteTransaction<'_> {
     }
 
     fn write(&mut self, object: &ObjectWrite<'_>) -> Result<(), StoreError> {
-        let sql = "UPDATE objects SET revision = ?2, last_seq = ?3, deadline = ?4, version = ?5, state = ?6
-                   WHERE row = ?1";
-        self.connection.prepare_cached(sql)?.execute(params![
+        self.write.execute(params![
             object.row,
             to_sql(object.revision),
             to_sql(object.last_seq),
             object.deadline.map(|d| d.0),
             object.version,
-            object.state
+            object.state,
+            object.keys
         ])?;
-        self.grows(PAGE_BYTES + object.state.len() as u64);
+        self.grows(PAGE_BYTES + (object.state.len() + object.keys.len()) as u64);
         Ok(())
     }
 
@@ -138,7 +150,7 @@ impl Transaction for SqliteTransaction<'_> {
             (seen, to) = (seen + 1, seq);
             let Some(key) = key else { continue };
             let sql = "DELETE FROM keys WHERE object = ?1 AND key = ?2 AND seq = ?3";
-            self.connection.prepare_cached(sql)?.execute(params![object, key, seq])?;
+            self.connection.prepare_cached(sql)?.execute(params![object, key_hash(&key), seq])?;
         }
         let sql = "UPDATE marks SET value = ?1 WHERE name = 'keys_expired_to'";
         self.connection.prepare_cached(sql)?.execute([to])?;
@@ -176,7 +188,8 @@ impl Transaction for SqliteTransaction<'_> {
 
 /// One object; for the batch and for readers alike.
 pub(super) fn load(connection: &Connection, id: &ObjectId) -> Result<Option<StoredObject>, StoreError> {
-    let sql = "SELECT row, revision, last_seq, version, state FROM objects WHERE kind = ?1 AND path = ?2";
+    let sql =
+        "SELECT row, revision, last_seq, version, state, keys FROM objects WHERE kind = ?1 AND path = ?2";
     let mut statement = connection.prepare_cached(sql)?;
     let found = statement.query_row(params![kind_number(id.kind()), id.path()], |row| read_object(row, id));
     Ok(found.optional()?)
@@ -190,5 +203,6 @@ fn read_object(row: &SqlRow<'_>, id: &ObjectId) -> rusqlite::Result<StoredObject
         last_seq: from_sql(row.get(2)?),
         version: row.get(3)?,
         state: row.get(4)?,
+        keys: row.get(5)?,
     })
 }

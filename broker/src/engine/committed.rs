@@ -1,0 +1,140 @@
+//! What a commit lets out. The only way to one is through the commit.
+
+use remit_loops::ObjectId;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
+use crate::engine::cache::Cache;
+use crate::engine::intake::Item;
+use crate::engine::metrics::{Counters, count};
+use crate::engine::timers::Timers;
+use crate::engine::watch::Watchers;
+use crate::engine::working::{Working, WorkingSet};
+use crate::engine::{Accepted, SubmitError};
+use crate::store::{StoreError, Transaction};
+
+/// So few answers are sent one by one.
+const ANSWERS_FEW: usize = 4;
+
+/// An answer that waits for the commit.
+pub(super) enum Answer {
+    Event(oneshot::Sender<Result<Accepted, SubmitError>>, Result<Accepted, SubmitError>),
+    Record(oneshot::Sender<Result<bool, StoreError>>, bool),
+}
+
+/// What a batch has decided and nobody may see yet.
+#[derive(Default)]
+pub(super) struct Held {
+    pub(super) wakes: Vec<ObjectId>,
+    pub(super) answers: Vec<Answer>,
+    /// The inbox holds notices for the next batch.
+    pub(super) inbox_waits: bool,
+    /// What the batch had no room for.
+    pub(super) carried: Vec<Item>,
+}
+
+/// A batch that is on disk.
+pub(super) struct Committed {
+    touched: Vec<Working>,
+    held: Held,
+}
+
+/// A batch that is not on disk, or of which nobody knows whether it is.
+pub(super) struct Failed {
+    pub(super) error: StoreError,
+    held: Box<Held>,
+}
+
+/// What the committer goes on with after a batch.
+pub(super) struct Rest {
+    pub(super) inbox_waits: bool,
+    pub(super) carried: Vec<Item>,
+}
+
+impl Committed {
+    /// Writes the changed objects and makes the batch durable.
+    pub(super) fn commit(
+        mut tx: Box<dyn Transaction + '_>,
+        mut working: WorkingSet<'_>,
+        held: Held,
+    ) -> Result<Self, Failed> {
+        let stored = working.store(&mut *tx);
+        match stored.and_then(|()| tx.commit()) {
+            Ok(()) => Ok(Self { touched: working.into_touched(), held }),
+            Err(error) => Err(Failed::new(error, held)),
+        }
+    }
+
+    /// Acts: sets the timers, shows the new states, answers the senders, wakes the watchers.
+    pub(super) fn let_out(
+        self,
+        cache: &Cache,
+        counters: &Counters,
+        watchers: &Watchers,
+        timers: &mut Timers,
+        runtime: Option<&Handle>,
+    ) -> Rest {
+        let Held { mut wakes, answers, inbox_waits, carried } = self.held;
+        for working in &self.touched {
+            timers.set(&working.id, working.object.deadline());
+            if working.changed {
+                wakes.push(working.id.clone());
+            }
+        }
+        let changed = self.touched.into_iter().filter(|working| working.changed);
+        cache.publish(changed.filter_map(Working::into_cached));
+        answer_all(answers, counters, runtime);
+        // Last: whoever begins to watch after this has the new state to read.
+        watchers.fire(wakes.iter());
+        Rest { inbox_waits, carried }
+    }
+}
+
+impl Failed {
+    pub(super) fn new(error: StoreError, held: Held) -> Self {
+        Self { error, held: Box::new(held) }
+    }
+
+    /// Tells every sender of the batch that nothing is promised.
+    pub(super) fn answer(self) {
+        for answer in self.held.answers {
+            // A sender that went away needs no answer.
+            match answer {
+                Answer::Event(to, _) => drop(to.send(Err(SubmitError::Store(self.error.to_string())))),
+                Answer::Record(to, _) => drop(to.send(Err(self.error.clone()))),
+            }
+        }
+        self.held.carried.into_iter().for_each(|item| item.fail(&self.error));
+    }
+}
+
+/// Wakes the senders. Many at once are woken from a task of their runtime: there a wake-up is a push to
+/// a queue, from here it is a system call.
+fn answer_all(answers: Vec<Answer>, counters: &Counters, runtime: Option<&Handle>) {
+    answers.iter().for_each(|answer| answer.count(counters));
+    match runtime {
+        Some(runtime) if answers.len() >= ANSWERS_FEW => {
+            runtime.spawn(async move { answers.into_iter().for_each(Answer::send) });
+        }
+        Some(_) | None => answers.into_iter().for_each(Answer::send),
+    }
+}
+
+impl Answer {
+    fn count(&self, counters: &Counters) {
+        match self {
+            Answer::Event(_, Ok(accepted)) if accepted.duplicate => count(&counters.duplicates),
+            Answer::Event(_, Ok(_)) => count(&counters.accepted),
+            Answer::Event(_, Err(_)) => count(&counters.rejected),
+            Answer::Record(..) => {}
+        }
+    }
+
+    fn send(self) {
+        // A sender that went away needs no answer.
+        match self {
+            Answer::Event(to, answer) => drop(to.send(answer)),
+            Answer::Record(to, wrote) => drop(to.send(Ok(wrote))),
+        }
+    }
+}
