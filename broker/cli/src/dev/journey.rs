@@ -1,0 +1,125 @@
+//! The first half: from an empty folder to an active install.
+
+use std::time::Duration;
+
+use remit_loops::view::Detail;
+
+use super::runner::{Runner, Start, status_addr};
+use super::stage::Stage;
+use super::{checked, step};
+use crate::command::install::create;
+use crate::command::org;
+use crate::command::release::{Made, Wish, load};
+use crate::failure::{Exit, Failure, Result};
+use crate::keys::write_private;
+use crate::output::Format;
+use crate::watch::{Until, watch};
+
+/// How long the runner may take to say where its status API listens.
+const STATUS_WITHIN: Duration = Duration::from_secs(20);
+
+/// Keys, org, release, install, runner; then watches until the install is active.
+pub(super) async fn first(stage: &mut Stage) -> Result<()> {
+    step("The vendor's keys and org");
+    stage.keys.init()?;
+    let made = org::create(&stage.client, &stage.keys, &stage.prepared.product.org).await?;
+    checked(&format!("{} trusts root {}…", made.org, &made.root_sha256[..16]));
+    release(stage, "A release: checked, packed, signed").await?;
+    step("An install, and a one-time token for its runner");
+    let signal = create(&[], &[], stage.prepared.sandbox)?;
+    stage.client.signal(&stage.install, &signal, None).await?;
+    checked(&format!("{} is made", stage.install));
+    start_runner(stage).await?;
+    step("The components, in the order of their needs");
+    settle(stage, &[]).await?;
+    show(stage).await
+}
+
+/// Cuts and publishes a release of the product as it is now.
+pub(super) async fn release(stage: &Stage, what: &str) -> Result<String> {
+    step(what);
+    let loaded = load(&stage.dir.product())?;
+    match stage.maker().create(loaded, &Wish::default()).await? {
+        Made::Published(made) => {
+            let release = made.release;
+            let count = release.components.len();
+            checked(&format!("release {} with {count} components: {}", release.version, release.digest));
+            Ok(release.version)
+        }
+        Made::Dry { .. } => Err(failed("the release was not published")),
+    }
+}
+
+async fn start_runner(stage: &mut Stage) -> Result<()> {
+    let token = stage.client.runner_token(&stage.install).await?;
+    let file = |name: &str| stage.dir.path().join(name);
+    let (token_file, ca_file, inputs_file) =
+        (file("runner.token"), file("runner.ca.pem"), file("inputs.json"));
+    write_private(&token_file, token.token.as_bytes())?;
+    write_private(&ca_file, token.ca_pem.as_bytes())?;
+    let inputs = serde_json::to_vec(&stage.prepared.inputs).unwrap_or_default();
+    write_private(&inputs_file, &inputs)?;
+    step("The runner: a program of its own, as in the customer's account");
+    let mut args = Vec::new();
+    for (flag, value) in [
+        ("--broker", token.broker.clone()),
+        ("--install", stage.install.to_string()),
+        ("--root-sha256", token.root_sha256.clone()),
+        ("--ca-file", ca_file.display().to_string()),
+        ("--token-file", token_file.display().to_string()),
+        ("--data-dir", stage.dir.runner().display().to_string()),
+        ("--inputs-file", inputs_file.display().to_string()),
+        ("--status-listen", "127.0.0.1:0".to_owned()),
+    ] {
+        args.extend([flag.to_owned(), value]);
+    }
+    let start = Start { program: &stage.prepared.runner, log: stage.dir.runner_log(), args };
+    let data_dir = stage.dir.runner();
+    let runner = stage.runner.insert(Runner::start(start)?);
+    let address = tokio::select! {
+        failure = runner.ended() => return Err(failure),
+        address = status_addr(&data_dir, STATUS_WITHIN) => address,
+    };
+    match address {
+        Some(address) => checked(&format!("it dials out; its status is at http://{address}/v1/status")),
+        None => return Err(failed("the runner does not say where its status API is")),
+    }
+    Ok(())
+}
+
+/// Watches the install until it rests; a runner that ends meanwhile is the reason given.
+pub(super) async fn settle(stage: &mut Stage, well: &'static [&'static str]) -> Result<()> {
+    let until = Until::Rests(well);
+    let client = stage.client.clone();
+    let install = stage.install.clone();
+    let watching = watch(&client, &install, Format::Text, &until);
+    tokio::select! {
+        outcome = watching => outcome.map(|_| ()),
+        failure = stage.runner_ended() => Err(failure),
+    }
+}
+
+/// The outputs, and the files in what stands in for the customer's account.
+async fn show(stage: &Stage) -> Result<()> {
+    let view = stage.client.object(&stage.install).await?.view;
+    let Detail::Install { components, .. } = &view.detail else { return Err(failed("it is no install")) };
+    step("What came of it");
+    for component in components {
+        let outputs: Vec<String> =
+            component.facts.outputs.iter().map(|(n, v)| format!("{n} = {v}")).collect();
+        let outputs = if outputs.is_empty() { "no outputs".to_owned() } else { outputs.join(", ") };
+        anstream::println!("  {:<12} {:<11} {outputs}", component.name, component.kind);
+    }
+    let files = super::second::files(&stage.dir.site())?;
+    if !files.is_empty() {
+        let names: Vec<String> = files.keys().map(|f| f.display().to_string()).collect();
+        checked(&format!("in {}: {}", stage.dir.site().display(), names.join(", ")));
+    }
+    checked(&format!("{} is {}", stage.install.name(), view.status.word));
+    Ok(())
+}
+
+/// A check that did not hold.
+pub(super) fn failed(message: impl Into<String>) -> Failure {
+    Failure::new(Exit::Failed, "cli.dev_check", message, "")
+}

@@ -1,0 +1,244 @@
+//! The second half: another release, drift found and healed, teardown, and nothing left.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use remit_loops::view::{Detail, View};
+use remit_loops::{Kind, ObjectId, app, install, org};
+use serde::Serialize;
+use toml::de::{DeTable, DeValue};
+
+use super::journey::{failed, release, settle};
+use super::stage::Stage;
+use super::{checked, step};
+use crate::client::Event;
+use crate::failure::{Failure, Result};
+use crate::output::YELLOW;
+use crate::product;
+
+/// What is written behind terraform's back.
+const TAMPERING: &str = "\n# somebody changed this by hand\n";
+
+/// The rest of the journey.
+pub(super) async fn rest(stage: &mut Stage) -> Result<()> {
+    let before = deployed(stage).await?;
+    change_product(&stage.dir.product())?;
+    let version = release(stage, "A second release").await?;
+    step("Deploy it");
+    signal(stage, &stage.install, &install::Signal::Deploy { version: None }).await?;
+    settle(stage, &[]).await?;
+    let after = deployed(stage).await?;
+    if after == before {
+        return Err(failed(format!("the install is still on release {before} after a deploy of {version}")));
+    }
+    checked(&format!("it went from release {before} to {after}"));
+    drift(stage).await?;
+    teardown(stage).await
+}
+
+/// The version that the install is on.
+async fn deployed(stage: &Stage) -> Result<String> {
+    match stage.client.object(&stage.install).await?.view.detail {
+        Detail::Install { release: Some(release), .. } => Ok(release.version),
+        _ => Err(failed("the install is on no release")),
+    }
+}
+
+/// Changes a fixed text of the product; where there is none, adds a file to its first component.
+fn change_product(dir: &Path) -> Result<()> {
+    let file = dir.join(product::FILE_NAME);
+    let text = std::fs::read_to_string(&file).map_err(|e| Failure::file("read", &file, &e))?;
+    if let Some(changed) = change_text(&text) {
+        return std::fs::write(&file, changed).map_err(|e| Failure::file("write", &file, &e));
+    }
+    let loaded = product::load(dir).map_err(|e| Failure::file("read", &file, &e))?;
+    let first = loaded.checked.product.as_ref().and_then(|p| p.components.first());
+    let source = first.map(|c| c.source.clone()).ok_or_else(|| failed("the product has no component"))?;
+    let added = dir.join(source).join("SECOND-RELEASE");
+    std::fs::write(&added, "made by `remit dev`\n").map_err(|e| Failure::file("write", &added, &e))
+}
+
+/// The file with the first fixed text input changed, if it has one.
+fn change_text(text: &str) -> Option<String> {
+    let table = DeTable::parse(text).ok()?;
+    let inputs = table.get_ref().get("inputs")?.get_ref().as_table()?.values();
+    let mut defaults = inputs.filter_map(|input| {
+        let fields = input.get_ref().as_table()?;
+        let fixed = fields.get("authority")?.get_ref().as_str() == Some("fixed");
+        let free = fields.get("choices").is_none();
+        let default = fields.get("default").filter(|d| matches!(d.get_ref(), DeValue::String(_)))?;
+        (fixed && free).then_some(default)
+    });
+    let default = defaults.next()?;
+    let new = toml::Value::String(format!("{} again", default.get_ref().as_str()?));
+    let mut changed = text.to_owned();
+    changed.replace_range(default.span(), &new.to_string());
+    Some(changed)
+}
+
+/// Changes a file behind terraform's back, lets it be found, and mended.
+async fn drift(stage: &mut Stage) -> Result<()> {
+    let site = stage.dir.site();
+    let whole = files(&site)?;
+    if stage.prepared.sandbox {
+        anstream::println!(
+            "\n{YELLOW}SKIPPED:{YELLOW:#} drift: all was rehearsed, so there is nothing real to change"
+        );
+        return Ok(());
+    }
+    let target = managed(&whole).ok_or_else(|| failed("the product made no file that could drift"))?;
+    step(&format!("Somebody changes {} behind terraform's back", target.display()));
+    let path = site.join(&target);
+    let text = format!("{}{TAMPERING}", String::from_utf8_lossy(&whole[&target]));
+    std::fs::write(&path, text).map_err(|e| Failure::file("write", &path, &e))?;
+    check(stage).await?;
+    let drifted = drifted(stage).await?;
+    if drifted.is_empty() {
+        return Err(failed(format!("{} was changed and no drift was found", path.display())));
+    }
+    for (component, summary) in &drifted {
+        checked(&format!("drift found in {component}: {summary}"));
+    }
+    step("Heal it");
+    signal(stage, &stage.install, &install::Signal::Heal {}).await?;
+    settle(stage, &[]).await?;
+    if files(&site)? != whole {
+        return Err(failed(format!("{} is not as it was deployed, after healing", site.display())));
+    }
+    check(stage).await?;
+    match drifted_names(stage).await? {
+        names if names.is_empty() => {
+            checked("every file is as it was deployed, and a new check finds no drift")
+        }
+        names => return Err(failed(format!("after healing there is still drift in {}", names.join(", ")))),
+    }
+    Ok(())
+}
+
+/// The file to change: the example's terraform modules write `.conf` files; else any.
+fn managed(files: &BTreeMap<PathBuf, Vec<u8>>) -> Option<PathBuf> {
+    let conf = |p: &&PathBuf| p.extension().is_some_and(|e| e == "conf");
+    files.keys().find(conf).or_else(|| files.keys().next()).cloned()
+}
+
+/// Has the world compared with what was deployed, and waits for the answer.
+async fn check(stage: &mut Stage) -> Result<()> {
+    signal(stage, &stage.install, &install::Signal::CheckDrift {}).await?;
+    settle(stage, &["drifted"]).await
+}
+
+/// The components that have drifted, and how.
+async fn drifted(stage: &Stage) -> Result<Vec<(String, String)>> {
+    let view = stage.client.object(&stage.install).await?.view;
+    let Detail::Install { components, .. } = view.detail else { return Err(failed("it is no install")) };
+    Ok(components.into_iter().filter_map(|c| c.facts.drift.map(|d| (c.name, d.summary))).collect())
+}
+
+async fn drifted_names(stage: &Stage) -> Result<Vec<String>> {
+    Ok(drifted(stage).await?.into_iter().map(|(name, _)| name).collect())
+}
+
+/// Deletes the install, the app and the org, and makes sure that nothing is left.
+async fn teardown(stage: &mut Stage) -> Result<()> {
+    step("Tear everything down");
+    signal(stage, &stage.install, &install::Signal::Delete {}).await?;
+    settle(stage, &[]).await?;
+    let org = stage.app.parent().ok_or_else(|| failed("an app has an org"))?;
+    signal(stage, &stage.app, &app::Signal::Delete {}).await?;
+    gone(stage, &stage.app).await?;
+    signal(stage, &org, &org::Signal::Delete {}).await?;
+    gone(stage, &org).await?;
+    step("Is anything left?");
+    nothing_alive(stage, &org).await?;
+    checked("no org, app, install or component is alive at the broker");
+    let left: Vec<String> = files(&stage.dir.site())?.keys().map(|f| f.display().to_string()).collect();
+    if !left.is_empty() {
+        return Err(failed(format!("left in {}: {}", stage.dir.site().display(), left.join(", "))));
+    }
+    checked(&format!("no file is left in {}", stage.dir.site().display()));
+    let left = runner_left(&stage.dir.runner())?;
+    if !left.is_empty() {
+        return Err(failed(format!("the runner still holds: {}", left.join(", "))));
+    }
+    checked("the runner holds no state, no outputs, no work");
+    Ok(())
+}
+
+/// Waits until an object says that it is deleted.
+async fn gone(stage: &Stage, id: &ObjectId) -> Result<()> {
+    let mut events = stage.client.events(id).await?;
+    while let Some(event) = events.next().await? {
+        if matches!(&event, Event::View(object) if object.view.status.word == "deleted") {
+            checked(&format!("{id} is deleted"));
+            return Ok(());
+        }
+    }
+    Err(failed(format!("{id} was never deleted")))
+}
+
+async fn nothing_alive(stage: &Stage, org: &ObjectId) -> Result<()> {
+    let mut alive = Vec::new();
+    for kind in [Kind::Org, Kind::App, Kind::Install, Kind::Component] {
+        let objects = stage.client.objects(kind, org).await?;
+        alive.extend(objects.into_iter().filter(|o| is_alive(&o.view)).map(|o| o.view.id.to_string()));
+    }
+    if alive.is_empty() { Ok(()) } else { Err(failed(format!("still there: {}", alive.join(", ")))) }
+}
+
+fn is_alive(view: &View) -> bool {
+    match &view.detail {
+        Detail::Component { facts, job } => facts.may_exist || job.is_some(),
+        _ => view.status.word != "deleted",
+    }
+}
+
+async fn signal(stage: &Stage, id: &ObjectId, signal: &impl Serialize) -> Result<()> {
+    stage.client.signal(id, signal, None).await.map(|_| ())
+}
+
+/// Every file below a folder, with its content.
+pub(super) fn files(dir: &Path) -> Result<BTreeMap<PathBuf, Vec<u8>>> {
+    let mut found = BTreeMap::new();
+    let mut left = vec![dir.to_owned()];
+    while let Some(folder) = left.pop() {
+        for entry in std::fs::read_dir(&folder).map_err(|e| Failure::file("read", &folder, &e))? {
+            let path = entry.map_err(|e| Failure::file("read", &folder, &e))?.path();
+            if path.is_dir() {
+                left.push(path);
+                continue;
+            }
+            let content = std::fs::read(&path).map_err(|e| Failure::file("read", &path, &e))?;
+            found.insert(path.strip_prefix(dir).unwrap_or(&path).to_owned(), content);
+        }
+    }
+    Ok(found)
+}
+
+/// What a runner that has nothing must not hold: state, outputs, work in hand.
+fn runner_left(dir: &Path) -> Result<Vec<String>> {
+    let mut left = Vec::new();
+    for folder in ["state", "outputs", "rehearsal", "work"] {
+        let path = dir.join(folder);
+        if path.is_dir() {
+            left.extend(files(&path)?.keys().map(|f| format!("{folder}/{}", f.display())));
+        }
+    }
+    Ok(left)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_second_release_changes_a_fixed_text_and_nothing_else() {
+        let text = "# top\n[inputs.a]\nauthority = \"broker\"\ndefault = \"x\"\n[inputs.b]\nauthority = \"fixed\"\ndefault = \"say \\\"hi\\\"\" # why\n";
+        let changed = change_text(text).unwrap();
+        assert_eq!(changed.lines().count(), text.lines().count());
+        assert!(changed.ends_with(" # why\n") && changed.starts_with("# top\n"), "{changed}");
+        let value: toml::Value = toml::from_str(&changed).unwrap();
+        assert_eq!(value["inputs"]["b"]["default"].as_str(), Some("say \"hi\" again"));
+        assert_eq!(change_text("version = 1\n"), None);
+        assert_eq!(change_text("[inputs.a]\nauthority = \"fixed\"\ndefault = 3\n"), None);
+    }
+}
