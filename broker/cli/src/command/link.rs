@@ -1,10 +1,13 @@
-//! What the customer gets: a one-time token in a file, and the exact command that starts the runner.
+//! What the customer gets: a one-time token in a file, and the ways to start the runner with it:
+//! the exact command, or a CloudFormation template and the link that opens it.
+
+mod stack;
 
 use std::path::{Path, PathBuf};
 
 use remit_broker::api::wire::RunnerToken;
 use remit_loops::{ObjectId, Timestamp};
-use remit_seal::document::Authority;
+use remit_seal::document::{Authority, Input};
 use serde::Serialize;
 
 use crate::args::LinkArgs;
@@ -25,12 +28,16 @@ struct Link {
     root_sha256: String,
     broker: String,
     command: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stack: Option<stack::Stack>,
 }
 
 /// Makes a one-time token and says what to do with it.
 pub(super) async fn link(context: &Context, client: &Client, id: &ObjectId, args: &LinkArgs) -> Result<()> {
     let token = client.runner_token(id).await?;
-    let link = write(&args.out_dir, &token, &customer_inputs(context))?;
+    let inputs = customer_inputs(context);
+    let mut link = write(&args.out_dir, &token, &inputs)?;
+    link.stack = stack::write(args, &token, &inputs)?;
     context.format().answer(&link, || {
         let mut text = format!(
             "The one-time token is in {} (until {}); give it to the customer on a safe way.\n\n",
@@ -38,13 +45,16 @@ pub(super) async fn link(context: &Context, client: &Client, id: &ObjectId, args
             time(link.expires)
         );
         text.push_str(&format!("{BOLD}The customer runs:{BOLD:#}\n  {}\n\n", shell(&link.command)));
+        if let Some(stack) = &link.stack {
+            text.push_str(&stack.describe());
+        }
         text.push_str(&format!("then: remit install watch {}", id.name()));
         text
     });
     Ok(())
 }
 
-fn write(dir: &Path, token: &RunnerToken, inputs: &[String]) -> Result<Link> {
+fn write(dir: &Path, token: &RunnerToken, inputs: &[(String, Input)]) -> Result<Link> {
     let name = token.install.name();
     let (token_file, ca_file) = (dir.join(format!("{name}.token")), dir.join(format!("{name}.ca.pem")));
     replace(&token_file, token.token.as_bytes())?;
@@ -57,8 +67,8 @@ fn write(dir: &Path, token: &RunnerToken, inputs: &[String]) -> Result<Link> {
     flag("ca-file", ca_file.display().to_string());
     flag("token-file", token_file.display().to_string());
     flag("data-dir", format!("{name}.runner"));
-    for input in inputs {
-        flag("input", format!("{input}=…"));
+    for (name, _) in inputs.iter().filter(|(_, spec)| spec.default.is_none() && !spec.sensitive) {
+        flag("input", format!("{name}=…"));
     }
     Ok(Link {
         install: token.install.clone(),
@@ -68,6 +78,7 @@ fn write(dir: &Path, token: &RunnerToken, inputs: &[String]) -> Result<Link> {
         root_sha256: token.root_sha256.clone(),
         broker: token.broker.clone(),
         command,
+        stack: None,
     })
 }
 
@@ -81,16 +92,11 @@ fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     write_private(path, bytes)
 }
 
-/// The inputs that the customer must give, if the product is at hand.
-fn customer_inputs(context: &Context) -> Vec<String> {
+/// The inputs that the customer sets, if the product is at hand.
+fn customer_inputs(context: &Context) -> Vec<(String, Input)> {
     let product = context.product_dir().ok().and_then(|dir| product::load(dir).ok()?.checked.product);
     let inputs = product.into_iter().flat_map(|p| p.inputs);
-    inputs
-        .filter(|(_, spec)| {
-            spec.authority == Authority::Customer && spec.default.is_none() && !spec.sensitive
-        })
-        .map(|(name, _)| name)
-        .collect()
+    inputs.filter(|(_, spec)| spec.authority == Authority::Customer).collect()
 }
 
 /// A command as it is typed: two words a line.

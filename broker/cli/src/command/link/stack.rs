@@ -1,0 +1,103 @@
+//! The CloudFormation way: a template file, and the link that opens it in the customer's console.
+
+use std::path::PathBuf;
+
+use remit_broker::api::wire::RunnerToken;
+use remit_installer::{
+    Architecture, CustomerInput, Download, HttpsUrl, InputKind, InstallFacts, InstallId, Region, TemplateUrl,
+    quick_create_link, render,
+};
+use remit_seal::Digest;
+use remit_seal::document::{Input, Value, ValueType};
+use serde::Serialize;
+
+use crate::args::LinkArgs;
+use crate::failure::{Exit, Failure, Result};
+use crate::output::BOLD;
+
+/// What was made for CloudFormation.
+#[derive(Serialize)]
+pub(super) struct Stack {
+    template_file: PathBuf,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    link: Option<String>,
+}
+
+/// Writes the template, if one was asked for. No secret is in it or in the link.
+pub(super) fn write(
+    args: &LinkArgs,
+    token: &RunnerToken,
+    inputs: &[(String, Input)],
+) -> Result<Option<Stack>> {
+    let (Some(region), Some(url), Some(sha256)) = (&args.region, &args.runner_url, &args.runner_sha256) else {
+        return Ok(None);
+    };
+    let region: Region = region.parse().map_err(refused)?;
+    let download = Download { url: url.parse().map_err(refused)?, digest: Digest::from_hex(sha256)? };
+    let facts = facts(token, download, inputs)?;
+    let template = render(&facts).map_err(refused)?;
+    let template_file = args.out_dir.join(format!("{}.template.json", token.install.name()));
+    std::fs::write(&template_file, template.as_str()).map_err(|e| Failure::file("write", &template_file, &e))?;
+    let link = match &args.template_url {
+        Some(url) => {
+            let url: TemplateUrl = url.parse().map_err(refused)?;
+            Some(quick_create_link(&region, &url, &facts.install, &template, &[]).map_err(refused)?)
+        }
+        None => None,
+    };
+    Ok(Some(Stack { template_file, link }))
+}
+
+fn facts(token: &RunnerToken, runner: Download, inputs: &[(String, Input)]) -> Result<InstallFacts> {
+    let install: InstallId = token.install.to_string().parse().map_err(refused)?;
+    let broker: HttpsUrl = token.broker.parse().map_err(refused)?;
+    let inputs = inputs.iter().filter(|(_, spec)| !spec.sensitive);
+    Ok(InstallFacts {
+        install,
+        account: None,
+        broker,
+        ca: Some(token.ca_pem.parse().map_err(refused)?),
+        root_sha256: Digest::from_hex(&token.root_sha256)?,
+        runner,
+        architecture: Architecture::X86_64,
+        policies: Vec::new(),
+        inputs: inputs.map(|(name, spec)| input(name, spec)).collect::<Result<_>>()?,
+    })
+}
+
+/// An input as a parameter; a list has no parameter of its own type.
+fn input(name: &str, spec: &Input) -> Result<CustomerInput> {
+    let kind = match spec.value_type {
+        ValueType::Boolean => InputKind::Boolean,
+        ValueType::Integer => InputKind::Integer,
+        ValueType::String => InputKind::Text,
+        ValueType::StringList => {
+            let message = format!("input `{name}` is a list, which a CloudFormation parameter cannot be");
+            return Err(Failure::usage(message, "give it a default, or start the runner by hand"));
+        }
+    };
+    let default = spec.default.as_ref().and_then(|value| match value {
+        Value::Boolean(b) => Some(b.to_string()),
+        Value::Integer(n) => Some(n.to_string()),
+        Value::String(text) => Some(text.clone()),
+        Value::List(_) => None,
+    });
+    CustomerInput::new(name, kind, &spec.description, default.as_deref()).map_err(refused)
+}
+
+fn refused(error: remit_installer::Error) -> Failure {
+    Failure::new(Exit::Usage, error.code(), error.to_string(), "see docs/errors/installer.md")
+}
+
+impl Stack {
+    /// For people.
+    pub(super) fn describe(&self) -> String {
+        let file = self.template_file.display();
+        match &self.link {
+            Some(link) => format!(
+                "{BOLD}or opens:{BOLD:#}\n  {link}\n(with {file} at that address; the token is typed there)\n\n"
+            ),
+            None => format!("{BOLD}or launches{BOLD:#} the CloudFormation template {file}, and types the token there.\n\n"),
+        }
+    }
+}
