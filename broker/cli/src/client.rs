@@ -78,7 +78,7 @@ struct Call {
 
 impl Client {
     /// Connects lazily: nothing is sent yet.
-    pub fn new(options: Options) -> Result<Self> {
+    pub fn new(options: &Options) -> Result<Self> {
         let mut headers = HeaderMap::new();
         let bearer = zeroize::Zeroizing::new(format!("Bearer {}", options.token.trim()));
         let mut value = HeaderValue::from_str(&bearer).map_err(|_| {

@@ -179,7 +179,7 @@ impl Context {
             (None, Ok(token)) => token,
             (None, Err(_)) => return Err(unset("your token", "set REMIT_TOKEN_FILE")),
         };
-        Client::new(Options { broker, ca_pem, token: Zeroizing::new(token) })
+        Client::new(&Options { broker, ca_pem, token: Zeroizing::new(token) })
     }
 }
 

@@ -45,25 +45,25 @@ pub struct Failure {
     /// How the program ends.
     #[serde(skip)]
     pub exit: Exit,
+    /// More of it, where there is more.
+    #[serde(flatten)]
+    pub more: Option<Box<More>>,
+}
+
+/// What a failure may hold beside its message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct More {
     /// What is shown instead of code and message, where a picture says it better.
     #[serde(skip)]
-    pub picture: Option<String>,
-    /// The details, for programs.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub details: Option<serde_json::Value>,
+    pub picture: String,
+    /// The same for programs.
+    pub details: serde_json::Value,
 }
 
 impl Failure {
     /// A failure.
     pub fn new(exit: Exit, code: &str, message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self {
-            code: code.to_owned(),
-            message: message.into(),
-            hint: hint.into(),
-            exit,
-            picture: None,
-            details: None,
-        }
+        Self { code: code.to_owned(), message: message.into(), hint: hint.into(), exit, more: None }
     }
 
     /// A mistake on the command line.

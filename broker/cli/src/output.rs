@@ -56,8 +56,8 @@ pub fn print_failure(format: Format, failure: &Failure) {
         return;
     }
     let bold = Style::new().bold();
-    match &failure.picture {
-        Some(picture) => anstream::eprintln!("{picture}\n"),
+    match &failure.more {
+        Some(more) => anstream::eprintln!("{}\n", more.picture),
         None => anstream::eprintln!("{RED}error[{}]{RED:#}{bold}: {}{bold:#}", failure.code, failure.message),
     }
     if !failure.hint.is_empty() {

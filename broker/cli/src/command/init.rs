@@ -93,7 +93,8 @@ mod tests {
         let mut want = Vec::new();
         files(&source, "", &mut want);
         let mut have: Vec<String> = SHOP.iter().map(|(p, _)| (*p).to_owned()).collect();
-        (want.sort(), have.sort());
+        want.sort();
+        have.sort();
         assert_eq!(have, want, "every file of the example is embedded");
         let dir = tempfile::tempdir().unwrap();
         write_example(dir.path()).unwrap();

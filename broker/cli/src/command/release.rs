@@ -12,7 +12,7 @@ use remit_loops::view::Detail;
 use crate::args::ReleaseCommand;
 use crate::client::Client;
 use crate::context::Context;
-use crate::failure::{Exit, Failure, Result};
+use crate::failure::{Exit, Failure, More, Result};
 use crate::keys::{KeysDir, Role};
 use crate::output::{Format, Table, now_ms, size};
 use crate::product::{self, Loaded, Product, Severity, problem};
@@ -121,9 +121,9 @@ pub(crate) fn checked(loaded: Loaded) -> Result<Product> {
     let message = format!("{path} has {errors} mistake{}", if errors == 1 { "" } else { "s" });
     let hint = format!("{message}; nothing was sent. See docs/errors/config.md");
     let mut failure = Failure::new(Exit::Usage, code, message, hint);
-    failure.picture = Some(problem::render(&path, &text, &checked.problems, true));
+    let picture = problem::render(&path, &text, &checked.problems, true);
     let problems = problem::to_json(&path, &text, &checked.problems);
-    failure.details = Some(serde_json::json!({ "problems": problems }));
+    failure.more = Some(Box::new(More { picture, details: serde_json::json!({ "problems": problems }) }));
     Err(failure)
 }
 

@@ -45,7 +45,8 @@ impl Stage {
         let read = |path: &PathBuf| std::fs::read(path).map_err(|e| Failure::file("read", path, &e));
         let token =
             Zeroizing::new(String::from_utf8_lossy(&read(&running.operator_token_file)?).into_owned());
-        let client = Client::new(Options { broker: broker.clone(), ca_pem: read(&running.ca_file)?, token })?;
+        let client =
+            Client::new(&Options { broker: broker.clone(), ca_pem: read(&running.ca_file)?, token })?;
         client.ready().await?;
         checked(&format!("it answers at {broker}, with a certificate authority of its own"));
         let keys = KeysDir::new(dir.keys());

@@ -29,19 +29,21 @@ pub(super) fn write(
     token: &RunnerToken,
     inputs: &[(String, Input)],
 ) -> Result<Option<Stack>> {
-    let (Some(region), Some(url), Some(sha256)) = (&args.region, &args.runner_url, &args.runner_sha256) else {
+    let (Some(region), Some(url), Some(sha256)) = (&args.region, &args.runner_url, &args.runner_sha256)
+    else {
         return Ok(None);
     };
-    let region: Region = region.parse().map_err(refused)?;
-    let download = Download { url: url.parse().map_err(refused)?, digest: Digest::from_hex(sha256)? };
+    let region: Region = region.parse()?;
+    let download = Download { url: url.parse()?, digest: Digest::from_hex(sha256)? };
     let facts = facts(token, download, inputs)?;
-    let template = render(&facts).map_err(refused)?;
+    let template = render(&facts)?;
     let template_file = args.out_dir.join(format!("{}.template.json", token.install.name()));
-    std::fs::write(&template_file, template.as_str()).map_err(|e| Failure::file("write", &template_file, &e))?;
+    std::fs::write(&template_file, template.as_str())
+        .map_err(|e| Failure::file("write", &template_file, &e))?;
     let link = match &args.template_url {
         Some(url) => {
-            let url: TemplateUrl = url.parse().map_err(refused)?;
-            Some(quick_create_link(&region, &url, &facts.install, &template, &[]).map_err(refused)?)
+            let url: TemplateUrl = url.parse()?;
+            Some(quick_create_link(&region, &url, &facts.install, &template, &[])?)
         }
         None => None,
     };
@@ -49,14 +51,14 @@ pub(super) fn write(
 }
 
 fn facts(token: &RunnerToken, runner: Download, inputs: &[(String, Input)]) -> Result<InstallFacts> {
-    let install: InstallId = token.install.to_string().parse().map_err(refused)?;
-    let broker: HttpsUrl = token.broker.parse().map_err(refused)?;
+    let install: InstallId = token.install.to_string().parse()?;
+    let broker: HttpsUrl = token.broker.parse()?;
     let inputs = inputs.iter().filter(|(_, spec)| !spec.sensitive);
     Ok(InstallFacts {
         install,
         account: None,
         broker,
-        ca: Some(token.ca_pem.parse().map_err(refused)?),
+        ca: Some(token.ca_pem.parse()?),
         root_sha256: Digest::from_hex(&token.root_sha256)?,
         runner,
         architecture: Architecture::X86_64,
@@ -82,11 +84,13 @@ fn input(name: &str, spec: &Input) -> Result<CustomerInput> {
         Value::String(text) => Some(text.clone()),
         Value::List(_) => None,
     });
-    CustomerInput::new(name, kind, &spec.description, default.as_deref()).map_err(refused)
+    Ok(CustomerInput::new(name, kind, &spec.description, default.as_deref())?)
 }
 
-fn refused(error: remit_installer::Error) -> Failure {
-    Failure::new(Exit::Usage, error.code(), error.to_string(), "see docs/errors/installer.md")
+impl From<remit_installer::Error> for Failure {
+    fn from(error: remit_installer::Error) -> Self {
+        Failure::new(Exit::Usage, error.code(), error.to_string(), "see docs/errors/installer.md")
+    }
 }
 
 impl Stack {
@@ -97,7 +101,9 @@ impl Stack {
             Some(link) => format!(
                 "{BOLD}or opens:{BOLD:#}\n  {link}\n(with {file} at that address; the token is typed there)\n\n"
             ),
-            None => format!("{BOLD}or launches{BOLD:#} the CloudFormation template {file}, and types the token there.\n\n"),
+            None => format!(
+                "{BOLD}or launches{BOLD:#} the CloudFormation template {file}, and types the token there.\n\n"
+            ),
         }
     }
 }
