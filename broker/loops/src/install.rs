@@ -169,6 +169,8 @@ struct Part {
     release: ReleaseRef,
     digest: String,
     longest_run_ms: i64,
+    #[serde(default)]
+    sandbox: bool,
     facts: Facts,
     /// The last task failed, in these words.
     failed: Option<String>,

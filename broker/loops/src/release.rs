@@ -35,4 +35,7 @@ pub struct ReleaseComponent {
     pub needs: Vec<String>,
     /// How long one job of it may run, milliseconds.
     pub longest_run_ms: i64,
+    /// It is only ever rehearsed, in real installs too.
+    #[serde(default)]
+    pub sandbox: bool,
 }

@@ -13,7 +13,7 @@ use tokio::sync::{broadcast, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::error::ApiError;
-use super::objects::{find, page, show};
+use super::objects::{find, newest, page, show};
 use super::request::Target;
 use super::wire::{EVENT_ENTRY, EVENT_PROGRESS, EVENT_VIEW, ErrorBody, Progress};
 use crate::edge::Edge;
@@ -35,7 +35,7 @@ pub(super) async fn follow(State(edge): State<Arc<Edge>>, target: Target) -> Res
     // Armed before the first look: nothing is missed between them.
     let changes = edge.engine.watch(&target.id);
     find(&edge, &target.id).await?;
-    let newest = page(&edge, &target.id, None, 1).await?.entries.first().map_or(0, |e| e.seq);
+    let newest = newest(&edge, &target.id).await?;
     let progress = target.id.install().map(|install| edge.progress.subscribe(&install));
     let (sender, receiver) = mpsc::channel::<Result<Event, Infallible>>(WAITING_MAX);
     let follower = Follower { edge, id: target.id, sender, revision: None, newest };

@@ -159,6 +159,25 @@ pub(super) async fn timeline(
     Ok(Json(page(&edge, &target.id, query.before, limit).await?))
 }
 
+/// The place in the log of the last event of an object and its parts, whether it left a line or not.
+pub(super) async fn newest(edge: &Edge, id: &ObjectId) -> Result<u64, ApiError> {
+    let mut newest = 0;
+    for object in timeline_of(edge, id).await? {
+        let last = edge.engine.history(&object, None, 1).await?;
+        newest = last.first().map_or(newest, |item| item.seq.max(newest));
+    }
+    Ok(newest)
+}
+
+/// Whose lines an object's timeline holds.
+async fn timeline_of(edge: &Edge, id: &ObjectId) -> Result<Vec<ObjectId>, ApiError> {
+    let mut objects = vec![id.clone()];
+    if id.kind() == Kind::Install {
+        objects.extend(parts(edge, id).await?);
+    }
+    Ok(objects)
+}
+
 /// A page of a timeline, put together from all whose it is.
 pub(super) async fn page(
     edge: &Edge,
@@ -166,12 +185,8 @@ pub(super) async fn page(
     before: Option<u64>,
     limit: usize,
 ) -> Result<Timeline, ApiError> {
-    let mut objects = vec![id.clone()];
-    if id.kind() == Kind::Install {
-        objects.extend(parts(edge, id).await?);
-    }
     let (mut entries, mut known_from) = (vec![], None);
-    for object in objects {
+    for object in timeline_of(edge, id).await? {
         let items = edge.engine.history(&object, before, limit).await?;
         if items.len() == limit {
             // Older ones of this object were not read: what others had before that is left for later.

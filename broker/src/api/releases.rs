@@ -155,6 +155,7 @@ fn summary(release: &Verified<document::Release>) -> Release {
         digest: c.digest.to_string(),
         needs: c.needs.clone(),
         longest_run_ms: c.longest_run_ms,
+        sandbox: c.sandbox,
     };
     Release {
         digest: release.digest().to_string(),

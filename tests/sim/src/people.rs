@@ -13,6 +13,7 @@ pub(crate) fn release(counter: u64) -> Release {
         digest: format!("sha256:{name}.{counter}"),
         needs: needs.iter().map(|n| (*n).to_owned()).collect(),
         longest_run_ms: 600_000,
+        sandbox: false,
     };
     let mut components = vec![
         component("network", &[]),

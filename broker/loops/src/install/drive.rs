@@ -7,7 +7,7 @@ use crate::component::{Facts, Task};
 use crate::event::{Actor, Effect, Event, Level, Notice, Standing, Timestamp};
 use crate::graph::{Graph, Node, StepState};
 use crate::id::ObjectId;
-use crate::job::{Action, Outcome, ReleaseRef};
+use crate::job::{Action, Mode, Outcome, ReleaseRef};
 use crate::lanes::{Lane, Queued};
 use crate::life::{record, record_at};
 use crate::release::Release;
@@ -288,7 +288,7 @@ impl Live {
             operation: op.number,
             epoch: self.epoch,
             action,
-            mode: self.mode,
+            mode: if part.sandbox { Mode::Sandbox } else { self.mode },
             release: part.release.clone(),
             digest: part.digest.clone(),
             inputs: self.inputs.clone(),
@@ -305,6 +305,7 @@ impl Part {
             release: ReleaseRef::from(release),
             digest: component.digest.clone(),
             longest_run_ms: component.longest_run_ms,
+            sandbox: component.sandbox,
             facts: Facts::default(),
             failed: None,
         }

@@ -44,6 +44,19 @@ fn independent_components_are_offered_side_by_side() {
 }
 
 #[test]
+fn a_component_that_may_only_be_rehearsed_is_so_in_a_real_install_too() {
+    let mut world = ready_world();
+    let mut second = release("2.0.0", 2);
+    second.components[1].sandbox = true;
+    world.publish(second).unwrap();
+    world.install(create()).unwrap();
+    world.enrol();
+    world.complete_next(success());
+    let offered: Vec<_> = world.offers().into_iter().map(|o| (o.spec.component, o.spec.mode)).collect();
+    assert_eq!(offered, [("database".to_owned(), Mode::Sandbox), ("queue".to_owned(), Mode::Real)]);
+}
+
+#[test]
 fn work_waits_for_a_runner_and_says_so() {
     let mut world = ready_world();
     world.install(create()).unwrap();

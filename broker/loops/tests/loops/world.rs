@@ -210,6 +210,7 @@ pub(crate) fn release(version: &str, counter: u64) -> Release {
         digest: format!("sha256:{name}"),
         needs: needs.iter().map(|n| (*n).to_owned()).collect(),
         longest_run_ms: 60_000,
+        sandbox: false,
     };
     Release {
         digest: format!("sha256:{version}"),
