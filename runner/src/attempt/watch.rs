@@ -12,7 +12,7 @@ const HEARTBEAT: Duration = Duration::from_secs(10);
 /// An answer that comes sooner is not one to a wait.
 const EARLY: Duration = Duration::from_secs(1);
 /// How often progress is reported at most.
-const PROGRESS_EVERY: Duration = Duration::from_millis(500);
+const PROGRESS_EVERY: Duration = Duration::from_millis(200);
 
 /// Never returns: it is dropped when the attempt has ended.
 pub(super) async fn watch(hand: &Hand, longest_run: Duration) {

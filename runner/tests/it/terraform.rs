@@ -96,8 +96,9 @@ fn a_module_is_deployed_drifts_is_healed_and_destroyed() {
     assert!(logs.contains("Apply complete") || logs.contains("Creation complete"), "{logs}");
     assert!(!logs.contains("swordfish"), "{logs}");
     assert!(!bench.data.join("work/network").exists(), "nothing of the attempt's files is left");
+    // Only the newest word is told, so which ones are depends on the pace.
     let progress = bench.broker.shared.held().progress.join("\n");
-    assert!(progress.contains("applied 1 of 1") || progress.contains("applying"), "{progress}");
+    assert!(["preparing", "planning", "appl"].iter().any(|w| progress.contains(w)), "{progress}");
 }
 
 #[test]
