@@ -1,7 +1,12 @@
 //! `cargo figures`: runs every area's measurements and prints them. An area is a module beside this
 //! file with `figures(&Options) -> anyhow::Result<Vec<Figure>>`; each measures its own bare limit.
 
+mod api;
+mod bare;
+mod broker;
+mod rpc;
 mod seal;
+mod vendor;
 
 use remit_tests::figure::{Figure, Options, table};
 
@@ -9,9 +14,12 @@ use remit_tests::figure::{Figure, Options, table};
 type Measure = fn(&Options) -> anyhow::Result<Vec<Figure>>;
 
 /// The areas in the order they run, each with the prefix of its figures' names.
-const AREAS: &[(&str, Measure)] = &[("seal", seal::figures)];
+const AREAS: &[(&str, Measure)] = &[("seal", seal::figures), ("api", api::figures), ("rpc", rpc::figures)];
 
 fn main() -> anyhow::Result<()> {
+    if let Some(served) = broker::child(bare::serve, api::serve_echo) {
+        return served;
+    }
     let options = Options::parse(std::env::args().skip(1)).map_err(anyhow::Error::msg)?;
     let mut all = Vec::new();
     for (area, measure) in AREAS {
