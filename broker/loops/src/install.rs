@@ -171,6 +171,9 @@ struct Part {
     longest_run_ms: i64,
     #[serde(default)]
     sandbox: bool,
+    /// The inputs of broker authority that its release declares.
+    #[serde(default)]
+    inputs: Vec<String>,
     facts: Facts,
     /// The last task failed, in these words.
     failed: Option<String>,

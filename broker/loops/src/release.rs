@@ -17,6 +17,9 @@ pub struct Release {
     pub version: String,
     /// The line of releases it belongs to.
     pub channel: String,
+    /// The product's inputs that the broker may set; a runner takes no others from it.
+    #[serde(default)]
+    pub inputs: Vec<String>,
     /// The components, in the order of the product's file.
     pub components: Vec<ReleaseComponent>,
 }

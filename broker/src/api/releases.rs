@@ -157,7 +157,10 @@ fn summary(release: &Verified<document::Release>) -> Release {
         longest_run_ms: c.longest_run_ms,
         sandbox: c.sandbox,
     };
+    let is_brokers =
+        |(_, input): &(&String, &document::Input)| input.authority == document::Authority::Broker;
     Release {
+        inputs: document.inputs.iter().filter(is_brokers).map(|(name, _)| name.clone()).collect(),
         digest: release.digest().to_string(),
         counter: document.counter,
         version: document.version.clone(),

@@ -33,6 +33,7 @@ pub(crate) fn release(counter: u64) -> Release {
         counter,
         version: format!("1.0.{counter}"),
         channel: "stable".into(),
+        inputs: vec!["size".into()],
         components,
     }
 }

@@ -284,6 +284,9 @@ impl Live {
             *part =
                 Part { facts: Facts { may_exist: true, ..facts }, failed, ..Part::of(release, component) };
         }
+        // An input that the part's release does not declare stays with the install and is not sent.
+        let declared = self.inputs.iter().filter(|(name, _)| part.inputs.contains(name));
+        let inputs = declared.map(|(name, value)| (name.clone(), value.clone())).collect();
         Some(Task {
             operation: op.number,
             epoch: self.epoch,
@@ -291,7 +294,7 @@ impl Live {
             mode: if part.sandbox { Mode::Sandbox } else { self.mode },
             release: part.release.clone(),
             digest: part.digest.clone(),
-            inputs: self.inputs.clone(),
+            inputs,
             longest_run_ms: part.longest_run_ms,
         })
     }
@@ -306,6 +309,7 @@ impl Part {
             digest: component.digest.clone(),
             longest_run_ms: component.longest_run_ms,
             sandbox: component.sandbox,
+            inputs: release.inputs.clone(),
             facts: Facts::default(),
             failed: None,
         }

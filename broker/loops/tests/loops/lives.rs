@@ -257,3 +257,12 @@ fn a_name_can_be_used_again_and_numbers_go_on() {
     assert!(world.highest_seq > before);
     assert_eq!(world.view("ins_demo.shop.acme").epoch, 2);
 }
+
+#[test]
+fn only_the_inputs_that_the_release_declares_are_sent() {
+    let mut world = running_world();
+    let inputs = Values::from([("size".into(), "3".into()), ("dropped".into(), "1".into())]);
+    world.install(install::Signal::SetInputs { inputs }).unwrap();
+    world.complete_next(success());
+    assert_eq!(world.offers()[0].spec.inputs, Values::from([("size".into(), "3".into())]));
+}

@@ -217,6 +217,7 @@ pub(crate) fn release(version: &str, counter: u64) -> Release {
         counter,
         version: version.into(),
         channel: "stable".into(),
+        inputs: vec!["size".into()],
         components: vec![
             component("network", &[]),
             component("database", &["network"]),
