@@ -6,13 +6,15 @@ mod process;
 pub mod programs;
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde_json::Value;
 
 pub use api::{Answer, Api};
@@ -45,6 +47,7 @@ pub struct World {
     rpc_port: u16,
     broker: Option<Process>,
     runners: BTreeMap<String, Process>,
+    runner_path: Option<OsString>,
 }
 
 impl World {
@@ -59,7 +62,7 @@ impl World {
         fs::create_dir(directory.path().join("site"))?;
         let (api_port, rpc_port) = (free_port()?, free_port()?);
         let runners = BTreeMap::new();
-        let mut world = World { directory, api_port, rpc_port, broker: None, runners };
+        let mut world = World { directory, api_port, rpc_port, broker: None, runners, runner_path: None };
         world.start_broker()?;
         Ok(world)
     }
@@ -74,11 +77,12 @@ impl World {
         command.args(["--api-listen", &format!("127.0.0.1:{}", self.api_port)]);
         command.args(["--rpc-listen", &format!("127.0.0.1:{}", self.rpc_port)]);
         let mut process = Process::spawn(command, &self.path("broker.log"))?;
-        wait_for("the broker's readiness", || {
-            process.still_runs()?;
-            Ok(self.api("readiness").ok().and_then(|api| api.get("/readyz").ok()).filter(|a| a.status == 200))
-        })
-        .with_context(|| self.log_of("broker"))?;
+        let ready = || self.api("readiness").ok()?.get("/readyz").ok().filter(|answer| answer.status == 200);
+        let outcome = wait_for("the broker's readiness", || match process.ended()? {
+            Some(status) => Ok(Some(Err(anyhow!("the broker ended with {status}")))),
+            None => Ok(ready().map(|_| Ok(()))),
+        });
+        outcome.and_then(|ended| ended).with_context(|| self.log_of("broker"))?;
         self.broker = Some(process);
         Ok(())
     }
@@ -191,8 +195,37 @@ impl World {
             .arg("--input")
             .arg(format!("site_dir={}", self.path("site").display()))
             .args(["--status-listen", &format!("127.0.0.1:{}", free_port()?)]);
+        if let Some(path) = &self.runner_path {
+            command.env("PATH", path);
+        }
         let process = Process::spawn(command, &self.path(&format!("{install}.log")))?;
         self.runners.insert(install.to_owned(), process);
+        Ok(())
+    }
+
+    /// From now on runners find this program before all others of its name.
+    ///
+    /// # Errors
+    /// It could not be written.
+    pub fn put_before_runners(&mut self, name: &str, script: &str) -> Result<()> {
+        let bin = self.path("bin");
+        fs::create_dir_all(&bin)?;
+        fs::write(bin.join(name), script)?;
+        fs::set_permissions(bin.join(name), fs::Permissions::from_mode(0o755))?;
+        let rest = std::env::var_os("PATH").unwrap_or_default();
+        let all = std::iter::once(bin).chain(std::env::split_paths(&rest));
+        self.runner_path = Some(std::env::join_paths(all)?);
+        Ok(())
+    }
+
+    /// From now on runners find no program at all.
+    ///
+    /// # Errors
+    /// An empty directory could not be made.
+    pub fn take_programs_from_runners(&mut self) -> Result<()> {
+        let empty = self.path("empty");
+        fs::create_dir_all(&empty)?;
+        self.runner_path = Some(empty.into());
         Ok(())
     }
 

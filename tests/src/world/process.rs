@@ -38,15 +38,6 @@ impl Process {
         Ok(self.child.try_wait()?)
     }
 
-    /// # Errors
-    /// It has ended.
-    pub fn still_runs(&mut self) -> Result<()> {
-        match self.ended()? {
-            None => Ok(()),
-            Some(status) => bail!("it ended with {status}"),
-        }
-    }
-
     /// `kill -9` of this one process, not of its children.
     ///
     /// # Errors

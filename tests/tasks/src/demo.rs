@@ -1,4 +1,4 @@
-//! `cargo demo`: builds the two programs that the demo needs and runs `remit dev` on the example
+//! `cargo demo`: builds the programs and runs `remit dev` on the example
 //! product with the arguments given. It has no logic of its own: the journey is `remit dev`.
 
 use std::os::unix::process::CommandExt;
@@ -30,13 +30,19 @@ fn run() -> Result<()> {
     Err(error).context("remit could not be started")
 }
 
-/// Both in one cargo run, so that both land in one target directory: `remit dev` looks for the runner
-/// beside itself.
+/// The same call as in `cargo verify`, so that neither builds again what the other has built; `remit dev`
+/// looks for the runner beside itself.
 fn build(root: &Path) -> Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo)
+    let mut command = Command::new(cargo);
+    // What the outer cargo says of this package would look like a change to build scripts.
+    let of_this_package = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(of_this_package)) {
+        command.env_remove(name);
+    }
+    let status = command
         .current_dir(root)
-        .args(["build", "-p", "remit-cli", "-p", "remit-runner"])
+        .args(["build", "--workspace", "--bins"])
         .status()
         .context("cargo could not be started")?;
     if !status.success() {

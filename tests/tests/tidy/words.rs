@@ -28,7 +28,7 @@ const AREAS: [&str; 15] = [
 const FILE_ENDINGS: [&str; 12] =
     ["bin", "db", "json", "key", "lock", "log", "pem", "sock", "sqlite", "toml", "token", "txt"];
 /// Hosts that a text of this house may name: those of the standards and of the examples.
-const HOSTS: [&str; 16] = [
+const HOSTS: [&str; 17] = [
     "127.0.0.1",
     "localhost",
     "10.0.0.1",
@@ -43,6 +43,7 @@ const HOSTS: [&str; 16] = [
     "apache.org",
     "docs.rs",
     "rfc-editor.org",
+    "rustup.rs",
     "terraform.io",
     "hashicorp.com",
 ];

@@ -102,7 +102,13 @@ impl Stage {
 /// None if it went well, else the reason.
 fn run_one(house: &House, call: &Call, log: &File) -> Result<Option<String>> {
     let name = call.program.to_string_lossy().into_owned();
-    let mut child = Command::new(&call.program)
+    let mut command = Command::new(&call.program);
+    // What the outer cargo says of this package would look like a change to build scripts.
+    let of_this_package = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(of_this_package)) {
+        command.env_remove(name);
+    }
+    let mut child = command
         .args(&call.args)
         .current_dir(&house.root)
         .env("CARGO_TARGET_DIR", &house.target)
