@@ -32,11 +32,13 @@ pub async fn run(format: Format, args: DevArgs) -> Result<()> {
     let dir = DevDir::make(&args.data_dir)?;
     dir.log()?;
     let mut stage = Stage::set(&args, &dir).await.map_err(|f| with_logs(f, &dir))?;
+    let rehearsed = stage.prepared.sandbox;
     let outcome = act(&mut stage, args.once).await;
     let end = stage.clear(DRAIN_MAX).await;
     outcome.and(end).map_err(|f| with_logs(f, &dir))?;
     if args.once {
-        anstream::println!("\n{GREEN}The whole journey went as it must, and nothing is left.{GREEN:#}");
+        let how = if rehearsed { "The rehearsal of the journey" } else { "The whole journey" };
+        anstream::println!("\n{GREEN}{how} went as it must, and nothing is left.{GREEN:#}");
     }
     Ok(())
 }

@@ -209,7 +209,9 @@ pub struct Loaded {
 /// Reads the file of the product in this folder.
 pub fn load(dir: &Path) -> std::io::Result<Loaded> {
     let file = dir.join(FILE_NAME);
-    let path = file.strip_prefix("./").unwrap_or(&file).display().to_string();
+    let here = std::env::current_dir().unwrap_or_default();
+    let path = file.strip_prefix("./").or_else(|_| file.strip_prefix(&here)).unwrap_or(&file);
+    let path = path.display().to_string();
     let text = read_capped(&file)?;
     let checked = parse(&text, &|source| match std::fs::metadata(dir.join(source)) {
         Ok(found) if found.is_dir() => SourceFolder::Folder,

@@ -258,6 +258,7 @@ mod tests {
             version: version.into(),
             channel: channel.into(),
             components: vec![],
+            inputs: Default::default(),
         };
         let all = [release(3, "stable", "1.0"), release(9, "beta", "2.0"), release(4, "stable", "1.1")];
         let wish = |counter, version: Option<&str>| Wish {

@@ -62,7 +62,8 @@ fn beside() -> Result<PathBuf> {
     })
 }
 
-fn find_program(name: &str) -> Option<PathBuf> {
+/// A program on the PATH.
+pub(super) fn find_program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).map(|dir| dir.join(name)).find(|file| file.is_file())
 }

@@ -9,7 +9,7 @@ use remit_loops::{Kind, ObjectId};
 use zeroize::Zeroizing;
 
 use super::dir::DevDir;
-use super::prepare::{Prepared, prepare};
+use super::prepare::{Prepared, find_program, prepare};
 use super::runner::Runner;
 use super::{checked, step};
 use crate::args::DevArgs;
@@ -56,6 +56,7 @@ impl Stage {
             ("REMIT_TOKEN_FILE", running.operator_token_file.display().to_string()),
             ("REMIT_KEYS_DIR", keys.path().display().to_string()),
         ];
+        let exports = path_export().into_iter().chain(exports).collect();
         let wrong = |e: remit_loops::id::IdError| Failure::usage(e.to_string(), "");
         let app = ObjectId::new(Kind::App, &[&prepared.product.org, &prepared.product.app]).map_err(wrong)?;
         let install = app.child(INSTALL).map_err(wrong)?;
@@ -85,8 +86,8 @@ impl Stage {
             (format!("remit signal {INSTALL} check_drift"), "after you changed a file there"),
             (format!("remit why {INSTALL}"), "what it found"),
             (format!("remit signal {INSTALL} heal"), "and mend it"),
-            ("remit release create".into(), "after you changed the product"),
-            (format!("remit signal {INSTALL} deploy"), "bring the install to it"),
+            ("remit release create".into(), "after you changed the product here"),
+            (format!("remit install watch {INSTALL}"), "the install takes it by itself"),
             (format!("remit install delete {INSTALL} --yes --watch"), "tear it down"),
         ] {
             anstream::println!("  {command:<44} {DIM}# {what}{DIM:#}");
@@ -119,6 +120,16 @@ impl Stage {
         }
         drained
     }
+}
+
+/// What makes `remit` this program in another terminal, unless it is that already.
+fn path_export() -> Option<(&'static str, String)> {
+    let this = std::env::current_exe().ok()?;
+    let found = find_program("remit").and_then(|path| path.canonicalize().ok());
+    if found == this.canonicalize().ok() {
+        return None;
+    }
+    Some(("PATH", format!("{}:$PATH", this.parent()?.display())))
 }
 
 async fn start_broker(dir: PathBuf) -> Result<Running> {
