@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::{files, none, root, sources};
 
 /// The areas of error codes; each has its page in docs/errors.
-const AREAS: [&str; 15] = [
+const AREAS: [&str; 16] = [
     "api",
     "artifact",
     "broker",
@@ -17,6 +17,7 @@ const AREAS: [&str; 15] = [
     "executor",
     "installer",
     "journal",
+    "loop",
     "package",
     "rpc",
     "runner",
@@ -82,9 +83,10 @@ fn headings() -> BTreeSet<String> {
 fn codes() -> BTreeSet<(String, String)> {
     let mut all = BTreeSet::new();
     for source in sources().iter().filter(|s| s.path.contains("/src/") && !s.path.starts_with("tests/")) {
-        // The loops' words of the timeline look alike; their errors are those of `code`.
+        // The loops' words of the timeline look alike (`runner.online`); their errors are `loop.…`.
         let loops = source.path.starts_with("broker/loops/");
-        let plain = source.literals().into_iter().filter(|(_, text)| !loops && is_code(text));
+        let error = |text: &str| is_code(text) && (!loops || text.starts_with("loop."));
+        let plain = source.literals().into_iter().filter(|(_, text)| error(text));
         let given = source.literals_in("code").into_iter().filter(|(_, text)| has_the_form(text));
         for (line, text) in plain.chain(given) {
             all.insert((text.to_owned(), format!("{}:{line}", source.path)));
