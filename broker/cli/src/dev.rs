@@ -16,7 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::DevArgs;
 use crate::failure::{Exit, Failure, Result};
-use crate::output::{BOLD, CYAN, Format, GREEN};
+use crate::output::{BOLD, CYAN, Format, GREEN, print_failure};
 
 use dir::DevDir;
 use stage::Stage;
@@ -46,9 +46,16 @@ pub async fn run(format: Format, args: DevArgs) -> Result<()> {
 /// The journey, until it is over or somebody says stop.
 async fn act(stage: &mut Stage, once: bool) -> Result<()> {
     let mut stop = Stop::new()?;
-    tokio::select! {
-        outcome = journey::first(stage) => outcome?,
+    let came = tokio::select! {
+        outcome = journey::first(stage) => outcome,
         () = stop.told() => return Err(interrupted()),
+    };
+    match came {
+        // It waits for a person, who is there: stay up for them.
+        Err(failure) if !once && failure.code == "cli.operation_failed" => {
+            print_failure(Format::Text, &failure);
+        }
+        other => other?,
     }
     if once {
         return tokio::select! {

@@ -111,6 +111,29 @@ async fn a_vendor_goes_from_an_empty_folder_to_an_install() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_customer_gets_a_template_and_a_link_without_a_secret() {
+    let data = tempfile::tempdir().unwrap();
+    let running = broker(data.path()).await;
+    let desk = Desk::at(&running);
+    for line in ["init shop", "keys init", "org create", "release create", "install create acme"] {
+        desk.check(line, 0, &[]).await;
+    }
+    let first = std::fs::read_to_string(desk.path("shop/acme.token")).unwrap();
+    let runner = "--runner-url https://example.com/remit-runner --runner-sha256";
+    let sha = "ab".repeat(32);
+    let url = "https://bucket.s3.eu-central-1.amazonaws.com/acme.json";
+    let line = format!("install link acme --region eu-central-1 --template-url {url} {runner} {sha}");
+    let made = desk.check(&line, 0, &["quickcreate", "acme.template.json"]).await;
+    let token = std::fs::read_to_string(desk.path("shop/acme.token")).unwrap();
+    assert_ne!(token, first, "a newer token takes the place of the older");
+    let template = std::fs::read_to_string(desk.path("shop/acme.template.json")).unwrap();
+    assert!(template.contains(&sha) && !template.contains(token.trim()) && !made.out.contains(token.trim()));
+    desk.check("install link acme --region eu-central-1", 2, &["--runner-url"]).await;
+    desk.check(&line.replace("--region eu-central-1", "--region nowhere"), 2, &["installer."]).await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn programs_read_json_and_exit_codes() {
     let data = tempfile::tempdir().unwrap();
     let running = broker(data.path()).await;

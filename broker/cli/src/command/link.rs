@@ -34,10 +34,12 @@ struct Link {
 
 /// Makes a one-time token and says what to do with it.
 pub(super) async fn link(context: &Context, client: &Client, id: &ObjectId, args: &LinkArgs) -> Result<()> {
-    let token = client.runner_token(id).await?;
     let inputs = customer_inputs(context);
+    // What is wrong is found before a new token takes the place of an older one.
+    let wish = stack::Wish::read(args, &inputs)?;
+    let token = client.runner_token(id).await?;
     let mut link = write(&args.out_dir, &token, &inputs)?;
-    link.stack = stack::write(args, &token, &inputs)?;
+    link.stack = wish.map(|wish| wish.write(&args.out_dir, &token)).transpose()?;
     context.format().answer(&link, || {
         let mut text = format!(
             "The one-time token is in {} (until {}); give it to the customer on a safe way.\n\n",

@@ -12,11 +12,17 @@ use crate::command::org;
 use crate::command::release::{Made, Wish, load};
 use crate::failure::{Exit, Failure, Result};
 use crate::keys::write_private;
-use crate::output::Format;
+use crate::output::{DIM, Format};
 use crate::watch::{Until, watch};
 
 /// How long the runner may take to say where its status API listens.
 const STATUS_WITHIN: Duration = Duration::from_secs(20);
+
+/// How many of a log's last bytes are looked at, and how many lines of them are shown.
+const LOG_TAIL_LEN: u64 = 2048;
+const LOG_LINES: usize = 2;
+/// The longest line that is shown, in characters.
+const LINE_LEN_MAX: usize = 110;
 
 /// Keys, org, release, install, runner; then watches until the install is active.
 pub(super) async fn first(stage: &mut Stage) -> Result<()> {
@@ -110,12 +116,30 @@ async fn show(stage: &Stage) -> Result<()> {
         let outputs = if outputs.is_empty() { "no outputs".to_owned() } else { outputs.join(", ") };
         anstream::println!("  {:<12} {:<11} {outputs}", component.name, component.kind);
     }
+    logs(stage).await?;
     let files = super::second::files(&stage.dir.site())?;
     if !files.is_empty() {
         let names: Vec<String> = files.keys().map(|f| f.display().to_string()).collect();
         checked(&format!("in {}: {}", stage.dir.site().display(), names.join(", ")));
     }
     checked(&format!("{} is {}", stage.install.name(), view.status.word));
+    Ok(())
+}
+
+/// The last words of each job: all of them are in `remit logs`.
+async fn logs(stage: &Stage) -> Result<()> {
+    let mut attempts = stage.client.logs(&stage.install).await?.attempts;
+    attempts.sort_by_key(|a| a.began);
+    step(&format!("What the tools said last (all of it: `remit logs {}`)", stage.install.name()));
+    for attempt in attempts {
+        let from = (attempt.size.saturating_sub(LOG_TAIL_LEN), 0);
+        let part = stage.client.log(&stage.install, &attempt.job, attempt.attempt, from).await?;
+        let lines: Vec<&str> = part.text.lines().filter(|line| !line.trim().is_empty()).collect();
+        for line in &lines[lines.len().saturating_sub(LOG_LINES)..] {
+            let line: String = line.chars().take(LINE_LEN_MAX).collect();
+            anstream::println!("  {:<12} {DIM}{line}{DIM:#}", attempt.component);
+        }
+    }
     Ok(())
 }
 

@@ -1,10 +1,10 @@
 //! The CloudFormation way: a template file, and the link that opens it in the customer's console.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use remit_broker::api::wire::RunnerToken;
 use remit_installer::{
-    Architecture, CustomerInput, Download, HttpsUrl, InputKind, InstallFacts, InstallId, Region, TemplateUrl,
+    Architecture, CustomerInput, Download, InputKind, InstallFacts, InstallId, Region, TemplateUrl,
     quick_create_link, render,
 };
 use remit_seal::Digest;
@@ -23,48 +23,50 @@ pub(super) struct Stack {
     link: Option<String>,
 }
 
-/// Writes the template, if one was asked for. No secret is in it or in the link.
-pub(super) fn write(
-    args: &LinkArgs,
-    token: &RunnerToken,
-    inputs: &[(String, Input)],
-) -> Result<Option<Stack>> {
-    let (Some(region), Some(url), Some(sha256)) = (&args.region, &args.runner_url, &args.runner_sha256)
-    else {
-        return Ok(None);
-    };
-    let region: Region = region.parse()?;
-    let download = Download { url: url.parse()?, digest: Digest::from_hex(sha256)? };
-    let facts = facts(token, download, inputs)?;
-    let template = render(&facts)?;
-    let template_file = args.out_dir.join(format!("{}.template.json", token.install.name()));
-    std::fs::write(&template_file, template.as_str())
-        .map_err(|e| Failure::file("write", &template_file, &e))?;
-    let link = match &args.template_url {
-        Some(url) => {
-            let url: TemplateUrl = url.parse()?;
-            Some(quick_create_link(&region, &url, &facts.install, &template, &[])?)
-        }
-        None => None,
-    };
-    Ok(Some(Stack { template_file, link }))
+/// What was asked for, checked.
+pub(super) struct Wish {
+    region: Region,
+    template_url: Option<TemplateUrl>,
+    runner: Download,
+    inputs: Vec<CustomerInput>,
 }
 
-fn facts(token: &RunnerToken, runner: Download, inputs: &[(String, Input)]) -> Result<InstallFacts> {
-    let install: InstallId = token.install.to_string().parse()?;
-    let broker: HttpsUrl = token.broker.parse()?;
-    let inputs = inputs.iter().filter(|(_, spec)| !spec.sensitive);
-    Ok(InstallFacts {
-        install,
-        account: None,
-        broker,
-        ca: Some(token.ca_pem.parse()?),
-        root_sha256: Digest::from_hex(&token.root_sha256)?,
-        runner,
-        architecture: Architecture::X86_64,
-        policies: Vec::new(),
-        inputs: inputs.map(|(name, spec)| input(name, spec)).collect::<Result<_>>()?,
-    })
+impl Wish {
+    /// None where no template was asked for.
+    pub(super) fn read(args: &LinkArgs, inputs: &[(String, Input)]) -> Result<Option<Self>> {
+        let (Some(region), Some(url), Some(sha256)) = (&args.region, &args.runner_url, &args.runner_sha256)
+        else {
+            return Ok(None);
+        };
+        let inputs = inputs.iter().filter(|(_, spec)| !spec.sensitive);
+        Ok(Some(Self {
+            region: region.parse()?,
+            template_url: args.template_url.as_ref().map(|url| url.parse()).transpose()?,
+            runner: Download { url: url.parse()?, digest: Digest::from_hex(sha256)? },
+            inputs: inputs.map(|(name, spec)| input(name, spec)).collect::<Result<_>>()?,
+        }))
+    }
+
+    /// Writes the template. No secret is in it or in the link.
+    pub(super) fn write(self, dir: &Path, token: &RunnerToken) -> Result<Stack> {
+        let install: InstallId = token.install.to_string().parse()?;
+        let facts = InstallFacts {
+            install: install.clone(),
+            account: None,
+            broker: token.broker.parse()?,
+            ca: Some(token.ca_pem.parse()?),
+            root_sha256: Digest::from_hex(&token.root_sha256)?,
+            runner: self.runner,
+            architecture: Architecture::X86_64,
+            policies: Vec::new(),
+            inputs: self.inputs,
+        };
+        let template = render(&facts)?;
+        let file = dir.join(format!("{}.template.json", token.install.name()));
+        std::fs::write(&file, template.as_str()).map_err(|e| Failure::file("write", &file, &e))?;
+        let link = |url| quick_create_link(&self.region, &url, &install, &template, &[]);
+        Ok(Stack { template_file: file, link: self.template_url.map(link).transpose()? })
+    }
 }
 
 /// An input as a parameter; a list has no parameter of its own type.
