@@ -69,6 +69,23 @@ fn what_is_too_large_deep_or_many_is_refused() {
     assert_eq!(codes(&many), ["config.too_many"]);
 }
 
+proptest::proptest! {
+    /// Whatever a file holds, there is an answer with places that lie in it, and never a panic.
+    #[test]
+    fn no_file_is_too_strange(at in 0usize..2000, len in 0usize..40, text in "(\\PC|[{}\\[\\]\"=.\n]){0,12}") {
+        let good = include_str!("problems/01-good.toml");
+        let floor = |mut i: usize| { i = i.min(good.len()); while !good.is_char_boundary(i) { i -= 1; } i };
+        let strange = format!("{}{text}{}", &good[..floor(at)], &good[floor(at + len)..]);
+        let checked = product::parse(&strange, &folder);
+        proptest::prop_assert!(checked.product.is_some() || !checked.problems.is_empty());
+        let _ = problem::render("remit.toml", &strange, &checked.problems, false);
+        let _ = problem::to_json("remit.toml", &strange, &checked.problems);
+        for problem in &checked.problems {
+            proptest::prop_assert!(problem.span.end <= strange.len(), "{problem:?}");
+        }
+    }
+}
+
 #[test]
 fn every_code_has_its_page() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -42,7 +42,11 @@ pub(super) fn prepare(args: &DevArgs, dir: &DevDir) -> Result<Prepared> {
     let inputs = customer_inputs(&product, &args.inputs, &dir.site())?;
     let sandbox = args.sandbox || lacks_terraform(&product);
     let runner = match &args.runner {
-        Some(path) => path.clone(),
+        Some(path) if path.is_file() => path.clone(),
+        Some(path) => {
+            let message = format!("there is no program {}", path.display());
+            return Err(Failure::new(Exit::Local, "cli.dev_runner", message, "say where it is: --runner"));
+        }
         None => beside()?,
     };
     Ok(Prepared { product, inputs, sandbox, runner })
