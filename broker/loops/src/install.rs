@@ -138,6 +138,9 @@ struct Live {
     deleting: Option<Mark>,
     /// The release that the newest deploy works by, or worked by.
     release: Option<Release>,
+    /// A deploy has succeeded: from now on a deploy is an update.
+    #[serde(default)]
+    provisioned: bool,
     /// The newest release it has heard of.
     newest: Option<ReleaseRef>,
     parts: BTreeMap<String, Part>,

@@ -105,6 +105,8 @@ impl Live {
                 format!("{kind} (operation {}) was stopped: {message}", op.number),
             ),
         };
+        let succeeded = matches!(outcome, Outcome::Succeeded(_));
+        self.provisioned |= succeeded && matches!(op.what, What::Deploy { .. });
         if op.what == What::Teardown {
             match &outcome {
                 Outcome::Succeeded(_) => {

@@ -74,17 +74,13 @@ fn nothing() -> Detail {
 }
 
 impl Live {
-    fn is_deployed(&self) -> bool {
-        self.parts.values().any(|p| p.facts.deployed.is_some())
-    }
-
     fn word(&self) -> &'static str {
         let held = self.work.as_ref().is_some_and(|op| op.held_since().is_some());
         match (&self.work, &self.deleting, &self.paused) {
             (Some(_), ..) if held => "held",
             (_, Some(_), _) => "deleting",
             (Some(op), ..) => match op.what {
-                super::What::Deploy { .. } if self.is_deployed() => "updating",
+                super::What::Deploy { .. } if self.provisioned => "updating",
                 super::What::Deploy { .. } => "provisioning",
                 super::What::Heal => "healing",
                 super::What::Teardown | super::What::DriftCheck => "deleting",

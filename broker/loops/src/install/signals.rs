@@ -99,6 +99,7 @@ impl Live {
             paused: None,
             deleting: None,
             release: None,
+            provisioned: false,
             newest: None,
             parts: std::collections::BTreeMap::new(),
             number: 0,
