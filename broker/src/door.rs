@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::Service as _;
 
-use crate::pki::{self, Authority};
+use crate::pki::{self, Authority, RunnerIdentity};
 
 /// A handshake that takes longer is given up.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
@@ -54,9 +54,10 @@ pub(crate) struct Limits {
     pub(crate) http1: bool,
 }
 
-/// The certificate that the client showed, if any; DER. In the extensions of each request.
+/// Who the client's certificate says it is, where it showed one; read once for the whole
+/// connection. In the extensions of each request.
 #[derive(Clone, Debug)]
-pub(crate) struct PeerCertificate(pub(crate) Arc<[u8]>);
+pub(crate) struct Peer(pub(crate) Result<Arc<RunnerIdentity>, String>);
 
 /// Which clients are let in by TLS.
 pub(crate) enum Clients {
@@ -192,7 +193,8 @@ impl Connection {
     async fn speak(self, stream: Box<TlsStream<TcpStream>>) {
         let (_, session) = stream.get_ref();
         let peer = session.peer_certificates().and_then(|chain| chain.first());
-        let peer = peer.map(|c| PeerCertificate(Arc::from(c.as_ref())));
+        let peer = peer.map(|c| RunnerIdentity::of_certificate(c).map(Arc::new).map_err(|e| e.to_string()));
+        let peer = peer.map(Peer);
         let is_h2 = session.alpn_protocol() == Some(b"h2");
         let router = self.router.clone();
         let service = hyper::service::service_fn(move |request: Request<Incoming>| {

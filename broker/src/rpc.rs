@@ -22,7 +22,7 @@ use remit_proto::v1;
 use remit_proto::v1::runner_service_server::{RunnerService, RunnerServiceServer};
 use tonic::{Code, Request, Response, Status};
 
-use crate::door::PeerCertificate;
+use crate::door::Peer;
 use crate::edge::Edge;
 use crate::engine::Snapshot;
 use crate::pki::RunnerIdentity;
@@ -45,7 +45,7 @@ pub(crate) fn router(edge: Arc<Edge>) -> axum::Router {
 
 /// A runner whose words count, for the length of one call.
 struct Known {
-    identity: RunnerIdentity,
+    identity: Arc<RunnerIdentity>,
     snapshot: Snapshot,
     _call: Call,
 }
@@ -88,13 +88,13 @@ fn read<W: prost::Message, T: TryFrom<W, Error = remit_proto::convert::WireError
 
 impl Service {
     /// Who is calling, by the certificate.
-    fn identity<T>(&self, request: &Request<T>) -> Result<RunnerIdentity, Status> {
-        let certificate = request.extensions().get::<PeerCertificate>().ok_or_else(|| {
+    fn identity<T>(&self, request: &Request<T>) -> Result<Arc<RunnerIdentity>, Status> {
+        let peer = request.extensions().get::<Peer>().ok_or_else(|| {
             let message = "no client certificate: enrol first, then call with the certificate of the answer";
             refuse(Code::Unauthenticated, "rpc.certificate_missing", message)
         })?;
-        let identity = RunnerIdentity::of_certificate(&certificate.0)
-            .map_err(|e| refuse(Code::Unauthenticated, "rpc.certificate_invalid", e.to_string()))?;
+        let invalid = |e: &String| refuse(Code::Unauthenticated, "rpc.certificate_invalid", e);
+        let identity = peer.0.as_ref().map_err(invalid)?.clone();
         // A connection may outlive the certificate that opened it.
         if identity.not_after < self.edge.engine.now() {
             let message = "the client certificate has expired: enrol again with a new token";

@@ -124,3 +124,25 @@ async fn two_brokers_never_share_a_directory() {
     let error = remit_broker::serve(&config, listeners).await.unwrap_err();
     assert_eq!(error.code(), "store.locked");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_key_says_one_thing() {
+    let world = World::start().await;
+    let token = world.install(&["network"]).await;
+    let send = |body: serde_json::Value| {
+        world.http.post(world.url(SIGNALS)).bearer_auth(&token).header("idempotency-key", "mine").json(&body)
+    };
+    assert!(send(json!({"pause": {"reason": "x"}})).send().await.unwrap().status().is_success());
+    assert_eq!(refused(send(json!({"resume": {}}))).await, (409, "loop.conflict".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_older_than_tls_1_3_is_spoken() {
+    let world = World::start().await;
+    let ca = reqwest::Certificate::from_pem(world.ca_pem.as_bytes()).unwrap();
+    let old = reqwest::Client::builder().max_tls_version(reqwest::tls::Version::TLS_1_2);
+    let old = old.add_root_certificate(ca).build().unwrap();
+    assert!(old.get(world.url("/livez")).send().await.unwrap_err().is_connect());
+    let plain = reqwest::get(world.url("/livez").replace("https", "http")).await;
+    assert!(plain.is_err());
+}

@@ -244,3 +244,37 @@ async fn an_identity_is_renewed_and_outlives_the_broker() {
     let held = v1::LeaseJobRequest { held: vec![after.attempt.unwrap()], wait_ms: 50, ..request };
     assert!(client.lease_job(held).await.unwrap().into_inner().lease.is_none(), "it has that one");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_too_large_or_not_of_the_protocol_is_refused() {
+    let world = World::start().await;
+    let token = world.install(&["network"]).await;
+    let mut runner = world.enrol(&token).await;
+    let attempt = runner.lease(20_000).await.unwrap().attempt.unwrap();
+    let report = |message: String, attempt: Option<v1::AttemptRef>| v1::ReportProgressRequest {
+        attempt,
+        message,
+        done: 0,
+        total: 0,
+    };
+    for (request, want) in [
+        (
+            report("x".repeat(300 << 10), Some(attempt.clone())),
+            (Code::ResourceExhausted, "rpc.message_too_large"),
+        ),
+        (report("x".repeat(600), Some(attempt.clone())), (Code::InvalidArgument, "wire.too_long")),
+        (report("x".to_owned(), None), (Code::InvalidArgument, "wire.missing")),
+    ] {
+        let refused = runner.client.report_progress(request).await.unwrap_err();
+        assert_eq!(code(&refused), want);
+    }
+    let flood = runner.append(&attempt, 0, &vec![b'x'; 2 << 20], false).await.unwrap_err();
+    assert_eq!(flood.code(), Code::OutOfRange, "{flood}");
+    let stale = v1::AttemptRef { fence: attempt.fence + 1, ..attempt.clone() };
+    let refused = runner.append(&stale, 0, b"x", false).await.unwrap_err();
+    assert_eq!(code(&refused), (Code::PermissionDenied, "rpc.attempt_unknown"));
+    let verdict = runner.renew(&stale, v1::LeasePhase::Start, 0).await;
+    assert!(matches!(verdict, Verdict::Stop(stop) if stop.reason() == v1::StopReason::Fenced));
+    assert!(!runner.complete(&stale, success()).await.unwrap(), "a stale fence changes nothing");
+    assert_eq!(runner.append(&attempt, 0, b"x", false).await.unwrap(), 1, "the runner goes on");
+}
