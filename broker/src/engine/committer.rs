@@ -148,6 +148,8 @@ impl Committer {
             }
             Err(failed) => {
                 let error = failed.error.clone();
+                // Closed before anybody hears of it: who is told of the failure finds the engine failed.
+                shared.intake.close(Closed::Failed(error.to_string()));
                 failed.answer();
                 Err(error)
             }

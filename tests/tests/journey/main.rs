@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod by_hand;
+mod dev;
 mod kills;
 mod misfortune;
 mod strangers;
