@@ -24,8 +24,10 @@ use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
+use remit_loops::Kind;
 use tokio::sync::OwnedSemaphorePermit;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
+use utoipa::{PartialSchema as _, ToSchema as _};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -117,6 +119,8 @@ pub fn document() -> &'static str {
         let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
         let components = document.components.get_or_insert_default();
         components.security_schemes.insert("token".to_owned(), bearer);
+        // Only a query parameter names it, and those are not collected by themselves.
+        components.schemas.insert(Kind::name().into_owned(), Kind::schema());
         document.security = Some(vec![SecurityRequirement::new("token", Vec::<String>::new())]);
         document.to_pretty_json().expect("a document of texts is always JSON")
     })
@@ -165,4 +169,33 @@ fn stream_permit(edge: &Edge) -> Result<OwnedSemaphorePermit, ApiError> {
         let hint = "close some, or try again in a moment";
         ApiError::too_many("api.too_many_streams", "too many long requests are open", hint)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    /// Every `$ref` of a part of the document.
+    fn references(part: &Value, found: &mut Vec<String>) {
+        match part {
+            Value::Object(map) => {
+                found.extend(map.get("$ref").and_then(Value::as_str).map(str::to_owned));
+                map.values().for_each(|value| references(value, found));
+            }
+            Value::Array(values) => values.iter().for_each(|value| references(value, found)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+
+    #[test]
+    fn every_reference_of_the_document_points_somewhere() {
+        let document: Value = serde_json::from_str(super::document()).unwrap();
+        let mut found = vec![];
+        references(&document, &mut found);
+        assert!(found.len() > 20, "{} references show little", found.len());
+        for reference in found {
+            let place = reference.strip_prefix('#').unwrap();
+            assert!(document.pointer(place).is_some(), "{reference} points nowhere");
+        }
+    }
 }
