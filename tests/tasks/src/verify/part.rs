@@ -59,8 +59,7 @@ pub(crate) fn cfn_lint(house: &House) -> Result<Vec<Call>> {
     let program = python.join("bin/cfn-lint");
     if !program.is_file() {
         eprintln!("      setting up cfn-lint {CFN_LINT}");
-        done(Command::new("python3").args(["-m", "venv"]).arg(&python))
-            .context("python3 with its venv module (Debian: python3-venv) is needed for cfn-lint")?;
+        virtual_environment(&python)?;
         let pip = python.join("bin/pip");
         done(Command::new(pip).args(["install", "--quiet", &format!("cfn-lint=={CFN_LINT}")]))?;
     }
@@ -69,6 +68,21 @@ pub(crate) fn cfn_lint(house: &House) -> Result<Vec<Call>> {
         Call::cargo(["run", "--quiet", "-p", "remit-installer", "--example", "render", "--"]).arg(&template),
         Call::new(program).args(["--regions", "eu-central-1", "us-east-1", "--template"]).arg(&template),
     ])
+}
+
+/// Debian keeps python's venv in a package of its own; whoever may, installs it.
+fn virtual_environment(place: &Path) -> Result<()> {
+    let make = || done(Command::new("python3").args(["-m", "venv"]).arg(place));
+    if make().is_ok() {
+        return Ok(());
+    }
+    if on_path("apt-get").is_some() {
+        eprintln!("      installing python3-venv");
+        let install = ["install", "--yes", "--quiet", "--no-install-recommends", "python3-venv"];
+        // Without the right to install this fails, and the line below says what is missing.
+        drop(done(Command::new("apt-get").args(install).env("DEBIAN_FRONTEND", "noninteractive")));
+    }
+    make().context("python3 with its venv module (Debian: python3-venv) is needed for cfn-lint")
 }
 
 fn done(command: &mut Command) -> Result<()> {
