@@ -32,7 +32,8 @@ Examples:
     remit-runner verify --data-dir /var/lib/remit
 
 Signals: the first SIGTERM or SIGINT drains (the jobs in hand are finished, nothing new
-begins), the second ends the jobs' processes at once.";
+begins), the second ends the jobs' processes at once.
+Exit codes: 0 drained, 1 did not start or failed, 64 settings are wrong, 75 ended by force.";
 
 /// What the program does.
 #[derive(Debug, Subcommand)]

@@ -22,6 +22,10 @@ use crate::runner::Runner;
 const CONFIRM_WAIT: Duration = Duration::from_secs(5);
 /// An answer that comes sooner is not one to a wait.
 const EARLY: Duration = Duration::from_secs(1);
+/// Rests after refusals, one after the other: a broker that sends nothing but what is refused
+/// must not fill the journal.
+const REFUSAL_REST_MIN: Duration = Duration::from_millis(50);
+const REFUSAL_REST_MAX: Duration = Duration::from_secs(1);
 /// How long a refusal is tried to be told before asking for the next work.
 const REFUSAL_WAIT: Duration = Duration::from_secs(10);
 
@@ -29,6 +33,7 @@ const REFUSAL_WAIT: Duration = Duration::from_secs(10);
 pub async fn run(runner: Arc<Runner>) {
     let slots = Arc::new(Semaphore::new(runner.config.capacity));
     let mut backoff = Backoff::broker();
+    let mut patience = Backoff::new(REFUSAL_REST_MIN, REFUSAL_REST_MAX);
     while let Some(slot) = next_slot(&runner, &slots).await {
         if !runner.journal.has_room().await {
             tracing::error!("the journal cannot be written; asking for no work until it can");
@@ -45,8 +50,12 @@ pub async fn run(runner: Arc<Runner>) {
             Ok(None) if wait_ms > 0 && asked.elapsed() < EARLY => rest(&runner, &mut backoff).await,
             Ok(None) => backoff.reset(),
             Ok(Some(lease)) => match take(&runner, lease, slot).await {
-                Ok(()) => backoff.reset(),
-                Err(Again) => rest(&runner, &mut backoff).await,
+                Taken::Begun => {
+                    backoff.reset();
+                    patience.reset();
+                }
+                Taken::Refused => rest(&runner, &mut patience).await,
+                Taken::Not => rest(&runner, &mut backoff).await,
             },
             Err(error) => {
                 if matches!(error, Error::Away(_)) {
@@ -63,8 +72,15 @@ pub async fn run(runner: Arc<Runner>) {
     let _ = slots.acquire_many(all).await;
 }
 
-/// Nothing came of it: wait before asking again.
-struct Again;
+/// What came of an offer.
+enum Taken {
+    /// It is in hand.
+    Begun,
+    /// It was refused, and the broker knows.
+    Refused,
+    /// Nothing came of it.
+    Not,
+}
 
 /// A free slot, when work may be taken; `None` when the runner drains.
 async fn next_slot(runner: &Runner, slots: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
@@ -102,10 +118,10 @@ async fn rest(runner: &Runner, backoff: &mut Backoff) {
     }
 }
 
-async fn take(runner: &Arc<Runner>, lease: Lease, slot: OwnedSemaphorePermit) -> Result<(), Again> {
+async fn take(runner: &Arc<Runner>, lease: Lease, slot: OwnedSemaphorePermit) -> Taken {
     let attempt = Attempt::from(lease.attempt.clone());
     if is_known(runner, &attempt).await {
-        return Err(Again);
+        return Taken::Not;
     }
     match admission::admit(runner, &attempt, &lease.envelope).await {
         Ok(admitted) => {
@@ -113,11 +129,11 @@ async fn take(runner: &Arc<Runner>, lease: Lease, slot: OwnedSemaphorePermit) ->
             tokio::spawn(attempt::run(runner.clone(), admitted, confirmed, slot));
             // Confirmed, or over already: either way the sender is gone.
             let _ = tokio::time::timeout(CONFIRM_WAIT, wait).await;
-            Ok(())
+            Taken::Begun
         }
         Err(Rejection::Away(words)) => {
             tracing::warn!(error = words, %attempt, "waiting for what the job needs");
-            Err(Again)
+            Taken::Not
         }
         Err(Rejection::Refused { code, message }) => {
             refuse(runner, &attempt, &lease.envelope, code, message).await
@@ -147,7 +163,7 @@ async fn refuse(
     envelope: &[u8],
     code: &'static str,
     message: String,
-) -> Result<(), Again> {
+) -> Taken {
     let message = cut(message, 1024);
     tracing::error!(%attempt, code, message, "refused");
     runner.metrics.refuse(code);
@@ -163,7 +179,7 @@ async fn refuse(
     let outcome = Outcome::Refused { code: code.to_owned(), message };
     let told = report::send(runner, attempt, &outcome);
     match tokio::time::timeout(REFUSAL_WAIT, told).await {
-        Ok(true) => Ok(()),
-        Ok(false) | Err(_) => Err(Again),
+        Ok(true) => Taken::Refused,
+        Ok(false) | Err(_) => Taken::Not,
     }
 }

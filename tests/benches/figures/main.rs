@@ -5,6 +5,7 @@ mod api;
 mod bare;
 mod broker;
 mod rpc;
+mod runner;
 mod seal;
 mod vendor;
 
@@ -14,7 +15,8 @@ use remit_tests::figure::{Figure, Options, table};
 type Measure = fn(&Options) -> anyhow::Result<Vec<Figure>>;
 
 /// The areas in the order they run, each with the prefix of its figures' names.
-const AREAS: &[(&str, Measure)] = &[("seal", seal::figures), ("api", api::figures), ("rpc", rpc::figures)];
+const AREAS: &[(&str, Measure)] =
+    &[("seal", seal::figures), ("api", api::figures), ("rpc", rpc::figures), ("runner", runner::figures)];
 
 fn main() -> anyhow::Result<()> {
     if let Some(served) = broker::child(bare::serve, api::serve_echo) {
