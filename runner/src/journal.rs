@@ -213,7 +213,10 @@ impl Journal {
 
 /// Checks a journal whole, without changing it: for `remit-runner verify`.
 pub fn verify(dir: &Path) -> Result<Scan, Error> {
-    segment::scan(&dir.join(SEGMENT), |_| {})
+    let path = dir.join(SEGMENT);
+    // To go on from nothing is right, to call nothing whole is not.
+    std::fs::metadata(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
+    segment::scan(&path, |_| {})
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -109,6 +109,12 @@ fn a_record_that_was_left_out_or_changed_with_its_checksum_is_found() {
 }
 
 #[test]
+fn a_journal_that_is_not_there_is_not_whole() {
+    let temp = tempfile::tempdir().unwrap();
+    assert_eq!(verify(temp.path()).unwrap_err().code(), "journal.read_failed");
+}
+
+#[test]
 fn a_journal_of_another_install_is_not_taken() {
     let temp = tempfile::tempdir().unwrap();
     drop(filled(temp.path()));
