@@ -57,13 +57,24 @@ pub(super) struct Batch<'a> {
     at: Timestamp,
     notices: VecDeque<Told>,
     notices_left: usize,
+    /// Used again for each event.
+    encoded_entries: Vec<u8>,
     held: Held,
 }
 
 impl<'a> Batch<'a> {
     pub(super) fn new(tx: Box<dyn Transaction + 'a>, cache: &'a Cache, counters: &'a Counters) -> Self {
         let (working, notices, held) = (WorkingSet::new(cache), VecDeque::new(), Held::default());
-        Self { tx, working, counters, at: Timestamp(0), notices, notices_left: 0, held }
+        Self {
+            tx,
+            working,
+            counters,
+            at: Timestamp(0),
+            notices,
+            notices_left: 0,
+            encoded_entries: vec![],
+            held,
+        }
     }
 
     /// Applies everything and commits it.
@@ -138,27 +149,25 @@ impl<'a> Batch<'a> {
 
     fn submission(&mut self, pending: Pending) -> Result<(), StoreError> {
         let Pending { submission, key, by, body, reply } = pending;
-        let key = submission.key.as_deref().zip(key);
-        let encoded = Encoded { key, by: &by, body: &body };
         let event = Event { at: self.at, by: submission.by, body: submission.body };
-        let decided = self.submitted(&submission.to, &event, &encoded);
-        let answer = match &decided {
-            Ok(Ok(accepted)) => Ok(accepted.clone()),
-            Ok(Err(rejected)) => Err(SubmitError::Rejected(rejected.clone())),
-            Err(error) => Err(SubmitError::Store(error.to_string())),
+        let encoded = Encoded { key: submission.key.as_deref().zip(key), by: &by, body: &body };
+        let decided = self.submitted(submission.to, &event, &encoded);
+        let (answer, failed) = match decided {
+            Ok(answer) => (answer.map_err(SubmitError::Rejected), None),
+            Err(error) => (Err(SubmitError::Store(error.to_string())), Some(error)),
         };
         self.held.answers.push(Answer::Event(reply, answer));
-        decided.map(drop)
+        failed.map_or(Ok(()), Err)
     }
 
     /// The answer to a submission, after all that it causes in this commit.
     fn submitted(
         &mut self,
-        to: &ObjectId,
+        to: ObjectId,
         event: &Event,
         encoded: &Encoded<'_>,
     ) -> Result<Result<Accepted, Rejected>, StoreError> {
-        let slot = self.slot(to)?;
+        let slot = self.slot(&to)?;
         let decided = match self.earlier(slot, encoded.key, &event.body)? {
             None => self.step(slot, event, encoded)?.map(|seq| (seq, false)),
             Some(earlier) => earlier.map(|seq| (seq, true)),
@@ -166,7 +175,7 @@ impl<'a> Batch<'a> {
         self.deliver()?;
         let working = self.working.get(slot);
         let (object, revision) = (working.object.clone(), working.revision);
-        let snapshot = Snapshot { id: to.clone(), object, revision };
+        let snapshot = Snapshot { id: to, object, revision };
         Ok(decided.map(|(seq, duplicate)| Accepted { seq, duplicate, snapshot }))
     }
 
@@ -218,9 +227,9 @@ impl<'a> Batch<'a> {
         for effect in effects {
             match effect {
                 Effect::Record(entry) => entries.push(entry),
-                Effect::WakeRunner(id) => self.held.wakes.push(id),
+                Effect::WakeRunner(id) => self.held.wakes.push(Arc::new(id)),
                 Effect::Tell { to, notice } => {
-                    let by = Actor::Object(self.working.get(slot).id.clone());
+                    let by = Actor::Object(self.working.get(slot).id.as_ref().clone());
                     self.tell(Told { to, by, body: Body::Notice(notice) })?;
                 }
             }
@@ -235,7 +244,8 @@ impl<'a> Batch<'a> {
             Some(row) => row,
             None => self.tx.create(&working.id)?,
         };
-        let entries = codec::encode_entries(entries);
+        self.encoded_entries.clear();
+        codec::encode_entries(entries, &mut self.encoded_entries);
         let seq = self.tx.append(&EventWrite {
             row,
             prev_seq: working.last_seq,
@@ -243,7 +253,7 @@ impl<'a> Batch<'a> {
             key: encoded.key.map(|(key, _)| key),
             by: encoded.by,
             body: encoded.body,
-            entries: &entries,
+            entries: &self.encoded_entries,
         })?;
         if let Some((_, hash)) = &encoded.key {
             let older = working.keys.add(hash, seq);

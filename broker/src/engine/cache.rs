@@ -17,6 +17,7 @@ const ENTRY_BYTES: usize = 640;
 /// An object as it is committed.
 #[derive(Clone, Debug)]
 pub(super) struct Cached {
+    pub(super) id: Arc<ObjectId>,
     pub(super) row: Row,
     pub(super) object: Arc<Object>,
     pub(super) revision: u64,
@@ -33,7 +34,7 @@ pub(super) struct Cache {
 }
 
 struct Entries {
-    lru: LruCache<ObjectId, Cached>,
+    lru: LruCache<Arc<ObjectId>, Cached>,
     bytes: usize,
 }
 
@@ -52,11 +53,11 @@ impl Cache {
     }
 
     /// Puts what a commit wrote in place of what was there.
-    pub(super) fn publish(&self, objects: impl Iterator<Item = (ObjectId, Cached)>) {
+    pub(super) fn publish(&self, objects: impl Iterator<Item = Cached>) {
         let mut entries = self.entries();
-        for (id, cached) in objects {
+        for cached in objects {
             entries.bytes += cached.bytes + ENTRY_BYTES;
-            if let Some((_, old)) = entries.lru.push(id, cached) {
+            if let Some((_, old)) = entries.lru.push(cached.id.clone(), cached) {
                 entries.bytes -= old.bytes + ENTRY_BYTES;
             }
         }

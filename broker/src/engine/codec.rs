@@ -21,8 +21,10 @@ pub(super) fn encode_into<T: Serialize>(value: &T, bytes: &mut Vec<u8>) {
 }
 
 /// Entries of the timeline; most events have none, and none takes no bytes.
-pub(super) fn encode_entries(entries: &[Entry]) -> Vec<u8> {
-    if entries.is_empty() { vec![] } else { encode(&entries) }
+pub(super) fn encode_entries(entries: &[Entry], bytes: &mut Vec<u8>) {
+    if !entries.is_empty() {
+        encode_into(&entries, bytes);
+    }
 }
 
 fn decode<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T, StoreError> {

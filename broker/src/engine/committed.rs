@@ -1,5 +1,7 @@
 //! What a commit lets out. The only way to one is through the commit.
 
+use std::sync::Arc;
+
 use remit_loops::ObjectId;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -25,7 +27,7 @@ pub(super) enum Answer {
 /// What a batch has decided and nobody may see yet.
 #[derive(Default)]
 pub(super) struct Held {
-    pub(super) wakes: Vec<ObjectId>,
+    pub(super) wakes: Vec<Arc<ObjectId>>,
     pub(super) answers: Vec<Answer>,
     /// The inbox holds notices for the next batch.
     pub(super) inbox_waits: bool,
@@ -85,7 +87,7 @@ impl Committed {
         cache.publish(changed.filter_map(Working::into_cached));
         answer_all(answers, counters, runtime);
         // Last: whoever begins to watch after this has the new state to read.
-        watchers.fire(wakes.iter());
+        watchers.fire(wakes.iter().map(|id| &**id));
         Rest { inbox_waits, carried }
     }
 }

@@ -15,7 +15,7 @@ const ENTRY_LEN: usize = KEY_HASH_LEN + 8;
 
 /// The newest keys of one object, as they are stored: nothing; or a byte that says whether older ones
 /// are in the table, and the entries, oldest first.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct RecentKeys {
     bytes: Vec<u8>,
 }
@@ -57,6 +57,15 @@ impl RecentKeys {
         self.bytes.extend_from_slice(key);
         self.bytes.extend_from_slice(&seq.to_be_bytes());
         spilled
+    }
+}
+
+impl Clone for RecentKeys {
+    /// With room for one more: a copy is made to add to it.
+    fn clone(&self) -> Self {
+        let mut bytes = Vec::with_capacity(self.bytes.len() + 1 + ENTRY_LEN);
+        bytes.extend_from_slice(&self.bytes);
+        Self { bytes }
     }
 }
 

@@ -16,7 +16,7 @@ pub(super) struct Slot(usize);
 
 /// An object as the batch sees it.
 pub(super) struct Working {
-    pub(super) id: ObjectId,
+    pub(super) id: Arc<ObjectId>,
     /// Its number in the store, once it has one.
     pub(super) row: Option<Row>,
     pub(super) object: Arc<Object>,
@@ -35,7 +35,7 @@ pub(super) struct Working {
 pub(super) struct WorkingSet<'a> {
     cache: &'a Cache,
     list: Vec<Working>,
-    slots: HashMap<ObjectId, Slot>,
+    slots: HashMap<Arc<ObjectId>, Slot>,
 }
 
 impl<'a> WorkingSet<'a> {
@@ -50,8 +50,8 @@ impl<'a> WorkingSet<'a> {
         }
         let working = self.load(tx, id)?;
         let slot = Slot(self.list.len());
+        self.slots.insert(working.id.clone(), slot);
         self.list.push(working);
-        self.slots.insert(id.clone(), slot);
         Ok(slot)
     }
 
@@ -61,12 +61,12 @@ impl<'a> WorkingSet<'a> {
     }
 
     fn load(&self, tx: &mut dyn Transaction, id: &ObjectId) -> Result<Working, StoreError> {
-        let id = id.clone();
-        if let Some(cached) = self.cache.get(&id) {
-            let Cached { row, object, revision, last_seq, keys, bytes } = cached;
+        if let Some(cached) = self.cache.get(id) {
+            let Cached { id, row, object, revision, last_seq, keys, bytes } = cached;
             let (row, changed, ticked) = (Some(row), false, false);
             return Ok(Working { id, row, object, revision, last_seq, keys, bytes, changed, ticked });
         }
+        let id = Arc::new(id.clone());
         let Some(stored) = tx.load(&id)? else { return Ok(Working::new(id)) };
         Ok(Working {
             id,
@@ -110,15 +110,15 @@ impl<'a> WorkingSet<'a> {
 
 impl Working {
     /// An object that was never stored.
-    fn new(id: ObjectId) -> Self {
+    fn new(id: Arc<ObjectId>) -> Self {
         let (object, keys) = (Arc::new(Object::new(&id)), RecentKeys::default());
         let (changed, ticked) = (false, false);
         Self { id, row: None, object, revision: 0, last_seq: 0, keys, bytes: 0, changed, ticked }
     }
 
     /// As the cache keeps it, if it is stored.
-    pub(super) fn into_cached(self) -> Option<(ObjectId, Cached)> {
+    pub(super) fn into_cached(self) -> Option<Cached> {
         let Self { id, row, object, revision, last_seq, keys, bytes, .. } = self;
-        Some((id, Cached { row: row?, object, revision, last_seq, keys, bytes }))
+        Some(Cached { id, row: row?, object, revision, last_seq, keys, bytes })
     }
 }

@@ -23,16 +23,19 @@ pub(crate) fn figures(options: &Options) -> anyhow::Result<Vec<Figure>> {
         // In the build directory: a temporary one may lie in memory, where nothing ever waits for a disk.
         let dir = tempfile::tempdir_in(option_env!("CARGO_TARGET_TMPDIR").unwrap_or("."))?;
         let path = dir.path().join("remit.db");
-        let rows = prepare(&path, objects)?;
+        prepare(&path, objects)?;
+        let rows = sample(&path)?;
         let bare = Bare::open(&dir.path().join("bare.db"), objects, rows)?;
+        let load = Load::start(&path, objects)?;
         for senders in SENDERS.into_iter().filter(|senders| options.wants(&name(*senders))) {
             let mut rates = Rates::default();
             for _ in 0..options.scale(ROUNDS, 1) {
-                rates.round(&path, &bare, objects, senders, Duration::from_millis(ROUND_MS))?;
+                rates.round(&load, &bare, senders, Duration::from_millis(ROUND_MS))?;
             }
             eprintln!("  {}: {rates:?}", name(senders));
             figures.push(Figure::new(name(senders), rates.engine(), "1/s").against(rates.bare()));
         }
+        load.stop();
     }
     Ok(figures)
 }
@@ -49,15 +52,8 @@ struct Rates {
 }
 
 impl Rates {
-    fn round(
-        &mut self,
-        path: &Path,
-        bare: &Bare,
-        objects: usize,
-        senders: usize,
-        long: Duration,
-    ) -> anyhow::Result<()> {
-        let (signals, seconds, commits) = signals(path, objects, senders, long)?;
+    fn round(&mut self, load: &Load, bare: &Bare, senders: usize, long: Duration) -> anyhow::Result<()> {
+        let (signals, seconds, commits) = load.run(senders, long)?;
         self.engine.0 += signals;
         self.engine.1 += seconds;
         self.engine.2 += commits;
@@ -102,13 +98,10 @@ fn signal(to: ObjectId, key: String, n: u64) -> Submission {
     }
 }
 
-/// Makes the objects, and looks at what a signal to one of them writes.
-fn prepare(path: &Path, objects: usize) -> anyhow::Result<Rows> {
-    let runtime = runtime()?;
-    let store = SqliteStore::open(path)?;
-    let reader = store.reader();
-    runtime.block_on(async {
-        let engine = Engine::start(store, engine::Options::default())?;
+/// Makes the objects.
+fn prepare(path: &Path, objects: usize) -> anyhow::Result<()> {
+    runtime()?.block_on(async {
+        let engine = Engine::start(SqliteStore::open(path)?, engine::Options::default())?;
         let makers = (0..256).map(|maker| {
             let engine = engine.clone();
             tokio::spawn(async move {
@@ -125,58 +118,85 @@ fn prepare(path: &Path, objects: usize) -> anyhow::Result<Rows> {
         }
         engine.submit(signal(org_id(0), "sample".into(), 0)).await?;
         engine.stop().await;
-        anyhow::Ok(())
-    })?;
-    let event = reader.history(&org_id(0), None, 1)?.remove(0);
-    let object = reader.object(&org_id(0))?.expect("it was made above");
-    Ok(Rows {
-        sender: event.by.len(),
-        body: event.body.len(),
-        entries: event.entries.len(),
-        state: object.state.len(),
+        Ok(())
     })
+}
+
+/// What a signal to one of the objects wrote.
+fn sample(path: &Path) -> anyhow::Result<Rows> {
+    let reader = SqliteStore::open(path)?.reader();
+    let event = reader.history(&org_id(0), None, 1)?.remove(0);
+    let object = reader.object(&org_id(0))?.expect("it was made before");
+    let (sender, body, entries) = (event.by.len(), event.body.len(), event.entries.len());
+    Ok(Rows { sender, body, entries, state: object.state.len() })
 }
 
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()
 }
 
-/// Accepted signals, in how many seconds, by how many commits.
-fn signals(path: &Path, objects: usize, senders: usize, long: Duration) -> anyhow::Result<(u64, f64, u64)> {
-    static RUN: AtomicU64 = AtomicU64::new(0);
-    let run = RUN.fetch_add(1, Ordering::Relaxed);
-    runtime()?.block_on(async {
+/// The engine over the prepared objects; senders come and go.
+struct Load {
+    runtime: tokio::runtime::Runtime,
+    engine: Engine,
+    objects: usize,
+    run: AtomicU64,
+}
+
+impl Load {
+    fn start(path: &Path, objects: usize) -> anyhow::Result<Self> {
+        let runtime = runtime()?;
+        let entered = runtime.enter();
         let engine = Engine::start(SqliteStore::open(path)?, engine::Options::default())?;
-        let stop = Arc::new(AtomicBool::new(false));
-        let tasks: Vec<_> = (0..senders)
-            .map(|sender| {
-                let (engine, stop) = (engine.clone(), stop.clone());
-                tokio::spawn(async move {
-                    let mut random = Random(sender as u64 + 1);
-                    for n in 0_u64.. {
-                        if stop.load(Ordering::Relaxed) {
-                            break;
-                        }
-                        let key = format!("{run:04x}-{sender:04x}-{n:016x}");
-                        engine.submit(signal(org_id(random.below(objects)), key, random.next())).await?;
-                    }
-                    anyhow::Ok(())
-                })
-            })
-            .collect();
-        // The first part warms the caches and is not counted.
-        tokio::time::sleep(long / 4).await;
-        let (before, began) = (engine.metrics(), Instant::now());
-        tokio::time::sleep(long).await;
-        let (after, took) = (engine.metrics(), began.elapsed());
-        stop.store(true, Ordering::Relaxed);
-        for task in tasks {
-            task.await??;
-        }
-        engine.stop().await;
-        let accepted = after.accepted - before.accepted;
-        Ok((accepted, took.as_secs_f64(), after.commits - before.commits))
-    })
+        drop(entered);
+        let load = Self { runtime, engine, objects, run: AtomicU64::new(0) };
+        // As the bare limit: with a write-ahead log that has its full size.
+        load.run(256, Duration::from_secs(2))?;
+        Ok(load)
+    }
+
+    /// Accepted signals, in how many seconds, by how many commits.
+    fn run(&self, senders: usize, long: Duration) -> anyhow::Result<(u64, f64, u64)> {
+        let run = self.run.fetch_add(1, Ordering::Relaxed);
+        let (engine, objects) = (&self.engine, self.objects);
+        self.runtime.block_on(async {
+            let stop = Arc::new(AtomicBool::new(false));
+            let send = |sender| tokio::spawn(send(engine.clone(), stop.clone(), objects, run, sender));
+            let tasks: Vec<_> = (0..senders).map(send).collect();
+            // The first part warms the caches and is not counted.
+            tokio::time::sleep(long / 4).await;
+            let (before, began) = (engine.metrics(), Instant::now());
+            tokio::time::sleep(long).await;
+            let (after, took) = (engine.metrics(), began.elapsed());
+            stop.store(true, Ordering::Relaxed);
+            for task in tasks {
+                task.await??;
+            }
+            Ok((after.accepted - before.accepted, took.as_secs_f64(), after.commits - before.commits))
+        })
+    }
+
+    fn stop(self) {
+        self.runtime.block_on(self.engine.stop());
+    }
+}
+
+/// One sender: the next signal goes when the last one is accepted.
+async fn send(
+    engine: Engine,
+    stop: Arc<AtomicBool>,
+    objects: usize,
+    run: u64,
+    sender: usize,
+) -> anyhow::Result<()> {
+    let mut random = Random(run << 20 | sender as u64);
+    let mut n = 0_u64;
+    while !stop.load(Ordering::Relaxed) {
+        let key = format!("{run:04x}-{sender:04x}-{n:016x}");
+        engine.submit(signal(org_id(random.below(objects)), key, random.next())).await?;
+        n += 1;
+    }
+    Ok(())
 }
 
 /// Bare SQLite: the same rows with nothing around them.
@@ -203,7 +223,10 @@ impl Bare {
             connection.prepare_cached(insert)?.execute(rusqlite::params![n, state])?;
         }
         connection.execute_batch("COMMIT")?;
-        Ok(Self { connection, objects, rows })
+        let bare = Self { connection, objects, rows };
+        // Until its write-ahead log has its full size once, each commit pays for a longer file.
+        bare.run(256, Duration::from_secs(2))?;
+        Ok(bare)
     }
 
     /// Rows written, in how many seconds.
