@@ -23,6 +23,24 @@ pub type KeyHash = [u8; KEY_HASH_LEN];
 /// A key and the place of the event that came with it.
 pub type SpilledKey = (KeyHash, u64);
 
+/// How many bytes a stored key has: its hash and the place of its event.
+pub const KEY_ENTRY_LEN: usize = KEY_HASH_LEN + 8;
+
+/// A key as it is stored, in an object's row and in the table.
+pub fn encode_key((hash, seq): &SpilledKey, bytes: &mut Vec<u8>) {
+    bytes.extend_from_slice(hash);
+    bytes.extend_from_slice(&seq.to_be_bytes());
+}
+
+/// The keys that [`encode_key`] wrote.
+pub fn decode_keys(bytes: &[u8]) -> impl Iterator<Item = SpilledKey> {
+    bytes.chunks_exact(KEY_ENTRY_LEN).map(|entry| {
+        let (hash, seq) = entry.split_at(KEY_HASH_LEN);
+        let hash = hash.try_into().expect("an entry begins with a hash");
+        (hash, u64::from_be_bytes(seq.try_into().expect("an entry ends with eight bytes")))
+    })
+}
+
 /// The hash of an idempotency key.
 pub fn key_hash(key: &str) -> KeyHash {
     let mut hash = [0; KEY_HASH_LEN];
@@ -223,11 +241,11 @@ pub trait Transaction {
     /// Gives an object that was never stored its number.
     fn create(&mut self, id: &ObjectId) -> Result<Row, StoreError>;
 
-    /// Which event of the object came with this key, if that is in the table of older keys.
-    fn find_key(&mut self, row: Row, key: &KeyHash) -> Result<Option<u64>, StoreError>;
-
-    /// Puts keys of the object in the table of older keys.
+    /// Puts a block of keys of the object, oldest first, in the table of older keys.
     fn spill_keys(&mut self, row: Row, keys: &[SpilledKey]) -> Result<(), StoreError>;
+
+    /// All keys of the object in that table, oldest first.
+    fn older_keys(&mut self, row: Row) -> Result<Vec<SpilledKey>, StoreError>;
 
     /// Appends an event to the log; answers its place.
     fn append(&mut self, event: &EventWrite<'_>) -> Result<u64, StoreError>;
@@ -244,7 +262,8 @@ pub trait Transaction {
     /// Takes the oldest stored notices out, in order.
     fn take_inbox(&mut self, limit: usize) -> Result<Vec<InboxNotice>, StoreError>;
 
-    /// Takes out of the table keys of events accepted before a time; answers how many log rows it went through.
+    /// Takes blocks of keys out of the table whose newest event was accepted before a time; answers how many
+    /// rows of the log it went through.
     fn expire_keys(&mut self, before: Timestamp, limit: usize) -> Result<usize, StoreError>;
 
     /// Writes a record; with `only_new`, only if there is none. Answers whether it wrote.

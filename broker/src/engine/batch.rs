@@ -12,6 +12,7 @@ use crate::engine::cache::Cache;
 use crate::engine::codec;
 use crate::engine::committed::{Answer, Committed, Failed, Held};
 use crate::engine::intake::{Item, Pending, RecordChange, RecordWrite};
+use crate::engine::keys::OlderKeys;
 use crate::engine::metrics::{Counters, count};
 use crate::engine::working::{Slot, WorkingSet};
 use crate::engine::{Accepted, Snapshot, SubmitError};
@@ -53,6 +54,7 @@ struct Encoded<'a> {
 pub(super) struct Batch<'a> {
     tx: Box<dyn Transaction + 'a>,
     working: WorkingSet<'a>,
+    older: &'a mut OlderKeys,
     counters: &'a Counters,
     at: Timestamp,
     notices: VecDeque<Told>,
@@ -63,11 +65,17 @@ pub(super) struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
-    pub(super) fn new(tx: Box<dyn Transaction + 'a>, cache: &'a Cache, counters: &'a Counters) -> Self {
+    pub(super) fn new(
+        tx: Box<dyn Transaction + 'a>,
+        older: &'a mut OlderKeys,
+        cache: &'a Cache,
+        counters: &'a Counters,
+    ) -> Self {
         let (working, notices, held) = (WorkingSet::new(cache), VecDeque::new(), Held::default());
         Self {
             tx,
             working,
+            older,
             counters,
             at: Timestamp(0),
             notices,
@@ -189,7 +197,7 @@ impl<'a> Batch<'a> {
         let (Some((key, hash)), working) = (key, self.working.get(slot)) else { return Ok(None) };
         let seq = match (working.keys.find(&hash), working.row) {
             (Some(seq), _) => Some(seq),
-            (None, Some(row)) if working.keys.has_older() => self.tx.find_key(row, &hash)?,
+            (None, Some(row)) if working.keys.has_older() => self.older.find(&mut *self.tx, row, &hash)?,
             (None, _) => None,
         };
         let Some(seq) = seq else { return Ok(None) };
@@ -259,6 +267,7 @@ impl<'a> Batch<'a> {
             let older = working.keys.add(hash, seq);
             if !older.is_empty() {
                 self.tx.spill_keys(row, &older)?;
+                self.older.add(row, &older);
             }
         }
         working.row = Some(row);

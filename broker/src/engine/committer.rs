@@ -12,6 +12,7 @@ use crate::engine::batch::{Batch, Input};
 use crate::engine::cache::Cache;
 use crate::engine::clock::Clock;
 use crate::engine::intake::{Closed, Intake, Item};
+use crate::engine::keys::OlderKeys;
 use crate::engine::metrics::Counters;
 use crate::engine::timers::Timers;
 use crate::engine::watch::Watchers;
@@ -45,6 +46,7 @@ pub(super) struct Committer {
     shared: Arc<Shared>,
     options: Options,
     timers: Timers,
+    older_keys: OlderKeys,
     /// The runtime that the engine was started in, if it was one.
     runtime: Option<Handle>,
     carried: Vec<Item>,
@@ -71,6 +73,7 @@ impl Committer {
             shared,
             options,
             timers,
+            older_keys: OlderKeys::default(),
             runtime: Handle::try_current().ok(),
             carried: vec![],
             inbox_waits,
@@ -136,7 +139,7 @@ impl Committer {
         };
         let input =
             Input { at, inbox_waits: self.inbox_waits, due, items, notices_max: self.options.notices_max };
-        match Batch::new(tx, &shared.cache, &shared.counters).run(input) {
+        match Batch::new(tx, &mut self.older_keys, &shared.cache, &shared.counters).run(input) {
             Ok(committed) => {
                 shared.counters.committed(self.last_batch, began.elapsed());
                 let Shared { cache, counters, watchers, .. } = &*shared;

@@ -93,48 +93,49 @@ fn a_dropped_batch_leaves_nothing() {
 }
 
 #[test]
-fn an_older_key_belongs_to_its_object() {
+fn older_keys_belong_to_their_object() {
     on_each(|store| {
         let mut tx = store.begin().unwrap();
         let seq = append(&mut *tx, "org_a", Some("k"), "one", 1);
         append(&mut *tx, "org_b", None, "two", 1);
         let row = |tx: &mut dyn Transaction, of| tx.load(&id(of)).unwrap().unwrap().row;
         let (a, b) = (row(&mut *tx, "org_a"), row(&mut *tx, "org_b"));
-        let (k, other) = (key_hash("k"), key_hash("other"));
-        assert_eq!(tx.find_key(a, &k).unwrap(), None, "nobody put it in the table yet");
-        tx.spill_keys(a, &[(k, seq)]).unwrap();
-        assert_eq!(tx.find_key(a, &k).unwrap(), Some(seq), "even before the commit");
+        let older = [(key_hash("k"), seq), (key_hash("l"), seq + 5)];
+        assert_eq!(tx.older_keys(a).unwrap(), [], "nobody put it in the table yet");
+        tx.spill_keys(a, &older[..1]).unwrap();
+        assert_eq!(tx.older_keys(a).unwrap(), older[..1], "even before the commit");
         tx.commit().unwrap();
         assert_eq!(store.reader().object(&id("org_a")).unwrap().unwrap().keys, b"k");
         let mut tx = store.begin().unwrap();
-        assert_eq!(tx.find_key(a, &k).unwrap(), Some(seq));
-        assert_eq!(tx.find_key(b, &k).unwrap(), None);
-        assert_eq!(tx.find_key(a, &other).unwrap(), None);
+        tx.spill_keys(a, &older[1..]).unwrap();
+        assert_eq!(tx.older_keys(a).unwrap(), older);
+        assert_eq!(tx.older_keys(b).unwrap(), []);
         assert_eq!(tx.event(seq).unwrap().unwrap().body, b"one");
         assert_eq!(tx.event(seq + 9).unwrap(), None);
     });
 }
 
 #[test]
-fn old_keys_go_and_newer_ones_stay() {
+fn blocks_of_old_keys_go_and_newer_ones_stay() {
     on_each(|store| {
         let mut tx = store.begin().unwrap();
         let name = |n: usize| format!("k{n}");
         let append = |(n, at)| (key_hash(&name(n)), append(&mut *tx, "org_a", Some(&name(n)), "x", at));
         let keys: Vec<_> = [10, 20, 30, 40].into_iter().enumerate().map(append).collect();
         let row = tx.load(&id("org_a")).unwrap().unwrap().row;
-        tx.spill_keys(row, &keys).unwrap();
+        keys.chunks(2).for_each(|block| tx.spill_keys(row, block).unwrap());
         tx.commit().unwrap();
-        let mut tx = store.begin().unwrap();
-        assert_eq!(tx.expire_keys(Timestamp(30), 1).unwrap(), 1);
-        tx.commit().unwrap();
-        let mut tx = store.begin().unwrap();
-        assert_eq!(tx.expire_keys(Timestamp(30), 9).unwrap(), 1, "it goes on where it was, and not too far");
-        tx.commit().unwrap();
-        let mut tx = store.begin().unwrap();
-        assert_eq!(tx.expire_keys(Timestamp(30), 9).unwrap(), 0);
-        let found: Vec<_> = keys.iter().map(|(key, _)| tx.find_key(row, key).unwrap().is_some()).collect();
-        assert_eq!(found, [false, false, true, true]);
+        let mut expire = |limit, left: usize| {
+            let mut tx = store.begin().unwrap();
+            let seen = tx.expire_keys(Timestamp(30), limit).unwrap();
+            tx.commit().unwrap();
+            let mut tx = store.begin().unwrap();
+            assert_eq!(tx.older_keys(row).unwrap(), keys[4 - left..]);
+            seen
+        };
+        assert_eq!(expire(1, 4), 1, "one of the block is young yet");
+        assert_eq!(expire(9, 2), 1, "it goes on where it was, and not too far");
+        assert_eq!(expire(9, 2), 0);
     });
 }
 

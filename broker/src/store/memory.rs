@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use remit_loops::{Kind, ObjectId, Timestamp};
 
 use crate::store::{
-    EventWrite, InboxNotice, KeyHash, LogEnd, ObjectWrite, Reader, Row, SpilledKey, Store, StoreError,
-    StoredEvent, StoredObject, Transaction, key_hash,
+    EventWrite, InboxNotice, LogEnd, ObjectWrite, Reader, Row, SpilledKey, Store, StoreError, StoredEvent,
+    StoredObject, Transaction,
 };
 
 /// Everything in memory.
@@ -23,7 +23,7 @@ struct Tables {
     objects: BTreeMap<ObjectId, (StoredObject, Option<Timestamp>)>,
     rows: HashMap<Row, ObjectId>,
     events: Vec<StoredEvent>,
-    keys: HashMap<(Row, KeyHash), u64>,
+    keys: BTreeMap<(Row, u64), Vec<SpilledKey>>,
     keys_expired_to: u64,
     inbox: BTreeMap<i64, InboxNotice>,
     inbox_last: i64,
@@ -54,8 +54,7 @@ impl Store for MemoryStore {
             let tables = store.tables();
             (tables.events.len() as u64, tables.rows.len() as Row, tables.inbox_last)
         };
-        let (keys, writes) = (HashMap::new(), vec![]);
-        Ok(Box::new(MemoryTransaction { store, log_end, rows, inbox_last, keys, writes }))
+        Ok(Box::new(MemoryTransaction { store, log_end, rows, inbox_last, writes: vec![] }))
     }
 
     fn reader(&self) -> Arc<dyn Reader> {
@@ -70,8 +69,8 @@ enum Write {
     Object(StoredObject, Option<Timestamp>),
     PushInbox(InboxNotice),
     TakeInbox(i64),
-    Key(Row, KeyHash, u64),
-    ForgetKey(Row, KeyHash),
+    Keys(Row, u64, Vec<SpilledKey>),
+    ForgetKeys(Row, u64),
     KeysExpiredTo(u64),
     Record(String, String, Option<Vec<u8>>),
 }
@@ -82,7 +81,6 @@ struct MemoryTransaction {
     log_end: u64,
     rows: Row,
     inbox_last: i64,
-    keys: HashMap<(Row, KeyHash), u64>,
     writes: Vec<Write>,
 }
 
@@ -126,18 +124,21 @@ impl Transaction for MemoryTransaction {
         Ok(row)
     }
 
-    fn find_key(&mut self, row: Row, key: &KeyHash) -> Result<Option<u64>, StoreError> {
-        let wanted = (row, *key);
-        let here = self.keys.get(&wanted).copied();
-        Ok(here.or_else(|| self.store.tables().keys.get(&wanted).copied()))
-    }
-
     fn spill_keys(&mut self, row: Row, keys: &[SpilledKey]) -> Result<(), StoreError> {
-        for (key, seq) in keys {
-            self.keys.insert((row, *key), *seq);
-            self.writes.push(Write::Key(row, *key, *seq));
+        if let Some((_, last)) = keys.last() {
+            self.writes.push(Write::Keys(row, *last, keys.to_vec()));
         }
         Ok(())
+    }
+
+    fn older_keys(&mut self, row: Row) -> Result<Vec<SpilledKey>, StoreError> {
+        let here = self.writes.iter().filter_map(|w| match w {
+            Write::Keys(of, _, keys) if *of == row => Some(keys),
+            _ => None,
+        });
+        let tables = self.store.tables();
+        let stored = tables.keys.range((row, 0)..=(row, u64::MAX)).map(|(_, keys)| keys);
+        Ok(stored.chain(here).flatten().copied().collect())
     }
 
     fn append(&mut self, event: &EventWrite<'_>) -> Result<u64, StoreError> {
@@ -194,12 +195,8 @@ impl Transaction for MemoryTransaction {
         let mut seen = 0;
         for event in tables.events.iter().skip(from).take(limit).take_while(|e| e.at < before) {
             seen += 1;
-            let (Some(key), Some((object, _))) = (&event.key, tables.objects.get(&event.object)) else {
-                continue;
-            };
-            let key = key_hash(key);
-            if tables.keys.get(&(object.row, key)) == Some(&event.seq) {
-                self.writes.push(Write::ForgetKey(object.row, key));
+            if let Some((object, _)) = tables.objects.get(&event.object) {
+                self.writes.push(Write::ForgetKeys(object.row, event.seq));
             }
         }
         self.writes.push(Write::KeysExpiredTo(tables.keys_expired_to + seen as u64));
@@ -253,8 +250,8 @@ impl Tables {
                 self.objects.insert(object.id.clone(), (object, None));
             }
             Write::Append(event) => self.events.push(event),
-            Write::Key(row, key, seq) => {
-                self.keys.insert((row, key), seq);
+            Write::Keys(row, last, keys) => {
+                self.keys.insert((row, last), keys);
             }
             Write::Object(object, deadline) => {
                 self.objects.insert(object.id.clone(), (object, deadline));
@@ -264,8 +261,8 @@ impl Tables {
                 self.inbox.insert(notice.number, notice);
             }
             Write::TakeInbox(last) => self.inbox.retain(|number, _| *number > last),
-            Write::ForgetKey(row, key) => {
-                self.keys.remove(&(row, key));
+            Write::ForgetKeys(row, last) => {
+                self.keys.remove(&(row, last));
             }
             Write::KeysExpiredTo(seq) => self.keys_expired_to = seq,
             Write::Record(space, key, Some(value)) => {

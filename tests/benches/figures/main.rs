@@ -4,6 +4,7 @@
 mod api;
 mod bare;
 mod broker;
+mod engine;
 mod rpc;
 mod runner;
 mod seal;
@@ -15,8 +16,13 @@ use remit_tests::figure::{Figure, Options, table};
 type Measure = fn(&Options) -> anyhow::Result<Vec<Figure>>;
 
 /// The areas in the order they run, each with the prefix of its figures' names.
-const AREAS: &[(&str, Measure)] =
-    &[("seal", seal::figures), ("api", api::figures), ("rpc", rpc::figures), ("runner", runner::figures)];
+const AREAS: &[(&str, Measure)] = &[
+    ("seal", seal::figures),
+    ("engine", engine::figures),
+    ("api", api::figures),
+    ("rpc", rpc::figures),
+    ("runner", runner::figures),
+];
 
 fn main() -> anyhow::Result<()> {
     if let Some(served) = broker::child(bare::serve, api::serve_echo) {

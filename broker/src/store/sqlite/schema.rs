@@ -9,8 +9,8 @@ use crate::store::StoreError;
 /// - `events` is the log: append-only, keyed by its place, so that it only ever grows at its end.
 ///   `prev` links an object's events, so that its history needs no index.
 /// - `objects` holds the state of each; its number keeps other tables small.
-/// - `objects.keys` are the idempotency keys of an object's newest events, `keys` those of older ones,
-///   by hash; the oldest are found and taken out by walking the log.
+/// - `objects.keys` are the idempotency keys of an object's newest events, `keys` those of older ones, in
+///   blocks; `last` is a block's newest event. Old blocks are found and taken out by walking the log.
 /// - `inbox` holds notices that did not fit into a commit; `records` belong to the edge.
 const MIGRATIONS: &[&str] = &["
     CREATE TABLE objects (
@@ -38,9 +38,9 @@ const MIGRATIONS: &[&str] = &["
     ) STRICT;
     CREATE TABLE keys (
         object INTEGER NOT NULL,
-        key BLOB NOT NULL,
-        seq INTEGER NOT NULL,
-        PRIMARY KEY (object, key)
+        last INTEGER NOT NULL,
+        block BLOB NOT NULL,
+        PRIMARY KEY (object, last)
     ) STRICT, WITHOUT ROWID;
     CREATE TABLE inbox (
         number INTEGER PRIMARY KEY AUTOINCREMENT,

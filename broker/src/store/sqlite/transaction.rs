@@ -9,8 +9,8 @@ use super::checkpoint::{Checkpointer, PAGE_BYTES};
 use super::reader::{EVENT_COLUMNS, read_event};
 use super::{from_sql, kind_number, to_sql};
 use crate::store::{
-    EventWrite, InboxNotice, KeyHash, ObjectWrite, Row, SpilledKey, StoreError, StoredEvent, StoredObject,
-    Transaction, key_hash,
+    EventWrite, InboxNotice, KEY_ENTRY_LEN, ObjectWrite, Row, SpilledKey, StoreError, StoredEvent,
+    StoredObject, Transaction, decode_keys, encode_key,
 };
 
 const APPEND: &str = "INSERT INTO events (object, prev, at, key, sender, body, entries)
@@ -67,20 +67,25 @@ impl Transaction for SqliteTransaction<'_> {
         Ok(self.connection.last_insert_rowid())
     }
 
-    fn find_key(&mut self, row: Row, key: &KeyHash) -> Result<Option<u64>, StoreError> {
-        let sql = "SELECT seq FROM keys WHERE object = ?1 AND key = ?2";
-        let mut statement = self.connection.prepare_cached(sql)?;
-        Ok(statement.query_row(params![row, key], |r| r.get(0)).optional()?.map(from_sql))
+    fn spill_keys(&mut self, row: Row, keys: &[SpilledKey]) -> Result<(), StoreError> {
+        let Some((_, last)) = keys.last() else { return Ok(()) };
+        let mut block = Vec::with_capacity(keys.len() * KEY_ENTRY_LEN);
+        keys.iter().for_each(|key| encode_key(key, &mut block));
+        let sql = "INSERT INTO keys (object, last, block) VALUES (?1, ?2, ?3)";
+        self.connection.prepare_cached(sql)?.execute(params![row, to_sql(*last), block])?;
+        self.grows(PAGE_BYTES);
+        Ok(())
     }
 
-    fn spill_keys(&mut self, row: Row, keys: &[SpilledKey]) -> Result<(), StoreError> {
-        let sql = "INSERT OR REPLACE INTO keys (object, key, seq) VALUES (?1, ?2, ?3)";
+    fn older_keys(&mut self, row: Row) -> Result<Vec<SpilledKey>, StoreError> {
+        let sql = "SELECT block FROM keys WHERE object = ?1 ORDER BY last";
         let mut statement = self.connection.prepare_cached(sql)?;
-        for (key, seq) in keys {
-            statement.execute(params![row, key, to_sql(*seq)])?;
+        let mut rows = statement.query([row])?;
+        let mut keys = Vec::new();
+        while let Some(row) = rows.next()? {
+            keys.extend(decode_keys(row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?));
         }
-        self.grows(keys.len() as u64 * PAGE_BYTES);
-        Ok(())
+        Ok(keys)
     }
 
     fn append(&mut self, event: &EventWrite<'_>) -> Result<u64, StoreError> {
@@ -138,19 +143,21 @@ impl Transaction for SqliteTransaction<'_> {
     fn expire_keys(&mut self, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
         let mark = "SELECT value FROM marks WHERE name = 'keys_expired_to'";
         let from: i64 = self.connection.prepare_cached(mark)?.query_row([], |r| r.get(0))?;
-        let sql = "SELECT seq, object, key FROM events WHERE seq > ?1 AND at < ?2 ORDER BY seq LIMIT ?3";
+        let sql = "SELECT seq, object, key IS NOT NULL FROM events WHERE seq > ?1 AND at < ?2
+                   ORDER BY seq LIMIT ?3";
         let mut walk = self.connection.prepare_cached(sql)?;
         let old = walk.query_map(params![from, before.0, to_sql(limit as u64)], |r| {
-            Ok((r.get::<_, i64>(0)?, r.get::<_, Row>(1)?, r.get::<_, Option<String>>(2)?))
+            Ok((r.get::<_, i64>(0)?, r.get::<_, Row>(1)?, r.get::<_, bool>(2)?))
         })?;
         let mut seen = 0;
         let mut to = from;
         for event in old {
-            let (seq, object, key) = event?;
+            let (seq, object, has_key) = event?;
             (seen, to) = (seen + 1, seq);
-            let Some(key) = key else { continue };
-            let sql = "DELETE FROM keys WHERE object = ?1 AND key = ?2 AND seq = ?3";
-            self.connection.prepare_cached(sql)?.execute(params![object, key_hash(&key), seq])?;
+            if has_key {
+                let sql = "DELETE FROM keys WHERE object = ?1 AND last = ?2";
+                self.connection.prepare_cached(sql)?.execute([object, seq])?;
+            }
         }
         let sql = "UPDATE marks SET value = ?1 WHERE name = 'keys_expired_to'";
         self.connection.prepare_cached(sql)?.execute([to])?;
