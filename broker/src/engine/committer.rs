@@ -26,8 +26,6 @@ const EXPIRE_EVERY_MS: i64 = 60_000;
 const EXPIRE_MAX: usize = 2_000;
 /// When to give a tick again to an object that a tick did not move past its deadline, milliseconds.
 const TICK_AGAIN_MS: i64 = 10_000;
-/// How long the committer waits for the senders of the last batch to come again, microseconds.
-const PATIENCE_US: u64 = 0;
 
 /// What the committer and the engine's handles share.
 pub(super) struct Shared {
@@ -52,7 +50,6 @@ pub(super) struct Committer {
     carried: Vec<Item>,
     inbox_waits: bool,
     expire_at: Timestamp,
-    last_batch: usize,
 }
 
 impl Committer {
@@ -78,7 +75,6 @@ impl Committer {
             carried: vec![],
             inbox_waits,
             expire_at: Timestamp(0),
-            last_batch: 0,
         })
     }
 
@@ -106,8 +102,7 @@ impl Committer {
             let wait_ms = if idle { self.sleep_ms(now) } else { 0 };
             let until = Instant::now() + Duration::from_millis(wait_ms);
             let room = self.options.batch_max.saturating_sub(items.len());
-            let patience = Duration::from_micros(PATIENCE_US);
-            let taken = self.shared.intake.take(room, until, self.last_batch / 2, patience);
+            let taken = self.shared.intake.take(room, until);
             items.extend(taken.items);
             let due = self.timers.due(self.shared.clock.now(), self.options.batch_max);
             if !items.is_empty() || !due.is_empty() || self.inbox_waits {
@@ -129,7 +124,7 @@ impl Committer {
         let began = Instant::now();
         let shared = self.shared.clone();
         let at = shared.clock.stamp();
-        self.last_batch = items.len();
+        let size = items.len();
         let tx = match self.store.begin() {
             Ok(tx) => tx,
             Err(error) => {
@@ -141,7 +136,7 @@ impl Committer {
             Input { at, inbox_waits: self.inbox_waits, due, items, notices_max: self.options.notices_max };
         match Batch::new(tx, &mut self.older_keys, &shared.cache, &shared.counters).run(input) {
             Ok(committed) => {
-                shared.counters.committed(self.last_batch, began.elapsed());
+                shared.counters.committed(size, began.elapsed());
                 let Shared { cache, counters, watchers, .. } = &*shared;
                 let runtime = self.runtime.as_ref();
                 let rest = committed.let_out(cache, counters, watchers, &mut self.timers, runtime);
@@ -185,7 +180,7 @@ impl Committer {
 
     fn fail_rest(&mut self, error: &StoreError) {
         let rest = std::mem::take(&mut self.carried);
-        let waiting = self.shared.intake.take(usize::MAX, Instant::now(), 0, Duration::ZERO).items;
+        let waiting = self.shared.intake.take(usize::MAX, Instant::now()).items;
         rest.into_iter().chain(waiting).for_each(|item| item.fail(error));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::oneshot;
 
@@ -70,8 +70,8 @@ pub(super) struct Taken {
 struct State {
     items: VecDeque<Item>,
     closed: Option<Closed>,
-    /// How many items the sleeping committer waits for; 0 while it works.
-    wanted: usize,
+    /// The committer waits for an item.
+    asleep: bool,
 }
 
 /// The queue.
@@ -101,44 +101,31 @@ impl Intake {
             return Err(Refusal::Busy { waiting: state.items.len() });
         }
         state.items.push_back(item);
-        let enough = state.wanted > 0 && state.items.len() >= state.wanted;
+        let asleep = state.asleep;
         drop(state);
-        if enough {
+        if asleep {
             self.wake.notify_one();
         }
         Ok(())
     }
 
-    /// Waits for an item, at most until a time, and then a moment more for `gather` of them.
-    pub(super) fn take(&self, limit: usize, until: Instant, gather: usize, patience: Duration) -> Taken {
-        let state = self.wait(self.state(), 1, until);
-        let state = if state.items.is_empty() || patience.is_zero() {
-            state
-        } else {
-            self.wait(state, gather.min(limit), Instant::now() + patience)
-        };
-        let mut state = state;
-        let count = state.items.len().min(limit);
-        let items = state.items.drain(..count).collect();
-        Taken { items, closed: state.closed.is_some() && state.items.is_empty() }
-    }
-
-    fn wait<'a>(
-        &'a self,
-        mut state: MutexGuard<'a, State>,
-        wanted: usize,
-        until: Instant,
-    ) -> MutexGuard<'a, State> {
-        while state.items.len() < wanted && state.closed.is_none() {
+    /// Waits for an item, at most until a time; takes all that waits, up to a limit.
+    ///
+    /// It does not wait for more: while one batch is committed the next one gathers by itself.
+    pub(super) fn take(&self, limit: usize, until: Instant) -> Taken {
+        let mut state = self.state();
+        while state.items.is_empty() && state.closed.is_none() {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;
             }
-            state.wanted = wanted;
+            state.asleep = true;
             state = self.wake.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
-        state.wanted = 0;
-        state
+        state.asleep = false;
+        let count = state.items.len().min(limit);
+        let items = state.items.drain(..count).collect();
+        Taken { items, closed: state.closed.is_some() && state.items.is_empty() }
     }
 
     /// Takes nothing more. The first reason stays.
