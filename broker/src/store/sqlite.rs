@@ -25,7 +25,7 @@ use transaction::SqliteTransaction;
 /// How long a statement waits for somebody else's lock on the database, e.g. a backup tool's.
 const BUSY_MS: u64 = 10_000;
 /// Memory for pages of the writing connection, KiB.
-const WRITER_CACHE_KIB: i64 = 64 << 10;
+const WRITER_CACHE_KIB: i64 = 128 << 10;
 /// Memory for pages of each reading connection, KiB.
 const READER_CACHE_KIB: i64 = 4 << 10;
 /// Prepared statements that a connection keeps.

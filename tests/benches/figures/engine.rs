@@ -210,8 +210,8 @@ impl Bare {
     fn open(path: &Path, objects: usize, rows: Rows) -> anyhow::Result<Self> {
         let connection = rusqlite::Connection::open(path)?;
         connection.execute_batch(
-            "PRAGMA journal_mode = wal; PRAGMA synchronous = full; PRAGMA cache_size = -65536;
-             PRAGMA wal_autocheckpoint = 4096;
+            "PRAGMA journal_mode = wal; PRAGMA synchronous = full; PRAGMA cache_size = -131072;
+             PRAGMA wal_autocheckpoint = 12288;
              CREATE TABLE events
                  (seq INTEGER PRIMARY KEY, object INTEGER, at INTEGER, sender BLOB, body BLOB, entries BLOB);
              CREATE TABLE objects (row INTEGER PRIMARY KEY, last INTEGER, state BLOB);

@@ -15,7 +15,7 @@ use crate::store::StoreError;
 /// SQLite's page size, the unit in which the log grows.
 pub(super) const PAGE_BYTES: u64 = 4_096;
 /// A log of this size is copied back beside the writer.
-const WAL_COPY_BYTES: u64 = 16 << 20;
+const WAL_COPY_BYTES: u64 = 48 << 20;
 /// A log of this size stops the writer until it is copied back: its hard bound.
 const WAL_STOP_BYTES: u64 = 256 << 20;
 /// How much of the log's file is kept for re-use when it starts anew.
