@@ -128,6 +128,7 @@ impl Committer {
         let tx = match self.store.begin() {
             Ok(tx) => tx,
             Err(error) => {
+                shared.intake.close(Closed::Failed(error.to_string()));
                 items.into_iter().for_each(|item| item.fail(&error));
                 return Err(error);
             }
