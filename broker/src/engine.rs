@@ -19,6 +19,7 @@ mod committed;
 mod committer;
 #[cfg(test)]
 mod crash;
+mod driver;
 mod intake;
 mod keys;
 mod metrics;
@@ -30,11 +31,12 @@ mod watch;
 mod working;
 
 pub use clock::ClockSource;
+pub use driver::Driver;
 pub use metrics::{BATCH_BUCKETS, Metrics};
 pub use replay::{ReplayError, Replayed, replay};
 pub use watch::Changes;
 
-use committer::{Committer, Shared};
+use committer::{Committer, EndGuard, Shared};
 use intake::{Closed, Intake, Item, Pending, RecordChange, RecordWrite, Refusal};
 use metrics::count;
 
@@ -173,6 +175,23 @@ pub struct HistoryItem {
 impl Engine {
     /// Takes the store over and starts the committer.
     pub fn start(store: Box<dyn Store>, options: Options) -> Result<Engine, StoreError> {
+        let (engine, committer) = Self::build(store, options)?;
+        std::thread::Builder::new()
+            .name("committer".into())
+            .spawn(move || committer.run())
+            .map_err(|error| StoreError::Failed(error.to_string()))?;
+        Ok(engine)
+    }
+
+    /// Takes the store over; batches run when the driver is told to, and only then.
+    pub fn driven(store: Box<dyn Store>, options: Options) -> Result<(Engine, Driver), StoreError> {
+        let (engine, committer) = Self::build(store, options)?;
+        let guard = EndGuard(engine.inner.shared.clone());
+        let driver = Driver::new(committer, engine.inner.reader.clone(), guard);
+        Ok((engine, driver))
+    }
+
+    fn build(store: Box<dyn Store>, options: Options) -> Result<(Engine, Committer), StoreError> {
         let reader = store.reader();
         let shared = Arc::new(Shared {
             intake: Intake::new(options.intake_max),
@@ -183,12 +202,8 @@ impl Engine {
             ended: channel::Sender::new(false),
         });
         let committer = Committer::new(store, shared.clone(), options)?;
-        std::thread::Builder::new()
-            .name("committer".into())
-            .spawn(move || committer.run())
-            .map_err(|error| StoreError::Failed(error.to_string()))?;
         let reads = Arc::new(Semaphore::new(READS_MAX));
-        Ok(Self { inner: Arc::new(Inner { shared, reader, reads }) })
+        Ok((Self { inner: Arc::new(Inner { shared, reader, reads }) }, committer))
     }
 
     /// Gives an object an event. `Ok` means: it is on disk.

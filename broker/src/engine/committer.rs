@@ -38,6 +38,21 @@ pub(super) struct Shared {
     pub(super) ended: watch::Sender<bool>,
 }
 
+/// What a batch will be about.
+struct Work {
+    due: Vec<ObjectId>,
+    items: Vec<Item>,
+    inbox_waits: bool,
+    /// Nothing more will come in.
+    closed: bool,
+}
+
+impl Work {
+    fn is_empty(&self) -> bool {
+        self.due.is_empty() && self.items.is_empty() && !self.inbox_waits
+    }
+}
+
 /// The thread's own things.
 pub(super) struct Committer {
     store: Box<dyn Store>,
@@ -80,38 +95,60 @@ impl Committer {
 
     /// Works until the intake is closed and empty, or a commit fails.
     pub(super) fn run(mut self) {
-        let shared = self.shared.clone();
-        let _guard = EndGuard(shared.clone());
-        while let Some((due, items)) = self.next_work() {
-            if let Err(error) = self.batch(&due, items).and_then(|()| self.expire_keys()) {
-                tracing::error!(%error, code = error.code(), "the store failed; the engine takes nothing more");
-                shared.intake.close(Closed::Failed(error.to_string()));
-                self.fail_rest(&error);
+        let _guard = EndGuard(self.shared.clone());
+        while let Some(work) = self.wait_for_work() {
+            if !self.work(work) {
                 break;
             }
         }
         drop(self);
     }
 
+    /// Does what waits now as one batch; false if nothing waits.
+    pub(super) fn turn(&mut self) -> bool {
+        let work = self.gather(Instant::now());
+        !work.is_empty() && self.work(work)
+    }
+
+    /// When the next object wants a tick.
+    pub(super) fn next_deadline(&self) -> Option<Timestamp> {
+        self.timers.next()
+    }
+
     /// Waits for something to do; `None` when there will never be anything again.
-    fn next_work(&mut self) -> Option<(Vec<ObjectId>, Vec<Item>)> {
+    fn wait_for_work(&mut self) -> Option<Work> {
         loop {
-            let now = self.shared.clock.now();
-            let mut items = std::mem::take(&mut self.carried);
-            let idle = items.is_empty() && !self.inbox_waits;
-            let wait_ms = if idle { self.sleep_ms(now) } else { 0 };
-            let until = Instant::now() + Duration::from_millis(wait_ms);
-            let room = self.options.batch_max.saturating_sub(items.len());
-            let taken = self.shared.intake.take(room, until);
-            items.extend(taken.items);
-            let due = self.timers.due(self.shared.clock.now(), self.options.batch_max);
-            if !items.is_empty() || !due.is_empty() || self.inbox_waits {
-                return Some((due, items));
+            let idle = self.carried.is_empty() && !self.inbox_waits;
+            let wait_ms = if idle { self.sleep_ms(self.shared.clock.now()) } else { 0 };
+            let work = self.gather(Instant::now() + Duration::from_millis(wait_ms));
+            if !work.is_empty() {
+                return Some(work);
             }
-            if taken.closed {
+            if work.closed {
                 return None;
             }
         }
+    }
+
+    /// What there is to do now, or comes until then.
+    fn gather(&mut self, until: Instant) -> Work {
+        let mut items = std::mem::take(&mut self.carried);
+        let room = self.options.batch_max.saturating_sub(items.len());
+        let taken = self.shared.intake.take(room, until);
+        items.extend(taken.items);
+        let due = self.timers.due(self.shared.clock.now(), self.options.batch_max);
+        Work { due, items, inbox_waits: self.inbox_waits, closed: taken.closed }
+    }
+
+    /// Runs a batch; false when the store has failed and nothing more is taken.
+    fn work(&mut self, work: Work) -> bool {
+        let Err(error) = self.batch(&work.due, work.items).and_then(|()| self.expire_keys()) else {
+            return true;
+        };
+        tracing::error!(%error, code = error.code(), "the store failed; the engine takes nothing more");
+        self.shared.intake.close(Closed::Failed(error.to_string()));
+        self.fail_rest(&error);
+        false
     }
 
     fn sleep_ms(&self, now: Timestamp) -> u64 {
@@ -186,13 +223,15 @@ impl Committer {
     }
 }
 
-/// However the thread ends, by a panic too: nothing more is taken, and whoever waits for the end hears of it.
-struct EndGuard(Arc<Shared>);
+/// However the committer ends, by a panic too: nothing more is taken, and whoever waits for the end hears of it.
+pub(super) struct EndGuard(pub(super) Arc<Shared>);
 
 impl Drop for EndGuard {
     fn drop(&mut self) {
         let reason = "the committer ended unexpectedly; see the log".to_owned();
+        let error = StoreError::Failed(reason.clone());
         self.0.intake.close(Closed::Failed(reason));
+        self.0.intake.take(usize::MAX, Instant::now()).items.into_iter().for_each(|item| item.fail(&error));
         self.0.ended.send_replace(true);
     }
 }

@@ -367,3 +367,32 @@ fn a_deadline_brings_a_tick_even_over_a_restart() {
     });
     replay(&*SqliteStore::open(&path).unwrap().reader()).unwrap();
 }
+
+/// What a future has to say without a runtime.
+fn answer<T>(future: std::pin::Pin<&mut impl Future<Output = T>>) -> Option<T> {
+    match future.poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
+        std::task::Poll::Ready(answer) => Some(answer),
+        std::task::Poll::Pending => None,
+    }
+}
+
+#[test]
+fn a_driven_engine_does_a_batch_when_it_is_told_to() {
+    let clock = Arc::new(AtomicI64::new(1_000));
+    let store = MemoryStore::default();
+    let options = Options { clock: ClockSource::Manual(clock.clone()), ..Options::default() };
+    let (engine, mut driver) = Engine::driven(Box::new(store.clone()), options.clone()).unwrap();
+    assert!(!driver.turn(), "nothing waits");
+    let mut sent =
+        std::pin::pin!(engine.submit(submission("org_a", None, Signal::Org(org::Signal::Create {}))));
+    assert!(answer(sent.as_mut()).is_none(), "nothing is committed before the turn");
+    assert!(driver.turn());
+    assert_eq!(answer(sent.as_mut()).unwrap().unwrap().snapshot.revision, 1);
+    assert_eq!(driver.object(&id("org_a")).unwrap().unwrap().revision, 1);
+    let mut late = std::pin::pin!(engine.submit(org_signal("org_a", None, pause())));
+    assert!(answer(late.as_mut()).is_none());
+    drop(driver);
+    assert!(matches!(answer(late.as_mut()), Some(Err(SubmitError::Store(_)))), "it died with the driver");
+    let (_engine, driver) = Engine::driven(Box::new(store), options).unwrap();
+    assert_eq!(driver.object(&id("org_a")).unwrap().unwrap().revision, 1);
+}
