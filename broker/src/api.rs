@@ -9,6 +9,7 @@ mod events;
 pub(crate) mod logs;
 mod objects;
 mod orgs;
+mod recipe;
 mod releases;
 mod request;
 mod runners;

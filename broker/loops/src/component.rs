@@ -11,6 +11,7 @@ use crate::id::ObjectId;
 use crate::job::{Action, AttemptId, Failure, JobSpec, Mode, Outcome, ReleaseRef, Success};
 use crate::life::record_at;
 use crate::object::wrong_kind;
+use crate::runner::Boot;
 use crate::view::{Detail, Status, View};
 
 /// What a component can be asked. Changes come by its install's operations.
@@ -41,6 +42,9 @@ pub struct Task {
     pub inputs: Values,
     /// How long one attempt may run, milliseconds.
     pub longest_run_ms: i64,
+    /// For a deploy: the digest of all that goes into it, hexadecimal, where that is known.
+    #[serde(default)]
+    pub input_digest: Option<String>,
 }
 
 /// What is known to be there, by the component's last reports.
@@ -55,6 +59,21 @@ pub struct Facts {
     pub outputs: Values,
     /// A difference that a drift check found and no deploy has mended since.
     pub drift: Option<Drift>,
+    /// What made it as it is, as long as nothing has begun to change it since.
+    #[serde(default)]
+    pub settled: Option<Settled>,
+}
+
+/// What a finished deploy was made of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Settled {
+    /// The digest of all that went into it, hexadecimal.
+    pub input_digest: String,
+    /// The operation that made it.
+    pub operation: u64,
+    /// The start of the runner that made it.
+    pub ran_by: Boot,
 }
 
 /// A deploy that succeeded.
@@ -152,7 +171,9 @@ impl Component {
             Body::Notice(Notice::Do(task)) => self.start(event.at, task),
             Body::Notice(Notice::Stop { operation, reason }) => Ok(self.stop(event.at, *operation, reason)),
             Body::Notice(Notice::JobStarted(id)) => self.started(event.at, id),
-            Body::Notice(Notice::JobEnded { attempt, outcome }) => self.ended(event.at, attempt, outcome),
+            Body::Notice(Notice::JobEnded { attempt, outcome, ran_by }) => {
+                self.ended(event.at, attempt, outcome, ran_by.as_ref())
+            }
             Body::Signal(crate::Signal::Component(Signal::RetryNow {})) => self.retry_now(event.at),
             Body::Tick => Ok(self.tick(event.at)),
             Body::Signal(_) | Body::Report(_) | Body::Notice(_) => Err(wrong_kind(&self.id, event)),
@@ -178,6 +199,9 @@ impl Component {
         let current = self.attempt(at, task.clone(), 1);
         effects.extend(self.offer(&current));
         self.take_up(current);
+        if task.action.mutates() {
+            self.facts.settled = None;
+        }
         Ok(effects)
     }
 
@@ -270,12 +294,18 @@ impl Component {
         Ok(vec![self.tell(Notice::TaskStarted { operation, attempt: id.attempt })])
     }
 
-    fn ended(&mut self, at: Timestamp, id: &AttemptId, outcome: &Outcome) -> Result<Vec<Effect>, Rejected> {
+    fn ended(
+        &mut self,
+        at: Timestamp,
+        id: &AttemptId,
+        outcome: &Outcome,
+        ran_by: Option<&Boot>,
+    ) -> Result<Vec<Effect>, Rejected> {
         let slot = self.slot(id)?;
         let Some(mut current) = slot.take() else { return Ok(vec![]) };
         match outcome {
             Outcome::Succeeded(success) => {
-                self.learn(at, &current, success);
+                self.learn(at, &current, success, ran_by);
                 Ok(vec![self.tell_install(current.task.operation, outcome.clone())])
             }
             Outcome::Failed(failure) => {
@@ -303,17 +333,23 @@ impl Component {
         if current.task.action.mutates() { self.work = Some(current) } else { self.read = Some(current) }
     }
 
-    fn learn(&mut self, at: Timestamp, current: &Current, success: &Success) {
+    fn learn(&mut self, at: Timestamp, current: &Current, success: &Success, ran_by: Option<&Boot>) {
         let task = &current.task;
         self.since = at;
         match task.action {
             Action::Deploy => {
                 let (release, digest) = (task.release.clone(), task.digest.clone());
+                let settled = |(input_digest, ran_by): (&String, &Boot)| Settled {
+                    input_digest: input_digest.clone(),
+                    operation: task.operation,
+                    ran_by: ran_by.clone(),
+                };
                 self.facts = Facts {
                     may_exist: true,
                     deployed: Some(Deployed { release, digest, at }),
                     outputs: success.outputs.clone(),
                     drift: None,
+                    settled: task.input_digest.as_ref().zip(ran_by).map(settled),
                 };
             }
             Action::Destroy => self.facts = Facts::default(),

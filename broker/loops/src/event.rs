@@ -173,6 +173,9 @@ pub enum Notice {
         attempt: AttemptId,
         /// How it ended.
         outcome: Outcome,
+        /// The start of the runner that ran it, if one did.
+        #[serde(default)]
+        ran_by: Option<runner::Boot>,
     },
     /// Install to runner: the install exists from now on and wants a runner.
     RunnerWanted {
@@ -183,6 +186,8 @@ pub enum Notice {
     RunnerUnwanted,
     /// Runner to install: how the runner is now.
     RunnerIs(runner::Presence),
+    /// Runner to install: its process was started anew, or another runner took its place.
+    RunnerBooted(runner::Boot),
 }
 
 /// How a parent is, as far as its children need to know.

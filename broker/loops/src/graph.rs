@@ -42,6 +42,8 @@ pub enum StepState {
     Failed(Failure),
     /// A person decided to go on without it.
     Skipped(String),
+    /// Nothing that goes into it has changed: it is as it would be made.
+    Unchanged(String),
     /// Stopped.
     Cancelled(String),
 }
@@ -50,7 +52,7 @@ impl StepState {
     /// Whether what needs this step may go on.
     fn lets_others_go_on(&self) -> bool {
         match self {
-            StepState::Succeeded(_) | StepState::Skipped(_) => true,
+            StepState::Succeeded(_) | StepState::Skipped(_) | StepState::Unchanged(_) => true,
             StepState::Waiting | StepState::Running | StepState::Failed(_) | StepState::Cancelled(_) => false,
         }
     }
@@ -68,7 +70,7 @@ pub enum Progress {
     Going,
     /// Nothing runs, nothing can be started, and something failed.
     Stuck,
-    /// Every step has succeeded, was skipped or was cancelled.
+    /// Every step has succeeded, was skipped (by a person, or as unchanged) or was cancelled.
     Over,
 }
 
@@ -186,6 +188,7 @@ impl Graph {
                 StepState::Running
                 | StepState::Succeeded(_)
                 | StepState::Skipped(_)
+                | StepState::Unchanged(_)
                 | StepState::Cancelled(_) => {}
             }
         }
@@ -199,6 +202,7 @@ impl Graph {
             | StepState::Running
             | StepState::Succeeded(_)
             | StepState::Skipped(_)
+            | StepState::Unchanged(_)
             | StepState::Cancelled(_) => None,
         })
     }
@@ -213,7 +217,7 @@ impl Graph {
                 StepState::Running => ("running", String::new()),
                 StepState::Succeeded(summary) => ("succeeded", summary.clone()),
                 StepState::Failed(failure) => ("failed", failure.message.clone()),
-                StepState::Skipped(reason) => ("skipped", reason.clone()),
+                StepState::Skipped(reason) | StepState::Unchanged(reason) => ("skipped", reason.clone()),
                 StepState::Cancelled(reason) => ("cancelled", reason.clone()),
             };
             StepView {

@@ -8,6 +8,7 @@ mod drive;
 mod operation;
 mod show;
 mod signals;
+mod unchanged;
 
 use std::collections::BTreeMap;
 
@@ -21,7 +22,7 @@ use crate::lanes::Lanes;
 use crate::life::{not_found, sender};
 use crate::object::wrong_kind;
 use crate::release::Release;
-use crate::runner::Presence;
+use crate::runner::{Boot, Presence};
 use crate::view::LastOperation;
 
 use operation::{Operation, What};
@@ -134,6 +135,9 @@ struct Live {
     parent: Standing,
     parent_since: Timestamp,
     runner: Presence,
+    /// The start of the runner that is heard of now.
+    #[serde(default)]
+    boot: Boot,
     paused: Option<Mark>,
     deleting: Option<Mark>,
     /// The release that the newest deploy works by, or worked by.
@@ -227,6 +231,10 @@ impl Install {
             }
             Notice::RunnerIs(presence) => {
                 live.runner = *presence;
+                Ok(vec![])
+            }
+            Notice::RunnerBooted(boot) => {
+                live.boot = boot.clone();
                 Ok(vec![])
             }
             Notice::ReleasePublished(release) => Ok(live.published(event, release)),

@@ -49,6 +49,16 @@ pub enum Mode {
     Sandbox,
 }
 
+impl Mode {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Mode::Real => "real",
+            Mode::Sandbox => "sandbox",
+        }
+    }
+}
+
 /// Names one try at one job. An older fence's words change nothing.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

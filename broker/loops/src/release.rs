@@ -41,4 +41,32 @@ pub struct ReleaseComponent {
     /// It is only ever rehearsed, in real installs too.
     #[serde(default)]
     pub sandbox: bool,
+    /// What its result depends on; without it, nobody can say that it is unchanged.
+    #[serde(default)]
+    pub recipe: Option<Recipe>,
+}
+
+/// What the result of a component depends on, summed up by the edge that read the signed release.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Recipe {
+    /// sha256, hexadecimal, of all that the release itself says: kind, artefact, commands,
+    /// where its inputs come from, and their defaults and bounds.
+    pub digest: String,
+    /// The inputs of broker authority that it takes.
+    pub inputs: Vec<String>,
+    /// The outputs of other components that it takes.
+    pub outputs: Vec<Taken>,
+    /// It takes values that only the customer's runner knows.
+    pub customer: bool,
+}
+
+/// An output of another component.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Taken {
+    /// The component that gives it.
+    pub component: String,
+    /// Its name there.
+    pub output: String,
 }

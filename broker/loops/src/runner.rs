@@ -7,6 +7,8 @@
 mod identity;
 mod show;
 
+pub use identity::Boot;
+
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
@@ -201,6 +203,9 @@ struct Slot {
     fence: u64,
     phase: Phase,
     since: Timestamp,
+    /// The start that began it.
+    #[serde(default)]
+    ran_by: Option<Boot>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -367,13 +372,7 @@ impl Runner {
             Report::Enrol { token_sha256, spki_sha256 } => self.enrol(at, token_sha256, spki_sha256),
             Report::Seen { generation, info } => {
                 self.check_generation(*generation)?;
-                self.info = info.clone();
-                if matches!(self.presence, Presence::Online { .. }) {
-                    return Ok(vec![]);
-                }
-                self.become_present(at, Presence::Online { since: at });
-                let text = format!("the runner is there (version {})", self.info.version);
-                Ok([record("runner.online", text)].into_iter().chain(self.tell_install()).collect())
+                Ok(self.seen(at, info))
             }
             Report::Lost { generation } => {
                 self.check_generation(*generation)?;
@@ -387,7 +386,7 @@ impl Runner {
             }
             Report::Ended { generation, attempt, fence, outcome } => {
                 self.check_generation(*generation)?;
-                self.ended(at, attempt, *fence, outcome)
+                self.ended(attempt, *fence, outcome)
             }
         }
     }
@@ -406,7 +405,8 @@ impl Runner {
         self.seq += 1;
         self.fence += 1;
         let (seq, fence) = (self.seq, self.fence);
-        self.slots.push(Slot { spec: spec.clone(), seq, fence, phase: Phase::Offered, since: at });
+        let phase = Phase::Offered;
+        self.slots.push(Slot { spec: spec.clone(), seq, fence, phase, since: at, ran_by: None });
         Ok(vec![Effect::WakeRunner(self.id.clone())])
     }
 
@@ -439,6 +439,7 @@ impl Runner {
     }
 
     fn started(&mut self, at: Timestamp, id: &AttemptId, fence: u64) -> Result<Vec<Effect>, Rejected> {
+        let boot = self.boot();
         let Some(slot) = self.slots.iter_mut().find(|s| s.spec.id == *id && s.fence == fence) else {
             return Err(stale_attempt(id));
         };
@@ -446,6 +447,7 @@ impl Runner {
             Phase::Offered => {
                 slot.phase = Phase::Running;
                 slot.since = at;
+                slot.ran_by = Some(boot);
                 let (component, id) = (slot.spec.component.clone(), id.clone());
                 Ok(self.tell_component(&component, Notice::JobStarted(id)).into_iter().collect())
             }
@@ -454,13 +456,7 @@ impl Runner {
         }
     }
 
-    fn ended(
-        &mut self,
-        _at: Timestamp,
-        id: &AttemptId,
-        fence: u64,
-        outcome: &Outcome,
-    ) -> Result<Vec<Effect>, Rejected> {
+    fn ended(&mut self, id: &AttemptId, fence: u64, outcome: &Outcome) -> Result<Vec<Effect>, Rejected> {
         let position = self.slots.iter().position(|s| s.spec.id == *id && s.fence == fence);
         let Some(index) = position.filter(|i| self.slots[*i].phase != Phase::Unconfirmed) else {
             return Err(stale_attempt(id));
@@ -474,7 +470,7 @@ impl Runner {
             self.ended.pop_front();
         }
         self.ended.push_back(Ended { id: slot.spec.id.clone(), fence: slot.fence });
-        let ended = Notice::JobEnded { attempt: slot.spec.id, outcome };
+        let ended = Notice::JobEnded { attempt: slot.spec.id, outcome, ran_by: slot.ran_by };
         self.tell_component(&slot.spec.component, ended).into_iter().collect()
     }
 

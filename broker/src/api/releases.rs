@@ -156,6 +156,7 @@ fn summary(release: &Verified<document::Release>) -> Release {
         needs: c.needs.clone(),
         longest_run_ms: c.longest_run_ms,
         sandbox: c.sandbox,
+        recipe: Some(super::recipe::of(document, c)),
     };
     let is_brokers =
         |(_, input): &(&String, &document::Input)| input.authority == document::Authority::Broker;

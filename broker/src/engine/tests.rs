@@ -316,6 +316,7 @@ fn task() -> component::Task {
         digest: "sha256:1".into(),
         inputs: Default::default(),
         longest_run_ms: 1_000,
+        input_digest: None,
     }
 }
 
@@ -347,7 +348,8 @@ fn a_deadline_brings_a_tick_even_over_a_restart() {
             message: "later".into(),
             hint: String::new(),
         };
-        let ended = Notice::JobEnded { attempt: first.clone(), outcome: Outcome::Failed(failure) };
+        let ended =
+            Notice::JobEnded { attempt: first.clone(), outcome: Outcome::Failed(failure), ran_by: None };
         let waiting = engine.submit(notice(ended)).await.unwrap();
         let deadline = waiting.snapshot.object.deadline().expect("it backs off");
         engine.stop().await;

@@ -14,6 +14,7 @@ pub(crate) fn release(counter: u64) -> Release {
         needs: needs.iter().map(|n| (*n).to_owned()).collect(),
         longest_run_ms: 600_000,
         sandbox: false,
+        recipe: None,
     };
     let mut components = vec![
         component("network", &[]),

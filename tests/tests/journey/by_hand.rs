@@ -75,6 +75,7 @@ fn drift_is_found_and_healed(world: &World, install: &str) {
 }
 
 fn a_second_release_arrives(world: &World, install: &str) {
+    let before = timeline(world, install).first().map_or(0, |entry| entry["seq"].as_u64().unwrap());
     let file = world.path("product/remit.toml");
     let text = fs::read_to_string(&file).unwrap();
     fs::write(&file, text.replace("Welcome to the shop", "Welcome back")).unwrap();
@@ -85,6 +86,31 @@ fn a_second_release_arrives(world: &World, install: &str) {
     };
     world.until(install, "release 2.0.0 is there", there).unwrap();
     assert!(world.site("catalogue.txt").unwrap().starts_with("# Welcome back"));
+    let mut since = timeline(world, install);
+    since.retain(|entry| entry["seq"].as_u64().unwrap() > before);
+    only_what_changed_was_run(&since);
+}
+
+/// The newest first.
+fn timeline(world: &World, install: &str) -> Vec<Value> {
+    let answer =
+        world.operator().unwrap().get(&format!("/v1/objects/{install}/timeline?limit=1000")).unwrap();
+    answer.body["entries"].as_array().unwrap().clone()
+}
+
+/// The greeting goes into the seed alone; what comes after it in order takes nothing from it.
+fn only_what_changed_was_run(entries: &[Value]) {
+    let texts = |code: &str| -> Vec<&str> {
+        entries.iter().filter(|e| e["code"] == code).map(|e| e["text"].as_str().unwrap()).collect()
+    };
+    let ran = texts("step.succeeded");
+    assert!(ran.len() == 1 && ran[0].starts_with("seed: deploy done"), "{ran:#?}");
+    let left_out = texts("step.unchanged");
+    for name in ["network", "database", "queue", "image", "web", "routes"] {
+        let of_it =
+            left_out.iter().find(|text| text.starts_with(&format!("{name}: unchanged since release ")));
+        assert!(of_it.is_some_and(|text| text.contains("(input digest ")), "{name}: {left_out:#?}");
+    }
 }
 
 fn teardown_leaves_nothing(world: &mut World, install: &str) {

@@ -31,7 +31,7 @@ const DIRECTIONS: [(&str, &[&str]); 10] = [
 
 /// All that a pure crate may use. A clock, a socket, a file or a task would come in by a crate first.
 const PURE: [(&str, &[&str]); 2] = [
-    ("remit-loops", &["serde", "thiserror", "utoipa"]),
+    ("remit-loops", &["serde", "sha2", "thiserror", "utoipa"]),
     (
         "remit-seal",
         &["base64", "ed25519-dalek", "hex", "p256", "serde", "serde_json", "sha2", "thiserror", "zeroize"],

@@ -56,6 +56,9 @@ impl Live {
             if self.finish(at, lane, effects) || self.begin(id, at, lane, effects) {
                 return true;
             }
+            if lane == Lane::Work && self.leave_out(at, effects) {
+                return true;
+            }
             effects.extend(self.hand_out(id, at, lane));
         }
         false
@@ -276,15 +279,12 @@ impl Live {
 
     /// What a step asks of its component. A deploy goes by the operation's release, anything else by the part's own.
     fn task(&mut self, op: &Operation, name: &str, action: Action) -> Option<Task> {
+        let component = op.component(name).filter(|_| action == Action::Deploy);
+        let input_digest = component.and_then(|c| self.input_digest(c));
         let part = self.parts.get_mut(name)?;
-        if action == Action::Deploy
-            && let Some(release) = &op.release
-            && let Some(component) = release.components.iter().find(|c| c.name == name)
-        {
-            let facts = std::mem::take(&mut part.facts);
-            let failed = part.failed.take();
-            *part =
-                Part { facts: Facts { may_exist: true, ..facts }, failed, ..Part::of(release, component) };
+        if let Some((component, release)) = component.zip(op.release.as_ref()) {
+            part.go_by(release, component);
+            part.facts.may_exist = true;
         }
         // An input that the part's release does not declare stays with the install and is not sent.
         let declared = self.inputs.iter().filter(|(name, _)| part.inputs.contains(name));
@@ -298,11 +298,18 @@ impl Live {
             digest: part.digest.clone(),
             inputs,
             longest_run_ms: part.longest_run_ms,
+            input_digest,
         })
     }
 }
 
 impl Part {
+    /// From now on this release says how it is made and removed.
+    pub(super) fn go_by(&mut self, release: &Release, component: &crate::release::ReleaseComponent) {
+        let (facts, failed) = (std::mem::take(&mut self.facts), self.failed.take());
+        *self = Self { facts, failed, ..Part::of(release, component) };
+    }
+
     fn of(release: &Release, component: &crate::release::ReleaseComponent) -> Self {
         Self {
             kind: component.kind.clone(),

@@ -7,7 +7,7 @@ use crate::graph::{Graph, Progress, StepState};
 use crate::job::{Action, Changes, Outcome, Success};
 use crate::lanes::Lane;
 use crate::life::{record, record_at};
-use crate::release::Release;
+use crate::release::{Release, ReleaseComponent};
 
 /// What an operation is for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,10 +66,20 @@ pub(super) enum Phase {
 }
 
 impl Operation {
+    /// Whether its steps may begin.
+    pub(super) fn is_running(&self) -> bool {
+        self.phase == Phase::Running
+    }
+
     /// Whether it can go on only with somebody's help, and since when.
     pub(super) fn held_since(&self) -> Option<Timestamp> {
         let stuck = self.phase == Phase::Running && self.graph.progress() == Progress::Stuck;
         stuck.then(|| self.graph.failed().map(|(step, _)| step.since).max().unwrap_or(self.since))
+    }
+
+    /// What its release says of a component.
+    pub(super) fn component(&self, name: &str) -> Option<&ReleaseComponent> {
+        self.release.as_ref()?.components.iter().find(|c| c.name == name)
     }
 
     /// Whether there is nothing left to do in it.
@@ -118,7 +128,8 @@ impl Operation {
             | StepState::Running
             | StepState::Succeeded(_)
             | StepState::Failed(_)
-            | StepState::Skipped(_) => None,
+            | StepState::Skipped(_)
+            | StepState::Unchanged(_) => None,
         });
         match stopped {
             Some(message) => Outcome::Cancelled { message },
@@ -139,10 +150,14 @@ impl Operation {
 
     fn summary(&self) -> String {
         let count = |fits: fn(&StepState) -> bool| self.graph.steps.iter().filter(|s| fits(&s.state)).count();
-        let done = count(|s| matches!(s, StepState::Succeeded(_)));
-        match count(|s| matches!(s, StepState::Skipped(_))) {
-            0 => format!("{done} components"),
-            skipped => format!("{done} components, {skipped} skipped"),
+        let mut summary = format!("{} components", count(|s| matches!(s, StepState::Succeeded(_))));
+        let unchanged = count(|s| matches!(s, StepState::Unchanged(_)));
+        let skipped = count(|s| matches!(s, StepState::Skipped(_)));
+        for (number, word) in [(unchanged, "unchanged"), (skipped, "skipped")] {
+            if number > 0 {
+                summary.push_str(&format!(", {number} {word}"));
+            }
         }
+        summary
     }
 }

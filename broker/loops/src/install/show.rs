@@ -285,7 +285,9 @@ impl Operation {
     }
 
     fn steps_done(&self) -> (usize, usize) {
-        let is_done = |s: &StepState| matches!(s, StepState::Succeeded(_) | StepState::Skipped(_));
+        let is_done = |s: &StepState| {
+            matches!(s, StepState::Succeeded(_) | StepState::Skipped(_) | StepState::Unchanged(_))
+        };
         (self.graph.steps.iter().filter(|s| is_done(&s.state)).count(), self.graph.steps.len())
     }
 

@@ -8,7 +8,7 @@ use crate::id::ObjectId;
 use crate::job::Mode;
 use crate::lanes::{Lane, Lanes};
 use crate::life::{deleting, exists, not_found, record};
-use crate::runner::Presence;
+use crate::runner::{Boot, Presence};
 
 /// The most inputs, and the most labels, of one install.
 const VALUES_LEN_MAX: usize = 200;
@@ -96,6 +96,7 @@ impl Live {
             parent: Standing::Absent,
             parent_since: at,
             runner: Presence::Expected,
+            boot: Boot::default(),
             paused: None,
             deleting: None,
             release: None,

@@ -1,10 +1,23 @@
 //! Who may speak as the runner: epochs, one-time tokens, generations, and what becomes of
 //! attempts that another generation had begun.
 
-use super::{Phase, Presence, Runner};
-use crate::event::{Effect, Event, Level, Rejected, RejectedCode, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::{Info, Phase, Presence, Runner};
+use crate::event::{Effect, Event, Level, Notice, Rejected, RejectedCode, Timestamp};
 use crate::job::{Failure, FailureClass, Outcome};
 use crate::life::{record, record_at};
+
+/// One start of the process of one generation. While it lasts, the customer's values are the same;
+/// another generation has none of the files of the one before.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Boot {
+    /// The generation.
+    pub generation: u64,
+    /// What the process calls its start; empty where it has not said so yet.
+    pub id: String,
+}
 
 impl Runner {
     pub(super) fn begin_epoch(&mut self, at: Timestamp, epoch: u64) -> Vec<Effect> {
@@ -20,6 +33,27 @@ impl Runner {
         };
         *self = Self { epoch, wanted: true, since: at, ..kept };
         vec![record("runner.wanted", "waits for a runner to enrol")]
+    }
+
+    pub(super) fn seen(&mut self, at: Timestamp, info: &Info) -> Vec<Effect> {
+        let before = std::mem::replace(&mut self.info, info.clone());
+        let booted = (before.boot != self.info.boot).then(|| self.tell_boot()).flatten();
+        if matches!(self.presence, Presence::Online { .. }) {
+            return booted.into_iter().collect();
+        }
+        self.become_present(at, Presence::Online { since: at });
+        let text = format!("the runner is there (version {})", self.info.version);
+        let entry = record("runner.online", text);
+        [entry].into_iter().chain(self.tell_install()).chain(booted).collect()
+    }
+
+    /// Which start of the runner speaks now.
+    pub(super) fn boot(&self) -> Boot {
+        Boot { generation: self.generation, id: self.info.boot.clone() }
+    }
+
+    fn tell_boot(&self) -> Option<Effect> {
+        self.id.install().map(|to| Effect::Tell { to, notice: Notice::RunnerBooted(self.boot()) })
     }
 
     pub(super) fn become_present(&mut self, at: Timestamp, presence: Presence) {
@@ -52,12 +86,15 @@ impl Runner {
         self.enrolled_with = self.token.take().map(|token| token.sha256);
         self.generation += 1;
         self.spki_sha256 = Some(spki_sha256.to_owned());
+        // Another process: what the former one called its start is not its own.
+        self.info.boot.clear();
         self.become_present(at, Presence::Online { since: at });
         let mut effects = self.disown(at);
         effects
             .push(record("runner.enrolled", format!("a runner enrolled as generation {}", self.generation)));
         effects.push(Effect::WakeRunner(self.id.clone()));
         effects.extend(self.tell_install());
+        effects.extend(self.tell_boot());
         Ok(effects)
     }
 

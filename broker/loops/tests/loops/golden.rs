@@ -8,14 +8,14 @@ use std::path::Path;
 use remit_loops::component::Task;
 use remit_loops::event::{Standing, Values};
 use remit_loops::job::{Action, AttemptId, FailureClass, Mode, Outcome, ReleaseRef};
-use remit_loops::runner::{Info, Presence, Report};
+use remit_loops::runner::{Boot, Info, Presence, Report};
 use remit_loops::view::Detail;
 use remit_loops::{
     Actor, Body, Effect, Event, Notice, Object, ObjectId, Signal, Timestamp, app, component, install, org,
     runner,
 };
 
-use crate::world::{World, drifted, failure, id, release, success};
+use crate::world::{World, drifted, failure, id, release, success, with_recipes};
 
 const INSTALL: &str = "ins_demo.shop.acme";
 const NETWORK: &str = "cmp_demo.shop.acme.network";
@@ -167,6 +167,19 @@ fn worlds() -> Vec<(&'static str, World)> {
     worlds
 }
 
+/// An active install that was asked to deploy and waits for its app's answer.
+fn asking() -> Object {
+    let mut world = worlds().swap_remove(1).1;
+    world.publish(with_recipes(release("1.0.1", 2))).unwrap();
+    world.enrol();
+    world.work_off();
+    let mut install = object(&world, INSTALL);
+    let deploy = Signal::Install(install::Signal::Deploy { version: None });
+    let by = Actor::Person("ann".into());
+    install.apply(&Event { at: Timestamp(8_000_000), by, body: Body::Signal(deploy) }).unwrap();
+    install
+}
+
 fn states(of: &str) -> Vec<(&'static str, Object)> {
     worlds().iter().map(|(name, world)| (*name, object(world, of))).collect()
 }
@@ -272,10 +285,18 @@ fn install() {
         notice("task failed", NETWORK, ended(failure(FailureClass::Bug))),
         notice("task cancelled", NETWORK, ended(Outcome::Cancelled { message: "x".into() })),
         notice("runner is offline", RUNNER, Notice::RunnerIs(Presence::Offline { since: Timestamp(5) })),
+        notice("runner booted", RUNNER, Notice::RunnerBooted(Boot { generation: 1, id: "boot 2".into() })),
+        notice(
+            "release is, the same",
+            "app_demo.shop",
+            Notice::ReleaseIs { operation: 3, release: with_recipes(release("1.0.0", 1)) },
+        ),
         notice("child created", NETWORK, Notice::ChildCreated),
         tick(),
     ]);
-    check("install.txt", &states(INSTALL), &events);
+    let mut states = states(INSTALL);
+    states.push(("asking which release", asking()));
+    check("install.txt", &states, &events);
 }
 
 fn task(operation: u64, action: Action) -> Notice {
@@ -290,6 +311,7 @@ fn task(operation: u64, action: Action) -> Notice {
         digest,
         inputs,
         longest_run_ms: 1,
+        input_digest: None,
     })
 }
 
@@ -299,7 +321,8 @@ fn deploy_attempt(attempt: u32) -> AttemptId {
 
 #[test]
 fn component() {
-    let ended = |attempt, outcome| Notice::JobEnded { attempt: deploy_attempt(attempt), outcome };
+    let ended =
+        |attempt, outcome| Notice::JobEnded { attempt: deploy_attempt(attempt), outcome, ran_by: None };
     let events = [
         notice("do deploy", INSTALL, task(9, Action::Deploy)),
         notice("do drift", INSTALL, task(9, Action::Drift)),

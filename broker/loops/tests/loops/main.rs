@@ -3,4 +3,6 @@
 
 mod golden;
 mod lives;
+mod unchanged;
+mod wiring;
 mod world;

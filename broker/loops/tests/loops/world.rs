@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use remit_loops::job::{Failure, FailureClass, Outcome, Success};
-use remit_loops::release::{Release, ReleaseComponent};
+use remit_loops::release::{Recipe, Release, ReleaseComponent, Taken};
 use remit_loops::runner::{Info, Offer, Report};
 use remit_loops::view::View;
 use remit_loops::{
@@ -21,6 +21,8 @@ pub(crate) struct World {
     pub(crate) now: i64,
     pub(crate) generation: u64,
     pub(crate) highest_seq: u64,
+    /// How often the runner's process was started.
+    boots: u64,
     /// Notices that an object rejected: there should be none.
     pub(crate) rejected: Vec<(ObjectId, Rejected)>,
 }
@@ -85,7 +87,14 @@ impl World {
         self.signal(RUNNER, Signal::Runner(expect)).unwrap();
         self.enrol_as(&token, &key).unwrap();
         self.generation += 1;
-        self.report(Report::Seen { generation: self.generation, info: Info::default() }).unwrap();
+        self.boot();
+    }
+
+    /// The runner's process is started anew.
+    pub(crate) fn boot(&mut self) {
+        self.boots += 1;
+        let info = Info { boot: format!("boot {}", self.boots), ..Info::default() };
+        self.report(Report::Seen { generation: self.generation, info }).unwrap();
     }
 
     pub(crate) fn enrol_as(&mut self, token: &str, key: &str) -> Result<(), Rejected> {
@@ -211,6 +220,7 @@ pub(crate) fn release(version: &str, counter: u64) -> Release {
         needs: needs.iter().map(|n| (*n).to_owned()).collect(),
         longest_run_ms: 60_000,
         sandbox: false,
+        recipe: None,
     };
     Release {
         digest: format!("sha256:{version}"),
@@ -225,4 +235,19 @@ pub(crate) fn release(version: &str, counter: u64) -> Release {
             component("seed", &["database", "queue"]),
         ],
     }
+}
+
+/// The same release with what each component depends on: the first takes `size`, `database` a value of
+/// the customer's, and each an output `id` of what it needs.
+pub(crate) fn with_recipes(mut release: Release) -> Release {
+    for component in &mut release.components {
+        let taken = |need: &String| Taken { component: need.clone(), output: "id".into() };
+        component.recipe = Some(Recipe {
+            digest: format!("recipe of {}", component.digest),
+            inputs: if component.name == "network" { vec!["size".into()] } else { vec![] },
+            outputs: component.needs.iter().map(taken).collect(),
+            customer: component.name == "database",
+        });
+    }
+    release
 }
