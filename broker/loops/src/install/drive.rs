@@ -1,7 +1,8 @@
 //! What an install does by itself after every event: finish what is over, start what may
 //! start, hand out the steps that are ready. The same path for every event, idempotent.
 
-use super::operation::{Operation, Phase, What};
+use super::operation::{Operation, Phase};
+use super::signals::{Steps, What};
 use super::{Install, Live, Part, State, Tombstone};
 use crate::component::{Facts, Task};
 use crate::event::{Actor, Effect, Event, Level, Notice, Standing, Timestamp};
@@ -126,10 +127,7 @@ impl Live {
     /// The operation that may start next in a lane, if anything may.
     fn next_in(&self, lane: Lane) -> Option<&Queued<What>> {
         let next = self.lanes.peek(lane)?;
-        let is_allowed = match next.what {
-            What::Teardown => true,
-            What::Deploy { .. } | What::Heal | What::DriftCheck => self.parent == Standing::Active,
-        };
+        let is_allowed = !next.what.plan().waits_for_parent || self.parent == Standing::Active;
         (self.paused.is_none() && is_allowed && self.buried.is_none()).then_some(next)
     }
 
@@ -147,19 +145,16 @@ impl Live {
             graph: Graph::default(),
             what: queued.what,
         };
-        match &op.what {
-            What::Deploy { version } => {
+        match op.what.plan().steps {
+            Steps::OfRelease(version) => {
                 op.phase = Phase::Resolving;
-                let notice = Notice::ReleaseWanted { operation: op.number, version: version.clone() };
+                let notice = Notice::ReleaseWanted { operation: op.number, version };
                 effects.extend(id.parent().map(|to| Effect::Tell { to, notice }));
             }
-            What::Heal => {
-                op.release.clone_from(&self.release);
-                op.graph =
-                    self.graph_of(Action::Deploy, at, |p| p.facts.drift.is_some() || p.failed.is_some());
+            Steps::OfParts(action, fits) => {
+                op.release = self.release.clone().filter(|_| action == Action::Deploy);
+                op.graph = self.graph_of(action, at, fits);
             }
-            What::DriftCheck => op.graph = self.graph_of(Action::Drift, at, |p| p.facts.deployed.is_some()),
-            What::Teardown => op.graph = self.graph_of(Action::Destroy, at, |p| p.facts.may_exist),
         }
         let text = format!("{} (operation {}) begins, asked by {}", op.what.as_str(), op.number, op.by);
         effects.push(record("operation.started", text));
@@ -211,7 +206,7 @@ impl Live {
 
     pub(super) fn enqueue(&mut self, at: Timestamp, by: &Actor, what: What) -> u64 {
         self.number += 1;
-        let (number, lane) = (self.number, what.lane());
+        let (number, lane) = (self.number, what.plan().lane);
         self.lanes.push(lane, Queued { number, by: by.clone(), since: at, what });
         number
     }

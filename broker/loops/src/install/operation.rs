@@ -1,45 +1,13 @@
 //! One operation on an install: what it is for, its graph, and how far it is.
 
+use super::signals::What;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Actor, Effect, Level, Timestamp};
 use crate::graph::{Graph, Progress, StepState};
 use crate::job::{Action, Changes, Outcome, Success};
-use crate::lanes::Lane;
 use crate::life::{record, record_at};
 use crate::release::{Release, ReleaseComponent};
-
-/// What an operation is for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum What {
-    /// To bring the install to a release: this version, or the newest.
-    Deploy { version: Option<String> },
-    /// To deploy again what is not as it should be.
-    Heal,
-    /// To find out what is not as it should be.
-    DriftCheck,
-    /// To remove everything.
-    Teardown,
-}
-
-impl What {
-    pub(super) fn as_str(&self) -> &'static str {
-        match self {
-            What::Deploy { .. } => "deploy",
-            What::Heal => "heal",
-            What::DriftCheck => "drift check",
-            What::Teardown => "teardown",
-        }
-    }
-
-    pub(super) fn lane(&self) -> Lane {
-        match self {
-            What::Deploy { .. } | What::Heal | What::Teardown => Lane::Work,
-            What::DriftCheck => Lane::Read,
-        }
-    }
-}
 
 /// An operation that has begun.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

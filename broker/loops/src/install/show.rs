@@ -1,6 +1,7 @@
 //! An install as people and programs see it, and why it is not done yet.
 
 use super::operation::{Operation, Phase};
+use super::signals::{Plan, Steps};
 use super::{Install, Live, Part, State, Tombstone};
 use crate::event::{Standing, Values, Waiting};
 use crate::graph::StepState;
@@ -79,11 +80,9 @@ impl Live {
         match (&self.work, &self.deleting, &self.paused) {
             (Some(_), ..) if held => "held",
             (_, Some(_), _) => "deleting",
-            (Some(op), ..) => match op.what {
-                super::What::Deploy { .. } if self.provisioned => "updating",
-                super::What::Deploy { .. } => "provisioning",
-                super::What::Heal => "healing",
-                super::What::Teardown | super::What::DriftCheck => "deleting",
+            (Some(op), ..) => match op.what.plan() {
+                Plan { steps: Steps::OfRelease(_), .. } if !self.provisioned => "provisioning",
+                plan => plan.word,
             },
             (None, None, Some(_)) => "paused",
             (None, None, None) if self.parent != Standing::Active => "waiting",

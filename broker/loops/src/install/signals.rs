@@ -1,17 +1,143 @@
-//! What each signal does to an install. One arm, one small method.
+//! What an install can be asked, and what is particular to each of its operations. A new
+//! operation is written here and nowhere else.
 
-use super::operation::{Operation, Phase, What};
-use super::{Install, Live, Mark, Signal, State, Tombstone};
-use crate::event::{Effect, Event, Notice, Rejected, RejectedCode, Standing, Timestamp, Values};
-use crate::graph::StepState;
+use serde::{Deserialize, Serialize};
+
+use super::control::conflict;
+use super::{Install, Live, Part, State};
+use crate::event::{Effect, Event, Rejected, RejectedCode, Values};
 use crate::id::ObjectId;
-use crate::job::Mode;
-use crate::lanes::{Lane, Lanes};
+use crate::job::{Action, Mode};
+use crate::lanes::Lane;
 use crate::life::{deleting, exists, not_found, record};
-use crate::runner::{Boot, Presence};
 
-/// The most inputs, and the most labels, of one install.
-const VALUES_LEN_MAX: usize = 200;
+/// What an install can be asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Signal {
+    /// Make it; it deploys the newest release as soon as its app is active and its runner is there.
+    Create {
+        /// Inputs of broker authority, as JSON texts by name.
+        #[serde(default)]
+        inputs: Values,
+        /// Whether it touches the real world.
+        #[serde(default)]
+        mode: Mode,
+        /// For grouping.
+        #[serde(default)]
+        labels: Values,
+    },
+    /// Bring it to a release.
+    Deploy {
+        /// The release's version, or the newest.
+        #[serde(default)]
+        version: Option<String>,
+    },
+    /// Deploy again what has drifted or failed, by the release it is on.
+    Heal {},
+    /// Compare the world with what was deployed; changes nothing and holds up nothing.
+    CheckDrift {},
+    /// Start nothing new until it is resumed; what runs goes on.
+    Pause {
+        /// Why, for people.
+        reason: String,
+    },
+    /// Go on.
+    Resume {},
+    /// Stop an operation.
+    Cancel {
+        /// Its number, or the one that runs.
+        #[serde(default)]
+        operation: Option<u64>,
+        /// Why, for people.
+        reason: String,
+    },
+    /// Try a failed step of the held operation again, or all of them.
+    Retry {
+        /// The step's component, or all failed ones.
+        #[serde(default)]
+        component: Option<String>,
+    },
+    /// Go on without a failed step of the held operation.
+    Skip {
+        /// The step's component.
+        component: String,
+        /// Why, for people.
+        reason: String,
+    },
+    /// Change inputs of broker authority; they count from the next deploy on.
+    SetInputs {
+        /// As JSON texts by name; others stay.
+        inputs: Values,
+    },
+    /// Tear everything down, make sure, and only then forget it.
+    Delete {},
+    /// Forget it without destroying what is left; a tombstone keeps the list.
+    Forget {
+        /// Why, for people; on the record for good.
+        reason: String,
+    },
+}
+
+/// What an operation is for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum What {
+    /// To bring the install to a release: this version, or the newest.
+    Deploy { version: Option<String> },
+    /// To deploy again what is not as it should be.
+    Heal,
+    /// To find out what is not as it should be.
+    DriftCheck,
+    /// To remove everything.
+    Teardown,
+}
+
+/// All that is particular to an operation.
+pub(super) struct Plan {
+    /// Its name.
+    pub(super) kind: &'static str,
+    /// What the install is called while it runs.
+    pub(super) word: &'static str,
+    pub(super) lane: Lane,
+    /// It begins only while the app is active.
+    pub(super) waits_for_parent: bool,
+    pub(super) steps: Steps,
+}
+
+/// Which steps an operation has.
+pub(super) enum Steps {
+    /// Those of a release of this version, or of the newest; what has not changed is left out.
+    OfRelease(Option<String>),
+    /// This action for each part that fits.
+    OfParts(Action, fn(&Part) -> bool),
+}
+
+impl What {
+    pub(super) fn plan(&self) -> Plan {
+        let work = |kind, word, steps| Plan { kind, word, lane: Lane::Work, waits_for_parent: true, steps };
+        match self {
+            What::Deploy { version } => work("deploy", "updating", Steps::OfRelease(version.clone())),
+            What::Heal => {
+                let is_unwell = |p: &Part| p.facts.drift.is_some() || p.failed.is_some();
+                work("heal", "healing", Steps::OfParts(Action::Deploy, is_unwell))
+            }
+            What::DriftCheck => {
+                let steps = Steps::OfParts(Action::Drift, |p| p.facts.deployed.is_some());
+                Plan { lane: Lane::Read, ..work("drift check", "active", steps) }
+            }
+            What::Teardown => {
+                let steps = Steps::OfParts(Action::Destroy, |p| p.facts.may_exist);
+                Plan { waits_for_parent: false, ..work("teardown", "deleting", steps) }
+            }
+        }
+    }
+
+    pub(super) fn as_str(&self) -> &'static str {
+        self.plan().kind
+    }
+}
 
 impl Install {
     pub(super) fn signal(&mut self, event: &Event, signal: &Signal) -> Result<Vec<Effect>, Rejected> {
@@ -30,8 +156,8 @@ impl Install {
                 live.check_open(&id)?;
                 Ok(live.enqueue_deploy(event.at, &event.by, version.clone()))
             }
-            Signal::Heal {} => live.heal(&id, event),
-            Signal::CheckDrift {} => live.check_drift(&id, event),
+            Signal::Heal {} => live.ask(&id, event, &What::Heal),
+            Signal::CheckDrift {} => live.ask(&id, event, &What::DriftCheck),
             Signal::Pause { reason } => Ok(live.pause(event, reason)),
             Signal::Resume {} => {
                 live.paused = None;
@@ -45,73 +171,9 @@ impl Install {
             Signal::Forget { reason } => Ok(self.forget(event, reason)),
         }
     }
-
-    fn create(
-        &mut self,
-        event: &Event,
-        inputs: &Values,
-        mode: Mode,
-        labels: &Values,
-    ) -> Result<Vec<Effect>, Rejected> {
-        match self.state {
-            State::Absent | State::Gone(_) => {}
-            State::Live(_) => return Err(exists(&self.id)),
-        }
-        check_values(inputs)?;
-        check_values(labels)?;
-        self.epoch += 1;
-        let mut live = Live::new(self.epoch, event.at, mode);
-        live.inputs.clone_from(inputs);
-        live.labels.clone_from(labels);
-        live.enqueue_deploy(event.at, &event.by, None);
-        self.state = State::Live(Box::new(live));
-        let tell = |to: Option<ObjectId>, notice: Notice| to.map(|to| Effect::Tell { to, notice });
-        let tells = [
-            tell(self.id.runner(), Notice::RunnerWanted { epoch: self.epoch }),
-            tell(self.id.parent(), Notice::ChildCreated),
-        ];
-        let entry = record("install.created", format!("made by {}", event.by));
-        Ok([entry].into_iter().chain(tells.into_iter().flatten()).collect())
-    }
-
-    fn forget(&mut self, event: &Event, reason: &str) -> Vec<Effect> {
-        let State::Live(live) = &mut self.state else { return vec![] };
-        let leaked =
-            live.parts.iter().filter(|(_, p)| p.facts.may_exist).map(|(name, _)| name.clone()).collect();
-        let mut effects = live.stop_everything(&self.id, event.at, "the install is forgotten");
-        let tombstone = Tombstone { by: event.by.clone(), forgotten: Some(reason.to_owned()), leaked };
-        effects.extend(super::drive::farewell(&self.id, &tombstone));
-        self.state = State::Gone(tombstone);
-        effects
-    }
 }
 
 impl Live {
-    fn new(epoch: u64, at: Timestamp, mode: Mode) -> Self {
-        Self {
-            epoch,
-            mode,
-            labels: Values::new(),
-            inputs: Values::new(),
-            parent: Standing::Absent,
-            parent_since: at,
-            runner: Presence::Expected,
-            boot: Boot::default(),
-            paused: None,
-            deleting: None,
-            release: None,
-            provisioned: false,
-            newest: None,
-            parts: std::collections::BTreeMap::new(),
-            number: 0,
-            work: None,
-            read: None,
-            lanes: Lanes::default(),
-            last: None,
-            buried: None,
-        }
-    }
-
     /// Refuses when it is being deleted or its queue is full: before anything is accepted.
     fn check_open(&self, id: &ObjectId) -> Result<(), Rejected> {
         if self.deleting.is_some() {
@@ -120,17 +182,14 @@ impl Live {
         self.lanes.check_room()
     }
 
-    fn heal(&mut self, id: &ObjectId, event: &Event) -> Result<Vec<Effect>, Rejected> {
+    /// Queues an operation on what is there.
+    fn ask(&mut self, id: &ObjectId, event: &Event, what: &What) -> Result<Vec<Effect>, Rejected> {
         self.check_open(id)?;
-        if self.release.is_none() {
-            return Err(conflict("nothing was deployed yet; there is nothing to heal"));
+        let plan = what.plan();
+        if self.release.is_none() && matches!(plan.steps, Steps::OfParts(Action::Deploy, _)) {
+            return Err(conflict(&format!("nothing was deployed yet; there is nothing to {}", plan.kind)));
         }
-        Ok(self.enqueue_once(event, &What::Heal))
-    }
-
-    fn check_drift(&mut self, id: &ObjectId, event: &Event) -> Result<Vec<Effect>, Rejected> {
-        self.check_open(id)?;
-        Ok(self.enqueue_once(event, &What::DriftCheck))
+        Ok(self.enqueue_once(event, what))
     }
 
     /// Queues it; an older one of the same kind that still waits gives way.
@@ -140,144 +199,6 @@ impl Live {
         let text = |older: u64| format!("operation {older} gives way to the newer {number}");
         older.into_iter().map(|q| record("operation.superseded", text(q.number))).collect()
     }
-
-    fn pause(&mut self, event: &Event, reason: &str) -> Vec<Effect> {
-        self.paused = Some(Mark { by: event.by.clone(), since: event.at, reason: reason.to_owned() });
-        vec![record("install.paused", format!("paused by {}: {reason}", event.by))]
-    }
-
-    fn cancel(
-        &mut self,
-        id: &ObjectId,
-        event: &Event,
-        number: Option<u64>,
-        reason: &str,
-    ) -> Result<Vec<Effect>, Rejected> {
-        let reason = format!("{} said: {reason}", event.by);
-        let running = self.work.as_ref().map(|op| op.number);
-        let Some(number) = number.or(running) else {
-            return Err(conflict("no operation runs; name a queued one by its number"));
-        };
-        let queued = self.lanes.take_where(|q| q.number == number);
-        if let Some(queued) = queued.first() {
-            if queued.what == What::Teardown {
-                self.deleting = None;
-            }
-            let text = format!("{} (operation {number}) was cancelled: {reason}", queued.what.as_str());
-            return Ok(vec![record("operation.cancelled", text)]);
-        }
-        let lane = match (&self.work, &self.read) {
-            (Some(op), _) if op.number == number => Lane::Work,
-            (_, Some(op)) if op.number == number => Lane::Read,
-            _ => return Err(conflict(&format!("operation {number} neither runs nor waits"))),
-        };
-        Ok(self.stop(id, event.at, lane, &reason))
-    }
-
-    /// Ends a lane's operation as soon as nothing of it runs.
-    fn stop(&mut self, id: &ObjectId, at: Timestamp, lane: Lane, reason: &str) -> Vec<Effect> {
-        let slot = match lane {
-            Lane::Work => &mut self.work,
-            Lane::Read => &mut self.read,
-        };
-        let Some(op) = slot else { return vec![] };
-        op.phase = Phase::Stopping { reason: reason.to_owned() };
-        op.graph.cancel_waiting(reason, at);
-        stop_running(id, op, reason)
-    }
-
-    fn stop_everything(&mut self, id: &ObjectId, at: Timestamp, reason: &str) -> Vec<Effect> {
-        let waiting = self.lanes.take_where(|_| true);
-        let cancelled = waiting.into_iter().map(|q| {
-            record(
-                "operation.cancelled",
-                format!("{} (operation {}) was cancelled: {reason}", q.what.as_str(), q.number),
-            )
-        });
-        let mut effects: Vec<Effect> = cancelled.collect();
-        effects.extend(self.stop(id, at, Lane::Work, reason));
-        effects.extend(self.stop(id, at, Lane::Read, reason));
-        effects
-    }
-
-    fn retry(&mut self, event: &Event, component: Option<&str>) -> Result<Vec<Effect>, Rejected> {
-        let steps = self.failed_steps(component)?;
-        let Some(op) = &mut self.work else { return Ok(vec![]) };
-        for index in &steps {
-            op.graph.set(*index, StepState::Waiting, event.at);
-        }
-        Ok(vec![record(
-            "step.retried",
-            format!("{} lets {} failed steps be tried again", event.by, steps.len()),
-        )])
-    }
-
-    fn skip(&mut self, event: &Event, component: &str, reason: &str) -> Result<Vec<Effect>, Rejected> {
-        let steps = self.failed_steps(Some(component))?;
-        let Some(op) = &mut self.work else { return Ok(vec![]) };
-        for index in steps {
-            op.graph.set(index, StepState::Skipped(format!("{} said: {reason}", event.by)), event.at);
-        }
-        Ok(vec![record("step.skipped", format!("{} goes on without {component}: {reason}", event.by))])
-    }
-
-    /// The failed steps of the running operation, of one component or of all.
-    fn failed_steps(&self, component: Option<&str>) -> Result<Vec<usize>, Rejected> {
-        let steps = self.work.iter().flat_map(|op| op.graph.steps.iter().enumerate());
-        let fits = |name: &str| component.is_none_or(|c| c == name);
-        let found: Vec<usize> = steps
-            .filter(|(_, s)| matches!(s.state, StepState::Failed(_)) && fits(&s.component))
-            .map(|(index, _)| index)
-            .collect();
-        match (found.is_empty(), component) {
-            (false, _) => Ok(found),
-            (true, Some(name)) => {
-                Err(conflict(&format!("no step of {name} has failed in the running operation")))
-            }
-            (true, None) => Err(conflict("no step has failed in the running operation")),
-        }
-    }
-
-    fn set_inputs(&mut self, event: &Event, inputs: &Values) -> Result<Vec<Effect>, Rejected> {
-        let mut merged = self.inputs.clone();
-        merged.extend(inputs.iter().map(|(k, v)| (k.clone(), v.clone())));
-        check_values(&merged)?;
-        self.inputs = merged;
-        let names: Vec<&str> = inputs.keys().map(String::as_str).collect();
-        Ok(vec![record("install.inputs", format!("{} set {}", event.by, names.join(", ")))])
-    }
-
-    fn delete(&mut self, id: &ObjectId, event: &Event) -> Result<Vec<Effect>, Rejected> {
-        if self.deleting.is_some() {
-            return Err(deleting(id));
-        }
-        self.deleting = Some(Mark { by: event.by.clone(), since: event.at, reason: String::new() });
-        let mut effects = vec![record("install.deleting", format!("to be deleted, says {}", event.by))];
-        effects.extend(self.stop_everything(id, event.at, "the install is being deleted"));
-        self.enqueue(event.at, &event.by, What::Teardown);
-        Ok(effects)
-    }
-}
-
-fn stop_running(id: &ObjectId, op: &Operation, reason: &str) -> Vec<Effect> {
-    let running = op.graph.steps.iter().filter(|s| s.state == StepState::Running);
-    let stop = |component: &str| {
-        let notice = Notice::Stop { operation: op.number, reason: reason.to_owned() };
-        id.child(component).ok().map(|to| Effect::Tell { to, notice })
-    };
-    running.filter_map(|s| stop(&s.component)).collect()
-}
-
-fn check_values(values: &Values) -> Result<(), Rejected> {
-    if values.len() <= VALUES_LEN_MAX {
-        return Ok(());
-    }
-    let message = format!("{} values are more than {VALUES_LEN_MAX}", values.len());
-    Err(Rejected::new(RejectedCode::Invalid, message))
-}
-
-fn conflict(message: &str) -> Rejected {
-    Rejected::new(RejectedCode::Conflict, message)
 }
 
 fn gone(id: &ObjectId) -> Rejected {

@@ -8,7 +8,8 @@
 use sha2::{Digest as _, Sha256};
 
 use super::Live;
-use super::operation::{Operation, What};
+use super::operation::Operation;
+use super::signals::Steps;
 use crate::event::{Effect, Timestamp};
 use crate::graph::StepState;
 use crate::job::{Action, Mode};
@@ -96,7 +97,7 @@ impl Live {
 
 impl Operation {
     fn leaves_out_unchanged(&self) -> bool {
-        self.is_running() && matches!(self.what, What::Deploy { .. })
+        self.is_running() && matches!(self.what.plan().steps, Steps::OfRelease(_))
     }
 }
 
