@@ -36,6 +36,8 @@ pub enum Signal {
     },
     /// Deploy again what has drifted or failed, by the release it is on.
     Heal {},
+    /// Deploy everything again by the release it is on, changed or not.
+    Reprovision {},
     /// Compare the world with what was deployed; changes nothing and holds up nothing.
     CheckDrift {},
     /// Start nothing new until it is resumed; what runs goes on.
@@ -88,6 +90,8 @@ pub(super) enum What {
     Deploy { version: Option<String> },
     /// To deploy again what is not as it should be.
     Heal,
+    /// To deploy everything again.
+    Reprovision,
     /// To find out what is not as it should be.
     DriftCheck,
     /// To remove everything.
@@ -123,6 +127,9 @@ impl What {
                 let is_unwell = |p: &Part| p.facts.drift.is_some() || p.failed.is_some();
                 work("heal", "healing", Steps::OfParts(Action::Deploy, is_unwell))
             }
+            What::Reprovision => {
+                work("reprovision", "reprovisioning", Steps::OfParts(Action::Deploy, |_| true))
+            }
             What::DriftCheck => {
                 let steps = Steps::OfParts(Action::Drift, |p| p.facts.deployed.is_some());
                 Plan { lane: Lane::Read, ..work("drift check", "active", steps) }
@@ -157,6 +164,7 @@ impl Install {
                 Ok(live.enqueue_deploy(event.at, &event.by, version.clone()))
             }
             Signal::Heal {} => live.ask(&id, event, &What::Heal),
+            Signal::Reprovision {} => live.ask(&id, event, &What::Reprovision),
             Signal::CheckDrift {} => live.ask(&id, event, &What::DriftCheck),
             Signal::Pause { reason } => Ok(live.pause(event, reason)),
             Signal::Resume {} => {

@@ -254,6 +254,7 @@ fn install_signals() -> Vec<Sample> {
         ),
         ("deploy", install::Signal::Deploy { version: None }),
         ("heal", install::Signal::Heal {}),
+        ("reprovision", install::Signal::Reprovision {}),
         ("check_drift", install::Signal::CheckDrift {}),
         ("pause", install::Signal::Pause { reason: "x".into() }),
         ("resume", install::Signal::Resume {}),

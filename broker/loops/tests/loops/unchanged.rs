@@ -159,6 +159,16 @@ fn healing_leaves_nothing_out() {
 }
 
 #[test]
+fn reprovisioning_leaves_nothing_out() {
+    let mut world = deployed();
+    world.install(install::Signal::Reprovision {}).unwrap();
+    assert_eq!(world.status(INSTALL), "reprovisioning");
+    assert_eq!(run(&mut world, "1"), ["network", "database", "queue", "seed"]);
+    deploy(&mut world);
+    assert_eq!(run(&mut world, "1"), [""; 0], "what was made again counts as made");
+}
+
+#[test]
 fn what_was_left_out_goes_by_the_new_release_all_the_same() {
     let mut world = deployed();
     world.publish(changed("seed")).unwrap();
