@@ -153,7 +153,9 @@ impl Live {
             }
             Steps::OfParts(action, fits) => {
                 op.release = self.release.clone().filter(|_| action == Action::Deploy);
-                op.graph = self.graph_of(action, at, fits);
+                op.graph = self.graph_of(action, at, |name, part| {
+                    fits(part) && (op.release.is_none() || op.component(name).is_some())
+                });
             }
         }
         let text = format!("{} (operation {}) begins, asked by {}", op.what.as_str(), op.number, op.by);
@@ -163,8 +165,8 @@ impl Live {
     }
 
     /// A graph over the parts that fit. Needs were checked for cycles when the release was published.
-    fn graph_of(&self, action: Action, at: Timestamp, fits: impl Fn(&Part) -> bool) -> Graph {
-        let chosen = self.parts.iter().filter(|(_, part)| fits(part));
+    fn graph_of(&self, action: Action, at: Timestamp, fits: impl Fn(&str, &Part) -> bool) -> Graph {
+        let chosen = self.parts.iter().filter(|(name, part)| fits(name, part));
         let nodes: Vec<Node<'_>> = chosen
             .map(|(name, part)| Node {
                 name,

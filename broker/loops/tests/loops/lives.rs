@@ -151,6 +151,25 @@ fn drift_is_found_beside_everything_and_healed() {
 }
 
 #[test]
+fn healing_does_not_bring_back_what_the_release_dropped() {
+    let mut world = running_world();
+    world.work_off();
+    let mut second = release("1.0.1", 2);
+    second.components.retain(|c| c.name != "seed");
+    world.publish(second).unwrap();
+    for name in ["network", "database", "queue"] {
+        world.complete(name, success());
+    }
+    world.complete("seed", failure(FailureClass::Permission));
+    world.install(install::Signal::Heal {}).unwrap();
+    assert!(world.offers().is_empty(), "its removal failed; nobody wants it back");
+    world.install(install::Signal::Deploy { version: None }).unwrap();
+    assert_eq!(world.work_off(), ["network", "database", "queue", "seed"], "its removal is tried again");
+    let Detail::Install { components, .. } = world.view("ins_demo.shop.acme").detail else { panic!() };
+    assert!(components.iter().all(|c| c.name != "seed" || !c.facts.may_exist), "{components:?}");
+}
+
+#[test]
 fn work_is_not_held_up_by_a_look() {
     let mut world = running_world();
     world.work_off();
