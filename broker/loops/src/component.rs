@@ -59,6 +59,9 @@ pub struct Facts {
     pub outputs: Values,
     /// A difference that a drift check found and no deploy has mended since.
     pub drift: Option<Drift>,
+    /// A change of it began and did not succeed: it may be anything between before and after.
+    #[serde(default)]
+    pub unfinished: bool,
     /// What made it as it is, as long as nothing has begun to change it since.
     #[serde(default)]
     pub settled: Option<Settled>,
@@ -289,8 +292,10 @@ impl Component {
             current.phase = Phase::Running;
             current.since = at;
         }
-        let (operation, deploys) = (current.task.operation, current.task.action == Action::Deploy);
+        let (operation, action) = (current.task.operation, current.task.action);
+        let (deploys, mutates) = (action == Action::Deploy, action.mutates());
         self.facts.may_exist |= deploys;
+        self.facts.unfinished |= mutates;
         Ok(vec![self.tell(Notice::TaskStarted { operation, attempt: id.attempt })])
     }
 
@@ -349,6 +354,7 @@ impl Component {
                     deployed: Some(Deployed { release, digest, at }),
                     outputs: success.outputs.clone(),
                     drift: None,
+                    unfinished: false,
                     settled: task.input_digest.as_ref().zip(ran_by).map(settled),
                 };
             }
@@ -442,6 +448,10 @@ impl Component {
                 Phase::BackingOff { failure, .. } => ("retrying", failure.message.clone()),
                 Phase::Stopping { reason } => ("stopping", reason.clone()),
             },
+            (None, Facts { unfinished: true, deployed: Some(deployed), .. }) => {
+                let version = &deployed.release.version;
+                ("incomplete", format!("a change began and did not succeed; before it was release {version}"))
+            }
             (None, Facts { drift: Some(drift), .. }) => ("drifted", drift.summary.clone()),
             (None, Facts { deployed: Some(deployed), .. }) => {
                 ("deployed", format!("by release {}", deployed.release.version))

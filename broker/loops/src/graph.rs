@@ -26,6 +26,9 @@ pub struct Step {
     pub since: Timestamp,
     /// Which try is running or was the last; 0 before the first.
     pub attempt: u32,
+    /// Somebody wants it to stop: who, and why.
+    #[serde(default)]
+    pub stopping: Option<String>,
 }
 
 /// How far a step is.
@@ -142,6 +145,7 @@ impl Graph {
                 state: StepState::Waiting,
                 since: at,
                 attempt: 0,
+                stopping: None,
             };
             self.steps.push(step);
         }
@@ -175,6 +179,20 @@ impl Graph {
     pub fn set(&mut self, index: usize, state: StepState, at: Timestamp) {
         self.steps[index].state = state;
         self.steps[index].since = at;
+        self.steps[index].stopping = None;
+    }
+
+    /// How a step failed, if it did.
+    pub fn failure(&self, index: usize) -> Option<&Failure> {
+        match &self.steps[index].state {
+            StepState::Failed(failure) => Some(failure),
+            StepState::Waiting
+            | StepState::Running
+            | StepState::Succeeded(_)
+            | StepState::Skipped(_)
+            | StepState::Unchanged(_)
+            | StepState::Cancelled(_) => None,
+        }
     }
 
     /// Ends every step that has not begun.
@@ -196,15 +214,7 @@ impl Graph {
 
     /// The failed steps.
     pub fn failed(&self) -> impl Iterator<Item = (&Step, &Failure)> {
-        self.steps.iter().filter_map(|s| match &s.state {
-            StepState::Failed(failure) => Some((s, failure)),
-            StepState::Waiting
-            | StepState::Running
-            | StepState::Succeeded(_)
-            | StepState::Skipped(_)
-            | StepState::Unchanged(_)
-            | StepState::Cancelled(_) => None,
-        })
+        self.steps.iter().enumerate().filter_map(|(index, step)| Some((step, self.failure(index)?)))
     }
 
     /// The steps as people see them.
@@ -212,6 +222,9 @@ impl Graph {
         let ready = self.ready();
         let view = |(index, step): (usize, &Step)| {
             let (state, note) = match &step.state {
+                StepState::Running if step.stopping.is_some() => {
+                    ("stopping", step.stopping.clone().unwrap_or_default())
+                }
                 StepState::Waiting if ready.contains(&index) => ("ready", String::new()),
                 StepState::Waiting => ("waiting", String::new()),
                 StepState::Running => ("running", String::new()),

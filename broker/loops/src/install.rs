@@ -9,6 +9,7 @@ mod drive;
 mod operation;
 mod show;
 mod signals;
+mod steps;
 mod unchanged;
 
 use std::collections::BTreeMap;

@@ -78,6 +78,7 @@ impl Life {
 
     pub(crate) fn pause(&mut self, event: &Event, reason: &str) -> Result<Vec<Effect>, Rejected> {
         self.check_alive()?;
+        check_reason(reason)?;
         let text = format!("{} was paused by {}: {reason}", self.id, event.by);
         self.enter(Phase::Paused { reason: reason.to_owned(), by: event.by.clone() }, event.at);
         Ok(vec![record("paused", text)])
@@ -181,6 +182,15 @@ pub(crate) fn sender(event: &Event) -> Result<ObjectId, Rejected> {
             Err(Rejected::new(RejectedCode::Invalid, "only another object may send a notice"))
         }
     }
+}
+
+/// What stays on the record must say something.
+pub(crate) fn check_reason(reason: &str) -> Result<(), Rejected> {
+    if reason.trim().is_empty() {
+        let message = "the reason is empty; say why, it stays on the record";
+        return Err(Rejected::new(RejectedCode::Invalid, message));
+    }
+    Ok(())
 }
 
 pub(crate) fn record(code: &str, text: impl Into<String>) -> Effect {

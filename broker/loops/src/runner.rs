@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::event::{Body, Effect, Event, Level, Notice, Rejected, RejectedCode, Timestamp};
 use crate::id::ObjectId;
 use crate::job::{AttemptId, JobSpec, Outcome};
-use crate::life::{deleting, not_found, record, record_at, sender};
+use crate::life::{check_reason, deleting, not_found, record, record_at, sender};
 use crate::object::wrong_kind;
 
 /// What a runner can be asked.
@@ -338,6 +338,10 @@ impl Runner {
 
     fn signal(&mut self, event: &Event, signal: &Signal) -> Result<Vec<Effect>, Rejected> {
         self.check_wanted()?;
+        if let Signal::Revoke { reason } | Signal::Drain { reason } | Signal::DeclareLost { reason } = signal
+        {
+            check_reason(reason)?;
+        }
         match signal {
             Signal::Expect { token_sha256, expires } => {
                 self.token = Some(Token { sha256: token_sha256.clone(), expires: *expires });

@@ -71,7 +71,7 @@ pub struct StepView {
     pub action: Action,
     /// The components whose steps come first.
     pub needs: Vec<String>,
-    /// `waiting`, `ready`, `running`, `succeeded`, `failed`, `skipped` or `cancelled`.
+    /// `waiting`, `ready`, `running`, `stopping`, `succeeded`, `failed`, `skipped` or `cancelled`.
     pub state: String,
     /// Since when.
     pub since: Timestamp,
@@ -165,7 +165,7 @@ pub struct ComponentView {
     pub name: String,
     /// Its kind: `terraform`, `script`, …
     pub kind: String,
-    /// `absent`, `deployed`, `drifted` or `failed`.
+    /// `absent`, `deployed`, `drifted`, `failed`, or `incomplete`: a change of it was stopped.
     pub state: String,
     /// What is there.
     pub facts: component::Facts,

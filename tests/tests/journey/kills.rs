@@ -67,6 +67,24 @@ fn a_runner_that_is_killed_costs_at_most_a_repeat() {
     ends_well(&mut world, &install);
 }
 
+/// One step is stopped by hand: its tool ends, the install is held, and a retry finishes it.
+#[test]
+fn a_step_that_is_stopped_can_be_tried_again() {
+    if !there_is_terraform() {
+        return;
+    }
+    let (mut world, install) = in_the_middle_of_loading();
+    world
+        .remit(&["signal", "acme", "cancel_step", "--component", "warehouse", "--reason", "too big"])
+        .unwrap();
+    world.until_status(&install, "held").unwrap();
+    assert_eq!(count(&world, "end"), 0, "it was stopped in the middle");
+    let why = world.remit(&["why", "acme"]).unwrap();
+    assert!(why.contains("warehouse") && why.contains("too big"), "{why}");
+    world.remit(&["signal", "acme", "retry", "--component", "warehouse"]).unwrap();
+    ends_well(&mut world, &install);
+}
+
 #[test]
 fn both_killed_at_once() {
     if !there_is_terraform() {

@@ -140,49 +140,6 @@ impl Live {
         effects
     }
 
-    pub(super) fn retry(&mut self, event: &Event, component: Option<&str>) -> Result<Vec<Effect>, Rejected> {
-        let steps = self.failed_steps(component)?;
-        let Some(op) = &mut self.work else { return Ok(vec![]) };
-        for index in &steps {
-            op.graph.set(*index, StepState::Waiting, event.at);
-        }
-        Ok(vec![record(
-            "step.retried",
-            format!("{} lets {} failed steps be tried again", event.by, steps.len()),
-        )])
-    }
-
-    pub(super) fn skip(
-        &mut self,
-        event: &Event,
-        component: &str,
-        reason: &str,
-    ) -> Result<Vec<Effect>, Rejected> {
-        let steps = self.failed_steps(Some(component))?;
-        let Some(op) = &mut self.work else { return Ok(vec![]) };
-        for index in steps {
-            op.graph.set(index, StepState::Skipped(format!("{} said: {reason}", event.by)), event.at);
-        }
-        Ok(vec![record("step.skipped", format!("{} goes on without {component}: {reason}", event.by))])
-    }
-
-    /// The failed steps of the running operation, of one component or of all.
-    fn failed_steps(&self, component: Option<&str>) -> Result<Vec<usize>, Rejected> {
-        let steps = self.work.iter().flat_map(|op| op.graph.steps.iter().enumerate());
-        let fits = |name: &str| component.is_none_or(|c| c == name);
-        let found: Vec<usize> = steps
-            .filter(|(_, s)| matches!(s.state, StepState::Failed(_)) && fits(&s.component))
-            .map(|(index, _)| index)
-            .collect();
-        match (found.is_empty(), component) {
-            (false, _) => Ok(found),
-            (true, Some(name)) => {
-                Err(conflict(&format!("no step of {name} has failed in the running operation")))
-            }
-            (true, None) => Err(conflict("no step has failed in the running operation")),
-        }
-    }
-
     pub(super) fn set_inputs(&mut self, event: &Event, inputs: &Values) -> Result<Vec<Effect>, Rejected> {
         let mut merged = self.inputs.clone();
         merged.extend(inputs.iter().map(|(k, v)| (k.clone(), v.clone())));

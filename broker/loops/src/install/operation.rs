@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::{Actor, Effect, Level, Timestamp};
 use crate::graph::{Graph, Progress, StepState};
-use crate::job::{Action, Changes, Outcome, Success};
+use crate::job::{Action, Changes, Failure, FailureClass, Outcome, Success};
 use crate::life::{record, record_at};
 use crate::release::{Release, ReleaseComponent};
 
@@ -72,7 +72,12 @@ impl Operation {
             }
             Outcome::Cancelled { message } => {
                 let text = format!("{component}: {action} stopped: {message}");
-                (StepState::Cancelled(message.clone()), record("step.cancelled", text))
+                let stopped = self.graph.steps[index].stopping.clone().filter(|_| self.is_running());
+                let state = match stopped {
+                    Some(reason) => StepState::Failed(stopped_by_hand(&reason)),
+                    None => StepState::Cancelled(message.clone()),
+                };
+                (state, record("step.cancelled", text))
             }
         };
         self.graph.set(index, state, at);
@@ -127,5 +132,15 @@ impl Operation {
             }
         }
         summary
+    }
+}
+
+/// A step that a person stopped while the rest goes on: what needs it waits for another word.
+fn stopped_by_hand(reason: &str) -> Failure {
+    Failure {
+        class: FailureClass::Interference,
+        code: "loop.step_stopped".to_owned(),
+        message: format!("it was stopped: {reason}"),
+        hint: String::new(),
     }
 }

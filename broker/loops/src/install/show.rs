@@ -97,7 +97,7 @@ impl Live {
         if self.parts.values().any(|p| p.facts.drift.is_some()) {
             return "drifted";
         }
-        let whole = self.parts.values().all(|p| p.facts.deployed.is_some() && p.failed.is_none());
+        let whole = self.parts.values().all(Part::is_whole);
         if whole { "active" } else { "degraded" }
     }
 
@@ -262,9 +262,15 @@ impl Live {
 }
 
 impl Part {
+    fn is_whole(&self) -> bool {
+        self.facts.deployed.is_some() && self.failed.is_none() && !self.facts.unfinished
+    }
+
     fn word(&self) -> &'static str {
         if self.failed.is_some() {
             "failed"
+        } else if self.facts.unfinished {
+            "incomplete"
         } else if self.facts.drift.is_some() {
             "drifted"
         } else if self.facts.deployed.is_some() {

@@ -9,7 +9,7 @@ use crate::event::{Effect, Event, Rejected, RejectedCode, Values};
 use crate::id::ObjectId;
 use crate::job::{Action, Mode};
 use crate::lanes::Lane;
-use crate::life::{deleting, exists, not_found, record};
+use crate::life::{check_reason, deleting, exists, not_found, record};
 
 /// What an install can be asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,13 +55,20 @@ pub enum Signal {
         /// Why, for people.
         reason: String,
     },
+    /// Stop one running step; the others go on, and what needs it waits for `retry` or `skip`.
+    CancelStep {
+        /// The step's component.
+        component: String,
+        /// Why, for people.
+        reason: String,
+    },
     /// Try a failed step of the held operation again, or all of them.
     Retry {
         /// The step's component, or all failed ones.
         #[serde(default)]
         component: Option<String>,
     },
-    /// Go on without a failed step of the held operation.
+    /// Go on without a step that has failed or not begun.
     Skip {
         /// The step's component.
         component: String,
@@ -80,6 +87,27 @@ pub enum Signal {
         /// Why, for people; on the record for good.
         reason: String,
     },
+}
+
+impl Signal {
+    fn reason(&self) -> Option<&str> {
+        match self {
+            Signal::Pause { reason }
+            | Signal::Cancel { reason, .. }
+            | Signal::CancelStep { reason, .. }
+            | Signal::Skip { reason, .. }
+            | Signal::Forget { reason } => Some(reason),
+            Signal::Create { .. }
+            | Signal::Deploy { .. }
+            | Signal::Heal {}
+            | Signal::Reprovision {}
+            | Signal::CheckDrift {}
+            | Signal::Resume {}
+            | Signal::Retry { .. }
+            | Signal::SetInputs { .. }
+            | Signal::Delete {} => None,
+        }
+    }
 }
 
 /// What an operation is for.
@@ -124,7 +152,8 @@ impl What {
         match self {
             What::Deploy { version } => work("deploy", "updating", Steps::OfRelease(version.clone())),
             What::Heal => {
-                let is_unwell = |p: &Part| p.facts.drift.is_some() || p.failed.is_some();
+                let is_unwell =
+                    |p: &Part| p.facts.drift.is_some() || p.failed.is_some() || p.facts.unfinished;
                 work("heal", "healing", Steps::OfParts(Action::Deploy, is_unwell))
             }
             What::Reprovision => {
@@ -151,6 +180,7 @@ impl Install {
         if let Signal::Create { inputs, mode, labels } = signal {
             return self.create(event, inputs, *mode, labels);
         }
+        signal.reason().map_or(Ok(()), check_reason)?;
         let id = self.id.clone();
         let live = match &mut self.state {
             State::Live(live) => live,
@@ -172,6 +202,7 @@ impl Install {
                 Ok(vec![record("install.resumed", format!("resumed by {}", event.by))])
             }
             Signal::Cancel { operation, reason } => live.cancel(&id, event, *operation, reason),
+            Signal::CancelStep { component, reason } => live.cancel_step(&id, event, component, reason),
             Signal::Retry { component } => live.retry(event, component.as_deref()),
             Signal::Skip { component, reason } => live.skip(event, component, reason),
             Signal::SetInputs { inputs } => live.set_inputs(event, inputs),

@@ -260,6 +260,8 @@ fn install_signals() -> Vec<Sample> {
         ("resume", install::Signal::Resume {}),
         ("cancel", install::Signal::Cancel { operation: None, reason: "x".into() }),
         ("cancel 99", install::Signal::Cancel { operation: Some(99), reason: "x".into() }),
+        ("cancel_step", install::Signal::CancelStep { component: "network".into(), reason: "x".into() }),
+        ("cancel_step 99", install::Signal::CancelStep { component: "n99".into(), reason: "x".into() }),
         ("retry", install::Signal::Retry { component: None }),
         ("skip", install::Signal::Skip { component: "network".into(), reason: "x".into() }),
         ("set_inputs", install::Signal::SetInputs { inputs: Values::new() }),
