@@ -4,9 +4,10 @@
 //! it, and only then answers and wakes. Reads go beside it and see what is committed.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use remit_loops::event::Entry;
-use remit_loops::{Actor, Body, Kind, Object, ObjectId, Rejected, RejectedCode, Timestamp};
+use remit_loops::{Actor, Body, Event, Kind, Object, ObjectId, Rejected, RejectedCode, Timestamp};
 use tokio::sync::{Semaphore, oneshot, watch as channel};
 
 use crate::store::{Reader, Store, StoreError, StoredObject, key_hash};
@@ -23,6 +24,7 @@ mod driver;
 mod intake;
 mod keys;
 mod metrics;
+mod peers;
 mod replay;
 #[cfg(test)]
 mod tests;
@@ -39,6 +41,7 @@ pub use watch::Changes;
 use committer::{Committer, EndGuard, Shared};
 use intake::{Closed, Intake, Item, Pending, RecordChange, RecordWrite, Refusal};
 use metrics::count;
+use peers::Follower;
 
 /// The longest idempotency key, bytes.
 pub const KEY_LEN_MAX: usize = 200;
@@ -143,6 +146,19 @@ pub enum SubmitError {
     /// The store failed.
     #[error("the store failed: {0}")]
     Store(String),
+    /// The store is away for a while; nothing was done.
+    #[error("the broker cannot store anything now; try again in a moment: {0}")]
+    Unavailable(String),
+}
+
+impl From<&StoreError> for SubmitError {
+    fn from(error: &StoreError) -> Self {
+        if error.is_passing() {
+            SubmitError::Unavailable(error.to_string())
+        } else {
+            SubmitError::Store(error.to_string())
+        }
+    }
 }
 
 impl SubmitError {
@@ -153,6 +169,7 @@ impl SubmitError {
             SubmitError::Busy { .. } => "engine.busy",
             SubmitError::Stopping => "engine.stopping",
             SubmitError::Store(_) => "store.failed",
+            SubmitError::Unavailable(_) => "store.unavailable",
         }
     }
 }
@@ -176,10 +193,11 @@ impl Engine {
     /// Takes the store over and starts the committer.
     pub fn start(store: Box<dyn Store>, options: Options) -> Result<Engine, StoreError> {
         let (engine, committer) = Self::build(store, options)?;
-        std::thread::Builder::new()
-            .name("committer".into())
-            .spawn(move || committer.run())
-            .map_err(|error| StoreError::Failed(error.to_string()))?;
+        if let Some(peers) = engine.inner.shared.peers.clone() {
+            let follower = Follower::new(peers, &engine.inner.shared, engine.inner.reader.clone());
+            spawn("peers", move || follower.run())?;
+        }
+        spawn("committer", move || committer.run())?;
         Ok(engine)
     }
 
@@ -199,6 +217,8 @@ impl Engine {
             watchers: watch::Watchers::default(),
             counters: metrics::Counters::default(),
             clock: clock::Clock::new(options.clock.clone(), reader.log_end()?.at),
+            peers: store.peers(),
+            store_is_away: AtomicBool::new(false),
             ended: channel::Sender::new(false),
         });
         let committer = Committer::new(store, shared.clone(), options)?;
@@ -211,11 +231,13 @@ impl Engine {
     /// Once called it may be done even if the returned future is dropped; send it again with the
     /// same key to learn of it.
     pub async fn submit(&self, submission: Submission) -> Result<Accepted, SubmitError> {
-        let (by, body) = (codec::encode(&submission.by), codec::encode(&submission.body));
-        check_sizes(&submission, body.len())?;
+        let Submission { to, by, key, body } = submission;
+        let (by_bytes, body_bytes) = (codec::encode(&by), codec::encode(&body));
+        check_sizes(key.as_deref(), body_bytes.len())?;
         let (reply, answer) = oneshot::channel();
-        let key = submission.key.as_deref().map(key_hash);
-        let pending = Box::new(Pending { submission, key, by, body, reply });
+        let key = key.map(|key| (key_hash(&key), key)).map(|(hash, key)| (key, hash));
+        let event = Event { at: Timestamp(0), by, body };
+        let pending = Box::new(Pending { to, event, key, by: by_bytes, body: body_bytes, reply });
         match self.inner.shared.intake.push(Item::Event(pending)) {
             Ok(()) => answer.await.unwrap_or_else(|_| Err(SubmitError::Store(gone()))),
             Err(Refusal::Busy { waiting }) => {
@@ -229,7 +251,9 @@ impl Engine {
 
     /// The object as it was committed last; `None` if nobody ever made it.
     pub async fn query(&self, id: &ObjectId) -> Result<Option<Snapshot>, StoreError> {
-        if let Some(cached) = self.inner.shared.cache.get(id) {
+        if self.inner.shared.peers.is_none()
+            && let Some(cached) = self.inner.shared.cache.get(id)
+        {
             let snapshot = Snapshot { id: id.clone(), object: cached.object, revision: cached.revision };
             return Ok(Some(snapshot).filter(|s| s.object.is_known()));
         }
@@ -321,9 +345,10 @@ impl Engine {
         shared.counters.read(shared.intake.len(), shared.watchers.len())
     }
 
-    /// Whether it takes events: false after a failed commit and after `stop`.
+    /// Whether it takes events: false while the store is away, after a failed commit and after `stop`.
     pub fn healthy(&self) -> bool {
-        self.inner.shared.intake.closed().is_none()
+        let shared = &self.inner.shared;
+        shared.intake.closed().is_none() && !shared.store_is_away.load(Ordering::Acquire)
     }
 
     /// Refuses new events, stores what waits, closes the store.
@@ -371,13 +396,18 @@ impl Drop for Inner {
     }
 }
 
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), StoreError> {
+    let spawned = std::thread::Builder::new().name(name.into()).spawn(run);
+    spawned.map(drop).map_err(|error| StoreError::Failed(error.to_string()))
+}
+
 fn gone() -> String {
     "the committer ended before it answered".to_owned()
 }
 
-fn check_sizes(submission: &Submission, body_len: usize) -> Result<(), Rejected> {
+fn check_sizes(key: Option<&str>, body_len: usize) -> Result<(), Rejected> {
     let invalid = |message| Err(Rejected::new(RejectedCode::Invalid, message));
-    if submission.key.as_ref().is_some_and(|key| key.is_empty() || key.len() > KEY_LEN_MAX) {
+    if key.is_some_and(|key| key.is_empty() || key.len() > KEY_LEN_MAX) {
         return invalid(format!("an idempotency key has 1 to {KEY_LEN_MAX} bytes"));
     }
     if body_len > EVENT_LEN_MAX {

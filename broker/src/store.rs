@@ -1,6 +1,10 @@
 //! Where the engine keeps what it must not lose: a closed, small seam with one suite for all stores.
 //!
 //! Writes go through one [`Store`] owned by one committer; reads go through its [`Reader`], beside it.
+//! A store that several brokers share has [`Peers`] too, and objects are used only while they are held.
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use remit_loops::{Kind, ObjectId, Timestamp};
 use sha2::{Digest, Sha256};
@@ -8,9 +12,11 @@ use sha2::{Digest, Sha256};
 #[cfg(test)]
 mod conformance;
 pub mod memory;
+pub mod postgres;
 pub mod sqlite;
 
 pub use memory::MemoryStore;
+pub use postgres::PostgresStore;
 pub use sqlite::SqliteStore;
 
 /// The number of an object in its store.
@@ -139,6 +145,44 @@ pub struct InboxNotice {
     pub body: Vec<u8>,
 }
 
+/// An object that a batch wants to use.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// Which.
+    pub id: &'a ObjectId,
+    /// The revision whose state the caller has in memory.
+    pub known: Option<u64>,
+}
+
+/// An object that a batch holds: until its end nobody else changes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// What there is of it.
+    pub object: HeldObject,
+    /// Notices for it wait in the inbox: newer ones must go there too, to keep their order.
+    pub is_behind: bool,
+}
+
+/// What there is of an object that is held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HeldObject {
+    /// The revision that the caller knows is the newest.
+    AsKnown,
+    /// This.
+    Stored(StoredObject),
+    /// It was never stored.
+    Absent,
+}
+
+/// What other brokers said of the database that they share with this one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Heard {
+    /// These objects changed.
+    pub changed: Vec<ObjectId>,
+    /// More than can be told, or something was missed: anything may have changed.
+    pub everything: bool,
+}
+
 /// What the engine must know before it takes the first event.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LogEnd {
@@ -193,6 +237,12 @@ pub enum StoreError {
         /// The limit.
         max: usize,
     },
+    /// Another broker was faster; nothing was written. The batch is run again.
+    #[error("another broker changed the same at the same time; try again: {0}")]
+    Conflict(String),
+    /// The database server is not there, or does not answer; nothing was written.
+    #[error("the database cannot be reached; it is tried again: {0}")]
+    Unavailable(String),
     /// Any other failure, of a write or a read.
     #[error("the store failed: {0}")]
     Failed(String),
@@ -217,10 +267,18 @@ impl StoreError {
             StoreError::Full(_) => "store.full",
             StoreError::Corrupt(_) => "store.corrupt",
             StoreError::TooLarge { .. } => "store.too_large",
+            StoreError::Conflict(_) | StoreError::Unavailable(_) => "store.unavailable",
             StoreError::Failed(_) => "store.failed",
             StoreError::Busy { .. } => "engine.busy",
             StoreError::Stopped => "engine.stopping",
         }
+    }
+}
+
+impl StoreError {
+    /// Whether it passes by itself: nothing was written, and the store can be used again.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, StoreError::Conflict(_) | StoreError::Unavailable(_))
     }
 }
 
@@ -230,13 +288,42 @@ pub trait Store: Send {
     fn begin(&mut self) -> Result<Box<dyn Transaction + '_>, StoreError>;
 
     /// The way to read what was committed, from any thread.
-    fn reader(&self) -> std::sync::Arc<dyn Reader>;
+    fn reader(&self) -> Arc<dyn Reader>;
+
+    /// The other brokers that may share the database; `None`: this one has it for itself.
+    fn peers(&self) -> Option<Arc<dyn Peers>> {
+        None
+    }
+}
+
+/// Word from broker to broker over a shared database. All of it is a hint: the database is the truth.
+pub trait Peers: Send + Sync {
+    /// Tells the others that these changed; never waits.
+    fn announce(&self, changed: &[Arc<ObjectId>]);
+
+    /// Waits for what others announce, but not longer than this.
+    fn listen(&self, wait: Duration) -> Heard;
 }
 
 /// One batch: all of it becomes durable, or none.
 pub trait Transaction {
     /// Loads an object and holds it for this transaction alone.
     fn load(&mut self, id: &ObjectId) -> Result<Option<StoredObject>, StoreError>;
+
+    /// Holds objects, in one go: waiting for other brokers to let go of them, or passing over (`None`) those
+    /// that others hold. To wait is only allowed before anything is held.
+    fn hold(&mut self, wanted: &[Wanted<'_>], _wait: bool) -> Result<Vec<Option<Held>>, StoreError> {
+        let load = |wanted: &Wanted<'_>| {
+            let object = self.load(wanted.id)?.map_or(HeldObject::Absent, HeldObject::Stored);
+            Ok(Some(Held { object, is_behind: false }))
+        };
+        wanted.iter().map(load).collect()
+    }
+
+    /// The time of the database, where several brokers have but that one in common.
+    fn clock(&mut self) -> Result<Option<Timestamp>, StoreError> {
+        Ok(None)
+    }
 
     /// Gives an object that was never stored its number.
     fn create(&mut self, id: &ObjectId) -> Result<Row, StoreError>;
@@ -259,7 +346,7 @@ pub trait Transaction {
     /// Stores a notice for a later batch.
     fn push_inbox(&mut self, to: &ObjectId, by: &[u8], body: &[u8]) -> Result<(), StoreError>;
 
-    /// Takes the oldest stored notices out, in order.
+    /// Takes the oldest stored notices out, in order; not those whose object another broker holds.
     fn take_inbox(&mut self, limit: usize) -> Result<Vec<InboxNotice>, StoreError>;
 
     /// Takes blocks of keys out of the table whose newest event was accepted before a time; answers how many
@@ -307,8 +394,13 @@ pub trait Reader: Send + Sync {
     /// Events of all objects, oldest first, after a place in the log.
     fn events(&self, after: u64, limit: usize) -> Result<Vec<StoredEvent>, StoreError>;
 
-    /// Every object that wants a tick.
-    fn deadlines(&self) -> Result<Vec<(Timestamp, ObjectId)>, StoreError>;
+    /// Objects that want a tick by a time, the earliest first.
+    fn deadlines(&self, until: Timestamp, limit: usize) -> Result<Vec<(Timestamp, ObjectId)>, StoreError>;
+
+    /// How many events each of these objects has had.
+    fn revisions(&self, ids: &[ObjectId]) -> Result<Vec<u64>, StoreError> {
+        ids.iter().map(|id| Ok(self.object(id)?.map_or(0, |object| object.revision))).collect()
+    }
 
     /// The stored notices, in order.
     fn inbox(&self) -> Result<Vec<InboxNotice>, StoreError>;

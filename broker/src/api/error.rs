@@ -162,7 +162,7 @@ impl From<SubmitError> for ApiError {
         match &error {
             SubmitError::Rejected(rejected) => Self::rejected(rejected),
             SubmitError::Busy { .. } => Self::too_many(code, error.to_string(), again),
-            SubmitError::Stopping => {
+            SubmitError::Stopping | SubmitError::Unavailable(_) => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, code, error.to_string(), again)
             }
             SubmitError::Store(_) => Self::internal(code, &error),
@@ -172,6 +172,10 @@ impl From<SubmitError> for ApiError {
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
+        if error.is_passing() {
+            let again = "try again in a moment";
+            return Self::new(StatusCode::SERVICE_UNAVAILABLE, error.code(), error.to_string(), again);
+        }
         Self::internal("store.failed", &error)
     }
 }

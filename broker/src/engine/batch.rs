@@ -8,14 +8,15 @@ use std::sync::Arc;
 use remit_loops::event::{Effect, Entry, Level};
 use remit_loops::{Actor, Body, Event, ObjectId, Rejected, RejectedCode, Timestamp};
 
-use crate::engine::cache::Cache;
+use crate::engine::clock::Clock;
 use crate::engine::codec;
 use crate::engine::committed::{Answer, Committed, Failed, Held};
+use crate::engine::committer::Shared;
 use crate::engine::intake::{Item, Pending, RecordChange, RecordWrite};
 use crate::engine::keys::OlderKeys;
 use crate::engine::metrics::{Counters, count};
 use crate::engine::working::{Slot, WorkingSet};
-use crate::engine::{Accepted, Snapshot, SubmitError};
+use crate::engine::{Accepted, Snapshot};
 use crate::store::{EventWrite, KeyHash, StoreError, Transaction};
 
 /// The timeline entry of a notice that was refused; replay knows by it that the state stayed.
@@ -23,8 +24,6 @@ pub(super) const NOTICE_REFUSED: &str = "engine.notice_refused";
 
 /// What a batch is about.
 pub(super) struct Input<'a> {
-    /// The time of all its events.
-    pub(super) at: Timestamp,
     /// The inbox holds notices of earlier batches: they come first.
     pub(super) inbox_waits: bool,
     /// Objects whose deadline has come.
@@ -40,6 +39,8 @@ struct Told {
     to: ObjectId,
     by: Actor,
     body: Body,
+    /// It has waited in the inbox, and comes before what still waits there.
+    waited: bool,
 }
 
 /// An event's encoded parts, as they go into the log.
@@ -56,6 +57,8 @@ pub(super) struct Batch<'a> {
     working: WorkingSet<'a>,
     older: &'a mut OlderKeys,
     counters: &'a Counters,
+    clock: &'a Clock,
+    is_shared: bool,
     at: Timestamp,
     notices: VecDeque<Told>,
     notices_left: usize,
@@ -65,18 +68,17 @@ pub(super) struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
-    pub(super) fn new(
-        tx: Box<dyn Transaction + 'a>,
-        older: &'a mut OlderKeys,
-        cache: &'a Cache,
-        counters: &'a Counters,
-    ) -> Self {
-        let (working, notices, held) = (WorkingSet::new(cache), VecDeque::new(), Held::default());
+    pub(super) fn new(tx: Box<dyn Transaction + 'a>, older: &'a mut OlderKeys, shared: &'a Shared) -> Self {
+        let is_shared = shared.peers.is_some();
+        let working = WorkingSet::new(&shared.cache, is_shared);
+        let (notices, held) = (VecDeque::new(), Held::default());
         Self {
             tx,
             working,
             older,
-            counters,
+            counters: &shared.counters,
+            clock: &shared.clock,
+            is_shared,
             at: Timestamp(0),
             notices,
             notices_left: 0,
@@ -88,7 +90,6 @@ impl<'a> Batch<'a> {
     /// Applies everything and commits it.
     pub(super) fn run(mut self, input: Input<'_>) -> Result<Committed, Failed> {
         let mut items = VecDeque::from(input.items);
-        self.at = input.at;
         self.notices_left = input.notices_max;
         let decided = self.decide(input.inbox_waits, input.due, &mut items);
         self.held.carried = items.into();
@@ -104,6 +105,7 @@ impl<'a> Batch<'a> {
         due: &[ObjectId],
         items: &mut VecDeque<Item>,
     ) -> Result<(), StoreError> {
+        self.hold_for(items)?;
         if inbox_waits {
             self.take_inbox()?;
         }
@@ -116,15 +118,42 @@ impl<'a> Batch<'a> {
             && let Some(item) = items.pop_front()
         {
             match item {
-                Item::Event(pending) => self.submission(*pending)?,
+                Item::Event(pending) => self.submission(pending)?,
                 Item::Record(write) => self.record(write)?,
             }
         }
         Ok(())
     }
 
-    fn slot(&mut self, id: &ObjectId) -> Result<Slot, StoreError> {
-        self.working.slot(&mut *self.tx, id)
+    /// Holds what the items are for, before anything else is held, and sets the batch's time after it: so
+    /// the events of an object have times in their order, whichever broker takes them.
+    fn hold_for(&mut self, items: &VecDeque<Item>) -> Result<(), StoreError> {
+        if self.is_shared {
+            let wanted = items.iter().filter_map(|item| match item {
+                Item::Event(pending) => Some(&pending.to),
+                Item::Record(_) => None,
+            });
+            self.working.hold(&mut *self.tx, wanted, true)?;
+            self.forget_reloaded();
+        }
+        self.at = match self.tx.clock()? {
+            Some(theirs) => self.clock.follow(theirs),
+            None => self.clock.stamp(),
+        };
+        Ok(())
+    }
+
+    fn forget_reloaded(&mut self) {
+        if self.is_shared {
+            self.working.reloaded.drain(..).for_each(|row| self.older.forget(row));
+        }
+    }
+
+    /// The object's place; `None` if another broker holds it.
+    fn slot(&mut self, id: &ObjectId) -> Result<Option<Slot>, StoreError> {
+        let slot = self.working.slot(&mut *self.tx, id)?;
+        self.forget_reloaded();
+        Ok(slot)
     }
 
     fn take_inbox(&mut self) -> Result<(), StoreError> {
@@ -134,13 +163,14 @@ impl<'a> Batch<'a> {
         self.held.inbox_waits = taken.len() == limit;
         for notice in taken {
             let (by, body) = (codec::decode_by(&notice.by)?, codec::decode_body(&notice.body)?);
-            self.notices.push_back(Told { to: notice.to, by, body });
+            self.notices.push_back(Told { to: notice.to, by, body, waited: true });
         }
         self.deliver()
     }
 
     fn tick(&mut self, id: &ObjectId) -> Result<(), StoreError> {
-        let slot = self.slot(id)?;
+        // Who holds it gives it its tick, or finds it overdue.
+        let Some(slot) = self.slot(id)? else { return Ok(()) };
         let event = Event { at: self.at, by: Actor::Clock, body: Body::Tick };
         let working = self.working.get(slot);
         working.ticked = true;
@@ -155,35 +185,34 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
-    fn submission(&mut self, pending: Pending) -> Result<(), StoreError> {
-        let Pending { submission, key, by, body, reply } = pending;
-        let event = Event { at: self.at, by: submission.by, body: submission.body };
-        let encoded = Encoded { key: submission.key.as_deref().zip(key), by: &by, body: &body };
-        let decided = self.submitted(submission.to, &event, &encoded);
-        let (answer, failed) = match decided {
-            Ok(answer) => (answer.map_err(SubmitError::Rejected), None),
-            Err(error) => (Err(SubmitError::Store(error.to_string())), Some(error)),
-        };
-        self.held.answers.push(Answer::Event(reply, answer));
-        failed.map_or(Ok(()), Err)
+    fn submission(&mut self, mut pending: Box<Pending>) -> Result<(), StoreError> {
+        pending.event.at = self.at;
+        match self.submitted(&pending) {
+            Ok(answer) => {
+                self.held.answers.push(Answer::Event(pending, answer));
+                Ok(())
+            }
+            Err(error) => {
+                self.held.answers.push(Answer::Event(pending, Err(undecided())));
+                Err(error)
+            }
+        }
     }
 
     /// The answer to a submission, after all that it causes in this commit.
-    fn submitted(
-        &mut self,
-        to: ObjectId,
-        event: &Event,
-        encoded: &Encoded<'_>,
-    ) -> Result<Result<Accepted, Rejected>, StoreError> {
-        let slot = self.slot(&to)?;
+    fn submitted(&mut self, pending: &Pending) -> Result<Result<Accepted, Rejected>, StoreError> {
+        let Pending { to, event, key, by, body, .. } = pending;
+        let encoded = Encoded { key: key.as_ref().map(|(key, hash)| (key.as_str(), *hash)), by, body };
+        let held = self.slot(to)?;
+        let slot = held.ok_or_else(|| StoreError::Conflict(format!("{to} is held by another broker")))?;
         let decided = match self.earlier(slot, encoded.key, &event.body)? {
-            None => self.step(slot, event, encoded)?.map(|seq| (seq, false)),
+            None => self.step(slot, event, &encoded)?.map(|seq| (seq, false)),
             Some(earlier) => earlier.map(|seq| (seq, true)),
         };
         self.deliver()?;
         let working = self.working.get(slot);
         let (object, revision) = (working.object.clone(), working.revision);
-        let snapshot = Snapshot { id: to, object, revision };
+        let snapshot = Snapshot { id: to.clone(), object, revision };
         Ok(decided.map(|(seq, duplicate)| Accepted { seq, duplicate, snapshot }))
     }
 
@@ -238,7 +267,7 @@ impl<'a> Batch<'a> {
                 Effect::WakeRunner(id) => self.held.wakes.push(Arc::new(id)),
                 Effect::Tell { to, notice } => {
                     let by = Actor::Object(self.working.get(slot).id.as_ref().clone());
-                    self.tell(Told { to, by, body: Body::Notice(notice) })?;
+                    self.tell(Told { to, by, body: Body::Notice(notice), waited: false })?;
                 }
             }
         }
@@ -281,43 +310,69 @@ impl<'a> Batch<'a> {
     fn tell(&mut self, told: Told) -> Result<(), StoreError> {
         if self.held.inbox_waits || self.notices_left == 0 {
             self.held.inbox_waits = true;
-            count(&self.counters.notices_deferred);
-            return self.tx.push_inbox(&told.to, &codec::encode(&told.by), &codec::encode(&told.body));
+            return self.store_notice(&told);
         }
         self.notices_left -= 1;
         self.notices.push_back(told);
         Ok(())
     }
 
+    fn store_notice(&mut self, told: &Told) -> Result<(), StoreError> {
+        count(&self.counters.notices_deferred);
+        self.tx.push_inbox(&told.to, &codec::encode(&told.by), &codec::encode(&told.body))
+    }
+
     /// Delivers the queued notices, and those that they cause, in order.
     fn deliver(&mut self) -> Result<(), StoreError> {
-        while let Some(Told { to, by, body }) = self.notices.pop_front() {
-            let slot = self.slot(&to)?;
-            let (by_bytes, body_bytes) = (codec::encode(&by), codec::encode(&body));
-            let encoded = Encoded { key: None, by: &by_bytes, body: &body_bytes };
-            let event = Event { at: self.at, by, body };
-            match self.step(slot, &event, &encoded)? {
-                Ok(_) => count(&self.counters.notices),
-                Err(rejected) => {
-                    count(&self.counters.notices_refused);
-                    self.log(slot, &encoded, &[refused_entry(&event, &rejected)])?;
+        while let Some(told) = self.notices.pop_front() {
+            match self.slot_for(&told)? {
+                Some(slot) => self.notice(slot, told)?,
+                None => {
+                    self.held.passed_over = true;
+                    self.store_notice(&told)?;
                 }
             }
         }
         Ok(())
     }
 
+    /// Where a notice may be delivered now; `None` if it must go to the inbox, for another broker holds its
+    /// object or older notices for that wait.
+    fn slot_for(&mut self, told: &Told) -> Result<Option<Slot>, StoreError> {
+        let slot = self.slot(&told.to)?;
+        Ok(slot.filter(|slot| told.waited || !self.working.get(*slot).is_behind))
+    }
+
+    fn notice(&mut self, slot: Slot, told: Told) -> Result<(), StoreError> {
+        let (by, body) = (codec::encode(&told.by), codec::encode(&told.body));
+        let encoded = Encoded { key: None, by: &by, body: &body };
+        let event = Event { at: self.at, by: told.by, body: told.body };
+        match self.step(slot, &event, &encoded)? {
+            Ok(_) => count(&self.counters.notices),
+            Err(rejected) => {
+                count(&self.counters.notices_refused);
+                self.log(slot, &encoded, &[refused_entry(&event, &rejected)])?;
+            }
+        }
+        Ok(())
+    }
+
     fn record(&mut self, write: RecordWrite) -> Result<(), StoreError> {
-        let RecordWrite { space, key, change, reply } = write;
+        let RecordWrite { space, key, change, .. } = &write;
         let wrote = match change {
-            RecordChange::Put(value) => self.tx.put_record(&space, &key, &value, false),
-            RecordChange::Add(value) => self.tx.put_record(&space, &key, &value, true),
-            RecordChange::Delete => self.tx.delete_record(&space, &key),
+            RecordChange::Put(value) => self.tx.put_record(space, key, value, false),
+            RecordChange::Add(value) => self.tx.put_record(space, key, value, true),
+            RecordChange::Delete => self.tx.delete_record(space, key),
         };
         // Should the write have failed, the whole batch has, and so says its answer.
-        self.held.answers.push(Answer::Record(reply, *wrote.as_ref().unwrap_or(&false)));
+        self.held.answers.push(Answer::Record(write, *wrote.as_ref().unwrap_or(&false)));
         wrote.map(drop)
     }
+}
+
+/// Stands in for the answer of a submission whose batch has failed; nobody gets to see it.
+fn undecided() -> Rejected {
+    Rejected::new(RejectedCode::Conflict, "the batch has failed")
 }
 
 /// A refused notice is not lost silently: it stays on the timeline of the one that refused it.

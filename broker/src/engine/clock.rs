@@ -31,22 +31,34 @@ impl ClockSource {
 /// The engine's clock.
 pub(super) struct Clock {
     source: ClockSource,
+    /// How far the source is behind the clock that brokers share, milliseconds.
+    behind: AtomicI64,
     last: AtomicI64,
 }
 
 impl Clock {
     /// Goes on after the newest event of the log.
     pub(super) fn new(source: ClockSource, last: Timestamp) -> Self {
-        Self { source, last: AtomicI64::new(last.0) }
+        Self { source, behind: AtomicI64::new(0), last: AtomicI64::new(last.0) }
     }
 
     pub(super) fn now(&self) -> Timestamp {
-        Timestamp(self.source.read().max(self.last.load(Ordering::Acquire)))
+        Timestamp(self.read().max(self.last.load(Ordering::Acquire)))
+    }
+
+    fn read(&self) -> i64 {
+        self.source.read().saturating_add(self.behind.load(Ordering::Acquire))
+    }
+
+    /// The time for the events of one batch, by the clock that brokers share.
+    pub(super) fn follow(&self, theirs: Timestamp) -> Timestamp {
+        self.behind.store(theirs.0.saturating_sub(self.source.read()), Ordering::Release);
+        self.stamp()
     }
 
     /// The time for the events of one batch.
     pub(super) fn stamp(&self) -> Timestamp {
-        let now = self.source.read();
+        let now = self.read();
         Timestamp(self.last.fetch_max(now, Ordering::AcqRel).max(now))
     }
 
@@ -72,5 +84,16 @@ mod tests {
         assert_eq!(clock.stamp(), Timestamp(2_000));
         source.store(1_700, Ordering::Release);
         assert_eq!((clock.now(), clock.stamp()), (Timestamp(2_000), Timestamp(2_000)));
+    }
+
+    #[test]
+    fn the_shared_clock_counts_however_wrong_the_own_one_is() {
+        let source = Arc::new(AtomicI64::new(9_000));
+        let clock = Clock::new(ClockSource::Manual(source.clone()), Timestamp(0));
+        assert_eq!(clock.follow(Timestamp(1_000)), Timestamp(1_000));
+        source.store(9_500, Ordering::Release);
+        assert_eq!(clock.now(), Timestamp(1_500));
+        assert_eq!(clock.follow(Timestamp(1_400)), Timestamp(1_400));
+        assert_eq!(clock.follow(Timestamp(1_300)), Timestamp(1_400), "not even that goes back");
     }
 }

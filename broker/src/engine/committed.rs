@@ -2,15 +2,13 @@
 
 use std::sync::Arc;
 
-use remit_loops::ObjectId;
+use remit_loops::{ObjectId, Rejected};
 use tokio::runtime::Handle;
-use tokio::sync::oneshot;
 
-use crate::engine::cache::Cache;
-use crate::engine::intake::Item;
+use crate::engine::committer::Shared;
+use crate::engine::intake::{Item, Pending, RecordWrite};
 use crate::engine::metrics::{Counters, count};
 use crate::engine::timers::Timers;
-use crate::engine::watch::Watchers;
 use crate::engine::working::{Working, WorkingSet};
 use crate::engine::{Accepted, SubmitError};
 use crate::store::{StoreError, Transaction};
@@ -18,10 +16,10 @@ use crate::store::{StoreError, Transaction};
 /// So few answers are sent one by one.
 const ANSWERS_FEW: usize = 4;
 
-/// An answer that waits for the commit.
+/// An answer that waits for the commit, with what it answers: without the commit it is asked again.
 pub(super) enum Answer {
-    Event(oneshot::Sender<Result<Accepted, SubmitError>>, Result<Accepted, SubmitError>),
-    Record(oneshot::Sender<Result<bool, StoreError>>, bool),
+    Event(Box<Pending>, Result<Accepted, Rejected>),
+    Record(RecordWrite, bool),
 }
 
 /// What a batch has decided and nobody may see yet.
@@ -31,6 +29,8 @@ pub(super) struct Held {
     pub(super) answers: Vec<Answer>,
     /// The inbox holds notices for the next batch.
     pub(super) inbox_waits: bool,
+    /// The inbox got notices for objects that other brokers hold.
+    pub(super) passed_over: bool,
     /// What the batch had no room for.
     pub(super) carried: Vec<Item>,
 }
@@ -50,6 +50,7 @@ pub(super) struct Failed {
 /// What the committer goes on with after a batch.
 pub(super) struct Rest {
     pub(super) inbox_waits: bool,
+    pub(super) passed_over: bool,
     pub(super) carried: Vec<Item>,
 }
 
@@ -68,15 +69,9 @@ impl Committed {
     }
 
     /// Acts: sets the timers, shows the new states, answers the senders, wakes the watchers.
-    pub(super) fn let_out(
-        self,
-        cache: &Cache,
-        counters: &Counters,
-        watchers: &Watchers,
-        timers: &mut Timers,
-        runtime: Option<&Handle>,
-    ) -> Rest {
-        let Held { mut wakes, answers, inbox_waits, carried } = self.held;
+    pub(super) fn let_out(self, shared: &Shared, timers: &mut Timers, runtime: Option<&Handle>) -> Rest {
+        let Shared { cache, counters, watchers, peers, .. } = shared;
+        let Held { mut wakes, answers, inbox_waits, passed_over, carried } = self.held;
         for working in &self.touched {
             timers.set(&working.id, working.object.deadline());
             if working.changed {
@@ -88,7 +83,12 @@ impl Committed {
         answer_all(answers, counters, runtime);
         // Last: whoever begins to watch after this has the new state to read.
         watchers.fire(wakes.iter().map(|id| &**id));
-        Rest { inbox_waits, carried }
+        if let Some(peers) = peers
+            && !wakes.is_empty()
+        {
+            peers.announce(&wakes);
+        }
+        Rest { inbox_waits, passed_over, carried }
     }
 }
 
@@ -97,16 +97,19 @@ impl Failed {
         Self { error, held: Box::new(held) }
     }
 
+    /// What the batch was about, in its order, to be done again.
+    pub(super) fn into_items(self) -> Vec<Item> {
+        let asked = self.held.answers.into_iter().map(|answer| match answer {
+            Answer::Event(pending, _) => Item::Event(pending),
+            Answer::Record(write, _) => Item::Record(write),
+        });
+        asked.chain(self.held.carried).collect()
+    }
+
     /// Tells every sender of the batch that nothing is promised.
     pub(super) fn answer(self) {
-        for answer in self.held.answers {
-            // A sender that went away needs no answer.
-            match answer {
-                Answer::Event(to, _) => drop(to.send(Err(SubmitError::Store(self.error.to_string())))),
-                Answer::Record(to, _) => drop(to.send(Err(self.error.clone()))),
-            }
-        }
-        self.held.carried.into_iter().for_each(|item| item.fail(&self.error));
+        let error = self.error.clone();
+        self.into_items().into_iter().for_each(|item| item.fail(&error));
     }
 }
 
@@ -135,8 +138,8 @@ impl Answer {
     fn send(self) {
         // A sender that went away needs no answer.
         match self {
-            Answer::Event(to, answer) => drop(to.send(answer)),
-            Answer::Record(to, wrote) => drop(to.send(Ok(wrote))),
+            Answer::Event(pending, answer) => drop(pending.reply.send(answer.map_err(SubmitError::Rejected))),
+            Answer::Record(write, wrote) => drop(write.reply.send(Ok(wrote))),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The committer: one thread that takes what waits, runs it as a batch, and lets the outcome out.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use remit_loops::{ObjectId, Timestamp};
@@ -11,12 +12,13 @@ use crate::engine::Options;
 use crate::engine::batch::{Batch, Input};
 use crate::engine::cache::Cache;
 use crate::engine::clock::Clock;
+use crate::engine::committed::{Failed, Held};
 use crate::engine::intake::{Closed, Intake, Item};
 use crate::engine::keys::OlderKeys;
-use crate::engine::metrics::Counters;
+use crate::engine::metrics::{Counters, count};
 use crate::engine::timers::Timers;
 use crate::engine::watch::Watchers;
-use crate::store::{Store, StoreError};
+use crate::store::{Peers, Reader, Store, StoreError};
 
 /// How long an idempotency key is kept, milliseconds: seven days.
 const KEY_KEPT_MS: i64 = 7 * 24 * 3_600_000;
@@ -34,9 +36,24 @@ pub(super) struct Shared {
     pub(super) watchers: Watchers,
     pub(super) counters: Counters,
     pub(super) clock: Clock,
+    /// The brokers with which this one shares its database, if it does.
+    pub(super) peers: Option<Arc<dyn Peers>>,
+    /// The database does not answer; it is tried again.
+    pub(super) store_is_away: AtomicBool,
     /// Becomes true when the committer has ended and the store is closed.
     pub(super) ended: watch::Sender<bool>,
 }
+
+/// How often a broker that shares its database looks for what another has left, milliseconds.
+const LOOK_EVERY_MS: i64 = 1_000;
+/// So long overdue, a tick was left by a broker that is gone, milliseconds.
+const LEFT_AFTER_MS: i64 = 2_000;
+/// When to try again what another broker held, milliseconds.
+const HELD_AGAIN_MS: i64 = 5;
+/// How often a batch is run again at once when another broker was faster.
+const CONFLICTS_MAX: u32 = 8;
+/// When to go on after the store was away, milliseconds.
+const AWAY_AGAIN_MS: i64 = 200;
 
 /// What a batch will be about.
 struct Work {
@@ -56,6 +73,7 @@ impl Work {
 /// The thread's own things.
 pub(super) struct Committer {
     store: Box<dyn Store>,
+    reader: Arc<dyn Reader>,
     shared: Arc<Shared>,
     options: Options,
     timers: Timers,
@@ -63,7 +81,10 @@ pub(super) struct Committer {
     /// The runtime that the engine was started in, if it was one.
     runtime: Option<Handle>,
     carried: Vec<Item>,
-    inbox_waits: bool,
+    /// From when on the inbox is to be looked at, if it is.
+    inbox_at: Option<Timestamp>,
+    /// When to look for what other brokers left; never, if there are none.
+    look_at: Option<Timestamp>,
     expire_at: Timestamp,
 }
 
@@ -76,19 +97,26 @@ impl Committer {
     ) -> Result<Self, StoreError> {
         let reader = store.reader();
         let mut timers = Timers::default();
-        for (at, id) in reader.deadlines()? {
-            timers.set(&id, Some(at));
-        }
-        let inbox_waits = !reader.inbox()?.is_empty();
+        let (inbox_at, look_at) = match &shared.peers {
+            Some(_) => (None, Some(Timestamp(0))),
+            None => {
+                for (at, id) in reader.deadlines(Timestamp(i64::MAX), usize::MAX)? {
+                    timers.set(&id, Some(at));
+                }
+                ((!reader.inbox()?.is_empty()).then_some(Timestamp(0)), None)
+            }
+        };
         Ok(Self {
             store,
+            reader,
             shared,
             options,
             timers,
             older_keys: OlderKeys::default(),
             runtime: Handle::try_current().ok(),
             carried: vec![],
-            inbox_waits,
+            inbox_at,
+            look_at,
             expire_at: Timestamp(0),
         })
     }
@@ -118,8 +146,7 @@ impl Committer {
     /// Waits for something to do; `None` when there will never be anything again.
     fn wait_for_work(&mut self) -> Option<Work> {
         loop {
-            let idle = self.carried.is_empty() && !self.inbox_waits;
-            let wait_ms = if idle { self.sleep_ms(self.shared.clock.now()) } else { 0 };
+            let wait_ms = if self.carried.is_empty() { self.sleep_ms(self.shared.clock.now()) } else { 0 };
             let work = self.gather(Instant::now() + Duration::from_millis(wait_ms));
             if !work.is_empty() {
                 return Some(work);
@@ -130,66 +157,109 @@ impl Committer {
         }
     }
 
+    fn sleep_ms(&self, now: Timestamp) -> u64 {
+        let max = self.shared.clock.sleep_ms_max();
+        let next = [self.timers.next(), self.inbox_at, self.look_at].into_iter().flatten().min();
+        let wait = next.map_or(max, |at| at.since_ms(now).min(max));
+        u64::try_from(wait).unwrap_or_default()
+    }
+
     /// What there is to do now, or comes until then.
     fn gather(&mut self, until: Instant) -> Work {
         let mut items = std::mem::take(&mut self.carried);
         let room = self.options.batch_max.saturating_sub(items.len());
         let taken = self.shared.intake.take(room, until);
         items.extend(taken.items);
-        let due = self.timers.due(self.shared.clock.now(), self.options.batch_max);
-        Work { due, items, inbox_waits: self.inbox_waits, closed: taken.closed }
+        let now = self.shared.clock.now();
+        let mut due = self.timers.due(now, self.options.batch_max);
+        if self.look_at.is_some_and(|at| at <= now) {
+            self.look_at = Some(now.plus_ms(LOOK_EVERY_MS));
+            self.inbox_at = Some(now);
+            due.extend(self.left_behind(now));
+        }
+        let inbox_waits = self.inbox_at.is_some_and(|at| at <= now);
+        Work { due, items, inbox_waits, closed: taken.closed }
+    }
+
+    /// Objects whose tick no other broker has given them. A store that is away is found out by the batch.
+    fn left_behind(&self, now: Timestamp) -> Vec<ObjectId> {
+        let found = self.reader.deadlines(now.plus_ms(-LEFT_AFTER_MS), self.options.batch_max);
+        found.unwrap_or_default().into_iter().map(|(_, id)| id).collect()
     }
 
     /// Runs a batch; false when the store has failed and nothing more is taken.
     fn work(&mut self, work: Work) -> bool {
-        let Err(error) = self.batch(&work.due, work.items).and_then(|()| self.expire_keys()) else {
+        let Err(error) = self.batch(work).and_then(|()| self.expire_keys()) else { return true };
+        if error.is_passing() {
             return true;
-        };
+        }
         tracing::error!(%error, code = error.code(), "the store failed; the engine takes nothing more");
         self.shared.intake.close(Closed::Failed(error.to_string()));
         self.fail_rest(&error);
         false
     }
 
-    fn sleep_ms(&self, now: Timestamp) -> u64 {
-        let max = self.shared.clock.sleep_ms_max();
-        let wait = self.timers.next().map_or(max, |at| at.since_ms(now).min(max));
-        u64::try_from(wait).unwrap_or_default()
+    /// Runs a batch, again if another broker was faster.
+    fn batch(&mut self, mut work: Work) -> Result<(), StoreError> {
+        for tries in 1.. {
+            let Err(failed) = self.attempt(&mut work) else {
+                self.shared.store_is_away.store(false, Ordering::Release);
+                return Ok(());
+            };
+            let error = failed.error.clone();
+            if matches!(error, StoreError::Conflict(_)) && tries < CONFLICTS_MAX {
+                count(&self.shared.counters.conflicts);
+                work.items = failed.into_items();
+                continue;
+            }
+            if error.is_passing() {
+                self.put_off(&work.due, &error);
+            } else {
+                // Closed before anybody hears of it: who is told of the failure finds the engine failed.
+                self.shared.intake.close(Closed::Failed(error.to_string()));
+            }
+            failed.answer();
+            return Err(error);
+        }
+        Ok(())
     }
 
-    fn batch(&mut self, due: &[ObjectId], items: Vec<Item>) -> Result<(), StoreError> {
+    /// The store is away: what came by itself is done later, what somebody asked for they must ask again.
+    fn put_off(&mut self, due: &[ObjectId], error: &StoreError) {
+        if !self.shared.store_is_away.swap(true, Ordering::AcqRel) {
+            tracing::warn!(%error, "the store is away");
+        }
+        let again = self.shared.clock.now().plus_ms(AWAY_AGAIN_MS);
+        due.iter().for_each(|id| self.timers.set(id, Some(again)));
+        self.inbox_at = self.inbox_at.map(|_| again);
+    }
+
+    fn attempt(&mut self, work: &mut Work) -> Result<(), Failed> {
         let began = Instant::now();
         let shared = self.shared.clone();
-        let at = shared.clock.stamp();
+        let items = std::mem::take(&mut work.items);
         let size = items.len();
         let tx = match self.store.begin() {
             Ok(tx) => tx,
-            Err(error) => {
-                shared.intake.close(Closed::Failed(error.to_string()));
-                items.into_iter().for_each(|item| item.fail(&error));
-                return Err(error);
-            }
+            Err(error) => return Err(Failed::new(error, Held { carried: items, ..Held::default() })),
         };
-        let input =
-            Input { at, inbox_waits: self.inbox_waits, due, items, notices_max: self.options.notices_max };
-        match Batch::new(tx, &mut self.older_keys, &shared.cache, &shared.counters).run(input) {
-            Ok(committed) => {
-                shared.counters.committed(size, began.elapsed());
-                let Shared { cache, counters, watchers, .. } = &*shared;
-                let runtime = self.runtime.as_ref();
-                let rest = committed.let_out(cache, counters, watchers, &mut self.timers, runtime);
-                (self.inbox_waits, self.carried) = (rest.inbox_waits, rest.carried);
-                self.slow_down(due, at);
-                Ok(())
-            }
-            Err(failed) => {
-                let error = failed.error.clone();
-                // Closed before anybody hears of it: who is told of the failure finds the engine failed.
-                shared.intake.close(Closed::Failed(error.to_string()));
-                failed.answer();
-                Err(error)
-            }
-        }
+        let input = Input {
+            inbox_waits: work.inbox_waits,
+            due: &work.due,
+            items,
+            notices_max: self.options.notices_max,
+        };
+        let committed = Batch::new(tx, &mut self.older_keys, &shared).run(input)?;
+        shared.counters.committed(size, began.elapsed());
+        let rest = committed.let_out(&shared, &mut self.timers, self.runtime.as_ref());
+        self.carried = rest.carried;
+        self.inbox_at = match (rest.inbox_waits, rest.passed_over) {
+            (true, _) => Some(Timestamp(0)),
+            (false, true) => Some(shared.clock.now().plus_ms(HELD_AGAIN_MS)),
+            (false, false) => self.inbox_at.filter(|_| !work.inbox_waits),
+        };
+        self.slow_down(&work.due, shared.clock.now());
+        Ok(())
     }
 
     /// An object that still is due after its tick gets the next one later, not at once.

@@ -4,9 +4,10 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use remit_loops::{Event, ObjectId};
 use tokio::sync::oneshot;
 
-use crate::engine::{Accepted, Submission, SubmitError};
+use crate::engine::{Accepted, SubmitError};
 use crate::store::{KeyHash, StoreError};
 
 /// Something for the committer to do.
@@ -19,12 +20,14 @@ pub(super) enum Item {
 
 /// A submission with its sender waiting for the answer.
 pub(super) struct Pending {
-    pub(super) submission: Submission,
-    /// The hash of `submission.key`, if there is one.
-    pub(super) key: Option<KeyHash>,
-    /// `submission.by`, encoded on the sender's thread.
+    pub(super) to: ObjectId,
+    /// Its time is that of the batch that takes it.
+    pub(super) event: Event,
+    /// The idempotency key and its hash, if there is one.
+    pub(super) key: Option<(String, KeyHash)>,
+    /// `event.by`, encoded on the sender's thread.
     pub(super) by: Vec<u8>,
-    /// `submission.body`, encoded on the sender's thread.
+    /// `event.body`, encoded on the sender's thread.
     pub(super) body: Vec<u8>,
     pub(super) reply: oneshot::Sender<Result<Accepted, SubmitError>>,
 }
@@ -152,7 +155,7 @@ impl Item {
     pub(super) fn fail(self, error: &StoreError) {
         // A sender that went away needs no answer.
         match self {
-            Item::Event(pending) => drop(pending.reply.send(Err(SubmitError::Store(error.to_string())))),
+            Item::Event(pending) => drop(pending.reply.send(Err(error.into()))),
             Item::Record(write) => drop(write.reply.send(Err(error.clone()))),
         }
     }

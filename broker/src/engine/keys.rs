@@ -108,6 +108,13 @@ impl OlderKeys {
         Ok(tx.older_keys(row)?.iter().rev().find(|(hash, _)| hash == key).map(|(_, seq)| *seq))
     }
 
+    /// Another broker had the object: what is known of its keys may be too little.
+    pub(super) fn forget(&mut self, row: Row) {
+        if let Some(prints) = self.by_row.pop(&row) {
+            self.known -= prints.len();
+        }
+    }
+
     /// Keys of the object went to the table.
     pub(super) fn add(&mut self, row: Row, keys: &[SpilledKey]) {
         if let Some(prints) = self.by_row.peek_mut(&row) {

@@ -21,8 +21,10 @@ pub struct Metrics {
     pub notices: u64,
     /// Notices that the loop they went to refused; each is on its timeline.
     pub notices_refused: u64,
-    /// Notices that went to the inbox, because their commit was full.
+    /// Notices that went to the inbox: their commit was full, or another broker held their object.
     pub notices_deferred: u64,
+    /// Batches run again because another broker was faster.
+    pub conflicts: u64,
     /// Ticks given.
     pub ticks: u64,
     /// Commits.
@@ -47,6 +49,7 @@ pub(super) struct Counters {
     pub(super) notices: AtomicU64,
     pub(super) notices_refused: AtomicU64,
     pub(super) notices_deferred: AtomicU64,
+    pub(super) conflicts: AtomicU64,
     pub(super) ticks: AtomicU64,
     commits: AtomicU64,
     commit_us: AtomicU64,
@@ -77,6 +80,7 @@ impl Counters {
             notices: get(&self.notices),
             notices_refused: get(&self.notices_refused),
             notices_deferred: get(&self.notices_deferred),
+            conflicts: get(&self.conflicts),
             ticks: get(&self.ticks),
             commits: get(&self.commits),
             commit_us: get(&self.commit_us),

@@ -9,9 +9,11 @@ use remit_loops::job::{Action, Failure, FailureClass, Mode, Outcome, ReleaseRef}
 use remit_loops::view::Detail;
 use remit_loops::{Actor, Body, Kind, ObjectId, RejectedCode, Signal, Timestamp};
 use remit_loops::{app, component, org};
+use remit_postgres::Database;
 
 use crate::engine::{Accepted, ClockSource, Engine, Options, Submission, SubmitError, replay};
-use crate::store::{MemoryStore, Reader, SqliteStore, Store};
+use crate::store::postgres::Address;
+use crate::store::{MemoryStore, PostgresStore, Reader, SqliteStore, Store};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -44,12 +46,17 @@ async fn create(engine: &Engine, to: &str) -> Accepted {
 /// Runs a test on each store, and replays the log after it.
 fn on_each_store(options: &Options, test: &impl AsyncFn(&Engine)) {
     let dir = tempfile::tempdir().unwrap();
-    let stores = [MemoryStore::boxed(), SqliteStore::open(&dir.path().join("remit.db")).unwrap()];
+    let database = Database::create().unwrap();
+    let shared = PostgresStore::open(Address::parse(&database.url(), None).unwrap()).unwrap();
+    let stores = [MemoryStore::boxed(), SqliteStore::open(&dir.path().join("remit.db")).unwrap(), shared];
     for store in stores {
         let reader = store.reader();
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        let engine = {
+            let _context = runtime.enter();
+            Engine::start(store, options.clone()).unwrap()
+        };
         runtime.block_on(async {
-            let engine = Engine::start(store, options.clone()).unwrap();
             tokio::time::timeout(PATIENCE, test(&engine)).await.expect("the test hangs");
             engine.stop().await;
         });
@@ -397,4 +404,58 @@ fn a_driven_engine_does_a_batch_when_it_is_told_to() {
     assert!(matches!(answer(late.as_mut()), Some(Err(SubmitError::Store(_)))), "it died with the driver");
     let (_engine, driver) = Engine::driven(Box::new(store), options).unwrap();
     assert_eq!(driver.object(&id("org_a")).unwrap().unwrap().revision, 1);
+}
+
+#[test]
+fn engines_that_share_a_store_take_turns_on_one_object() {
+    let store = MemoryStore::shared();
+    let engine = || Engine::driven(Box::new(store.clone()), Options::default()).unwrap();
+    let mut brokers = [engine(), engine()];
+    let mut send = |broker: usize, key: &str, signal: org::Signal| {
+        let (engine, driver) = &mut brokers[broker];
+        let mut sent = std::pin::pin!(engine.submit(org_signal("org_a", Some(key), signal)));
+        assert!(answer(sent.as_mut()).is_none());
+        assert!(driver.turn());
+        answer(sent.as_mut()).unwrap().unwrap()
+    };
+    send(0, "create", org::Signal::Create {});
+    // Each finds what the other did last, however warm its cache is; keys count across them, old ones too.
+    for n in 0..60 {
+        let signal = if n % 2 == 0 { pause() } else { org::Signal::Resume {} };
+        let accepted = send(n % 2, &format!("k{n}"), signal);
+        assert_eq!((accepted.snapshot.revision, accepted.duplicate), (n as u64 + 2, false));
+    }
+    for n in 0..60 {
+        let signal = if n % 2 == 0 { pause() } else { org::Signal::Resume {} };
+        assert!(send(1 - n % 2, &format!("k{n}"), signal).duplicate, "k{n}");
+    }
+    replay(&store).unwrap();
+}
+
+#[test]
+fn a_broker_takes_up_what_another_left() {
+    let clock = Arc::new(AtomicI64::new(1_000));
+    let options = Options { clock: ClockSource::Manual(clock.clone()), notices_max: 1, ..Options::default() };
+    let store = MemoryStore::shared();
+    let (engine, mut first) = Engine::driven(Box::new(store.clone()), options.clone()).unwrap();
+    // One notice fits into the commit, so the others wait in the inbox when the first broker dies.
+    for to in ["org_a", "app_a.b"] {
+        let signal = match id(to).kind() {
+            Kind::Org => Signal::Org(org::Signal::Create {}),
+            _ => Signal::App(app::Signal::Create {}),
+        };
+        let mut sent = std::pin::pin!(engine.submit(submission(to, None, signal)));
+        assert!(answer(sent.as_mut()).is_none());
+        first.turn();
+        assert!(answer(sent.as_mut()).unwrap().is_ok());
+    }
+    assert!(!store.inbox().unwrap().is_empty());
+    drop(first);
+    let (_engine, mut second) = Engine::driven(Box::new(store.clone()), options).unwrap();
+    for _ in 0..10 {
+        clock.fetch_add(1_000, Ordering::AcqRel);
+        second.turn();
+    }
+    assert_eq!(store.inbox().unwrap(), []);
+    replay(&store).unwrap();
 }

@@ -44,6 +44,13 @@ struct Registered {
     watchers: Watchers,
 }
 
+impl Watched {
+    fn wake(&self) {
+        self.slot.version.fetch_add(1, Ordering::Release);
+        self.slot.notify.notify_waiters();
+    }
+}
+
 impl Watchers {
     fn watched(&self) -> MutexGuard<'_, HashMap<ObjectId, Watched>> {
         self.watched.lock().unwrap_or_else(PoisonError::into_inner)
@@ -72,11 +79,20 @@ impl Watchers {
             let install = id.install().filter(|install| install != id);
             for id in [Some(id), install.as_ref()].into_iter().flatten() {
                 if let Some(watched) = watched.get(id) {
-                    watched.slot.version.fetch_add(1, Ordering::Release);
-                    watched.slot.notify.notify_waiters();
+                    watched.wake();
                 }
             }
         }
+    }
+
+    /// Wakes everybody.
+    pub(super) fn fire_all(&self) {
+        self.watched().values().for_each(Watched::wake);
+    }
+
+    /// The watched objects.
+    pub(super) fn ids(&self) -> Vec<ObjectId> {
+        self.watched().keys().cloned().collect()
     }
 
     /// How many objects are watched.

@@ -8,7 +8,7 @@ use remit_loops::{Object, ObjectId};
 use crate::engine::cache::{Cache, Cached};
 use crate::engine::codec::{self, STATE_VERSION};
 use crate::engine::keys::RecentKeys;
-use crate::store::{ObjectWrite, Row, StoreError, Transaction};
+use crate::store::{HeldObject, ObjectWrite, Row, StoreError, StoredObject, Transaction, Wanted};
 
 /// An object's place in the working set.
 #[derive(Clone, Copy, Debug)]
@@ -29,56 +29,82 @@ pub(super) struct Working {
     pub(super) changed: bool,
     /// Its timer was taken out for a tick: set it again.
     pub(super) ticked: bool,
+    /// Notices for it wait in the inbox: newer ones must wait behind them.
+    pub(super) is_behind: bool,
 }
 
 /// The objects of one batch.
 pub(super) struct WorkingSet<'a> {
     cache: &'a Cache,
+    /// Other brokers change objects too: what the cache says counts only once the object is held.
+    is_shared: bool,
     list: Vec<Working>,
     slots: HashMap<Arc<ObjectId>, Slot>,
+    /// Objects that another broker changed since this one had them.
+    pub(super) reloaded: Vec<Row>,
 }
 
 impl<'a> WorkingSet<'a> {
-    pub(super) fn new(cache: &'a Cache) -> Self {
-        Self { cache, list: Vec::new(), slots: HashMap::new() }
+    pub(super) fn new(cache: &'a Cache, is_shared: bool) -> Self {
+        Self { cache, is_shared, list: Vec::new(), slots: HashMap::new(), reloaded: Vec::new() }
     }
 
-    /// The object's place; loads it from the cache or the store, or begins a new one.
-    pub(super) fn slot(&mut self, tx: &mut dyn Transaction, id: &ObjectId) -> Result<Slot, StoreError> {
+    /// The object's place; loads it from the cache or the store, or begins a new one. `None`: another
+    /// broker holds it.
+    pub(super) fn slot(
+        &mut self,
+        tx: &mut dyn Transaction,
+        id: &ObjectId,
+    ) -> Result<Option<Slot>, StoreError> {
         if let Some(slot) = self.slots.get(id) {
-            return Ok(*slot);
+            return Ok(Some(*slot));
         }
-        let working = self.load(tx, id)?;
-        let slot = Slot(self.list.len());
-        self.slots.insert(working.id.clone(), slot);
+        match self.cache.get(id) {
+            Some(cached) if !self.is_shared => self.add(Working::from_cached(cached)),
+            _ => self.hold(tx, [id], false)?,
+        }
+        Ok(self.slots.get(id).copied())
+    }
+
+    /// Loads objects in one go; see [`Transaction::hold`].
+    pub(super) fn hold<'i>(
+        &mut self,
+        tx: &mut dyn Transaction,
+        ids: impl IntoIterator<Item = &'i ObjectId>,
+        wait: bool,
+    ) -> Result<(), StoreError> {
+        let mut new: Vec<&ObjectId> = ids.into_iter().filter(|id| !self.slots.contains_key(*id)).collect();
+        new.sort_unstable();
+        new.dedup();
+        let cached: Vec<Option<Cached>> = new.iter().map(|id| self.cache.get(id)).collect();
+        let known = |cached: &Option<Cached>| cached.as_ref().map(|cached| cached.revision);
+        let wanted: Vec<Wanted<'_>> =
+            new.iter().zip(&cached).map(|(id, cached)| Wanted { id, known: known(cached) }).collect();
+        let held = tx.hold(&wanted, wait)?;
+        for ((id, cached), held) in new.into_iter().zip(cached).zip(held) {
+            let Some(held) = held else { continue };
+            let mut working = match (held.object, cached) {
+                (HeldObject::AsKnown, Some(cached)) => Working::from_cached(cached),
+                (HeldObject::Stored(stored), _) => {
+                    self.reloaded.push(stored.row);
+                    Working::from_stored(stored)?
+                }
+                (HeldObject::AsKnown | HeldObject::Absent, _) => Working::new(Arc::new(id.clone())),
+            };
+            working.is_behind = held.is_behind;
+            self.add(working);
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, working: Working) {
+        self.slots.insert(working.id.clone(), Slot(self.list.len()));
         self.list.push(working);
-        Ok(slot)
     }
 
     pub(super) fn get(&mut self, slot: Slot) -> &mut Working {
         // A slot is only ever made by pushing the element it stands for.
         &mut self.list[slot.0]
-    }
-
-    fn load(&self, tx: &mut dyn Transaction, id: &ObjectId) -> Result<Working, StoreError> {
-        if let Some(cached) = self.cache.get(id) {
-            let Cached { id, row, object, revision, last_seq, keys, bytes } = cached;
-            let (row, changed, ticked) = (Some(row), false, false);
-            return Ok(Working { id, row, object, revision, last_seq, keys, bytes, changed, ticked });
-        }
-        let id = Arc::new(id.clone());
-        let Some(stored) = tx.load(&id)? else { return Ok(Working::new(id)) };
-        Ok(Working {
-            id,
-            row: Some(stored.row),
-            object: Arc::new(codec::decode_state(&stored)?),
-            revision: stored.revision,
-            last_seq: stored.last_seq,
-            bytes: stored.state.len(),
-            keys: RecentKeys::from_bytes(stored.keys),
-            changed: false,
-            ticked: false,
-        })
     }
 
     /// Writes every changed object.
@@ -112,8 +138,23 @@ impl Working {
     /// An object that was never stored.
     fn new(id: Arc<ObjectId>) -> Self {
         let (object, keys) = (Arc::new(Object::new(&id)), RecentKeys::default());
-        let (changed, ticked) = (false, false);
-        Self { id, row: None, object, revision: 0, last_seq: 0, keys, bytes: 0, changed, ticked }
+        let (revision, last_seq, bytes, row) = (0, 0, 0, None);
+        let (changed, ticked, is_behind) = (false, false, false);
+        Self { id, row, object, revision, last_seq, keys, bytes, changed, ticked, is_behind }
+    }
+
+    fn from_cached(cached: Cached) -> Self {
+        let Cached { id, row, object, revision, last_seq, keys, bytes } = cached;
+        let (changed, ticked, is_behind) = (false, false, false);
+        Self { id, row: Some(row), object, revision, last_seq, keys, bytes, changed, ticked, is_behind }
+    }
+
+    fn from_stored(stored: StoredObject) -> Result<Self, StoreError> {
+        let object = Arc::new(codec::decode_state(&stored)?);
+        let StoredObject { row, id, revision, last_seq, state, keys, .. } = stored;
+        let (id, keys, bytes) = (Arc::new(id), RecentKeys::from_bytes(keys), state.len());
+        let (changed, ticked, is_behind) = (false, false, false);
+        Ok(Self { id, row: Some(row), object, revision, last_seq, keys, bytes, changed, ticked, is_behind })
     }
 
     /// As the cache keeps it, if it is stored.

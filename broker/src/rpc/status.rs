@@ -48,7 +48,9 @@ pub(super) fn submit(error: &SubmitError) -> Status {
             };
             refuse(status, code, error)
         }
-        SubmitError::Busy { .. } | SubmitError::Stopping => refuse(Code::Unavailable, code, error),
+        SubmitError::Busy { .. } | SubmitError::Stopping | SubmitError::Unavailable(_) => {
+            refuse(Code::Unavailable, code, error)
+        }
         SubmitError::Store(_) => internal(error),
     }
 }

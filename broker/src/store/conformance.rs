@@ -1,24 +1,41 @@
 //! What every store must do. Each check runs on each of them; a new store joins in `stores`.
 
 use remit_loops::{Kind, ObjectId, Timestamp};
+use remit_postgres::Database;
 use tempfile::TempDir;
 
+use crate::store::postgres::Address;
 use crate::store::{
-    EventWrite, LogEnd, MemoryStore, ObjectWrite, Reader, SqliteStore, Store, StoreError, StoredEvent,
-    Transaction, key_hash,
+    EventWrite, LogEnd, MemoryStore, ObjectWrite, PostgresStore, Reader, SqliteStore, Store, StoreError,
+    StoredEvent, Transaction, key_hash,
 };
 
 fn id(text: &str) -> ObjectId {
     text.parse().unwrap()
 }
 
-fn stores(dir: &TempDir) -> Vec<Box<dyn Store>> {
-    vec![MemoryStore::boxed(), SqliteStore::open(&dir.path().join("remit.db")).unwrap()]
+/// An empty store of each kind, and what they need to be there.
+struct Stores {
+    all: Vec<Box<dyn Store>>,
+    // After the stores: they are on them.
+    _database: Database,
+    _dir: TempDir,
+}
+
+fn stores() -> Stores {
+    let dir = tempfile::tempdir().unwrap();
+    let database = Database::create().unwrap();
+    let sqlite = SqliteStore::open(&dir.path().join("remit.db")).unwrap();
+    let all = vec![MemoryStore::boxed(), sqlite, postgres(&database)];
+    Stores { all, _database: database, _dir: dir }
+}
+
+fn postgres(database: &Database) -> Box<dyn Store> {
+    PostgresStore::open(Address::parse(&database.url(), None).unwrap()).unwrap()
 }
 
 fn on_each(check: fn(&mut dyn Store)) {
-    let dir = tempfile::tempdir().unwrap();
-    stores(&dir).iter_mut().for_each(|store| check(&mut **store));
+    stores().all.iter_mut().for_each(|store| check(&mut **store));
 }
 
 /// Appends an event and moves the object on to it.
@@ -205,7 +222,10 @@ fn deadlines_are_found_again() {
         set_deadline(store, "org_c", Some(5));
         set_deadline(store, "org_c", None);
         let wanted = [(Timestamp(10), id("org_b")), (Timestamp(20), id("org_a"))];
-        assert_eq!(store.reader().deadlines().unwrap(), wanted);
+        let deadlines = |until, limit| store.reader().deadlines(Timestamp(until), limit).unwrap();
+        assert_eq!(deadlines(99, 9), wanted);
+        assert_eq!(deadlines(10, 9), wanted[..1]);
+        assert_eq!(deadlines(99, 1), wanted[..1]);
     });
 }
 
@@ -258,9 +278,13 @@ fn records_are_written_listed_and_removed() {
 fn random_batches_leave_the_same_in_every_store() {
     for seed in 1..=20 {
         let dir = tempfile::tempdir().unwrap();
-        let contents = stores(&dir).into_iter().map(|mut store| random_run(&mut *store, seed));
-        let contents: Vec<_> = contents.collect();
-        assert_eq!(contents[0], contents[1], "seed {seed}");
+        let expected = random_run(&mut *MemoryStore::boxed(), seed);
+        let mut sqlite = SqliteStore::open(&dir.path().join("remit.db")).unwrap();
+        assert_eq!(expected, random_run(&mut *sqlite, seed), "seed {seed}");
+        if seed % 4 == 0 {
+            let database = Database::create().unwrap();
+            assert_eq!(expected, random_run(&mut *postgres(&database), seed), "seed {seed}");
+        }
     }
 }
 
@@ -295,17 +319,20 @@ fn random_run(store: &mut dyn Store, seed: u64) -> String {
     content(&*store.reader())
 }
 
+/// All there is; places in the log and numbers of objects by their order, for a shared store has gaps.
 fn content(reader: &dyn Reader) -> String {
-    let events: Vec<_> = reader
-        .events(0, 9_999)
-        .unwrap()
-        .into_iter()
-        .map(|e| (e.seq, e.object, e.prev_seq, e.at, e.key))
+    let events = reader.events(0, 9_999).unwrap();
+    let place = |seq: u64| events.iter().take_while(|e| e.seq <= seq).count();
+    let log: Vec<_> = events
+        .iter()
+        .map(|e| (place(e.seq), e.object.to_string(), place(e.prev_seq), e.at, e.key.clone()))
         .collect();
     let objects = reader.list(Kind::Org, None, None, 99).unwrap();
+    let objects: Vec<_> =
+        objects.into_iter().map(|o| (o.id, o.revision, place(o.last_seq), o.state, o.keys)).collect();
     let (inbox, records) = (reader.inbox().unwrap(), reader.records("s", "", 99).unwrap());
     let inbox: Vec<_> = inbox.into_iter().map(|n| (n.to, n.body)).collect();
-    format!("{events:#?}\n{objects:#?}\n{inbox:?}\n{records:?}")
+    format!("{log:#?}\n{objects:#?}\n{inbox:?}\n{records:?}")
 }
 
 #[test]

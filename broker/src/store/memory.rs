@@ -2,18 +2,20 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use remit_loops::{Kind, ObjectId, Timestamp};
 
 use crate::store::{
-    EventWrite, InboxNotice, LogEnd, ObjectWrite, Reader, Row, SpilledKey, Store, StoreError, StoredEvent,
-    StoredObject, Transaction,
+    EventWrite, Heard, InboxNotice, LogEnd, ObjectWrite, Peers, Reader, Row, SpilledKey, Store, StoreError,
+    StoredEvent, StoredObject, Transaction,
 };
 
 /// Everything in memory.
 #[derive(Clone, Default)]
 pub struct MemoryStore {
     tables: Arc<Mutex<Tables>>,
+    is_shared: bool,
     #[cfg(test)]
     broken: Arc<std::sync::atomic::AtomicBool>,
 }
@@ -34,6 +36,11 @@ impl MemoryStore {
     /// An empty one.
     pub fn boxed() -> Box<dyn Store> {
         Box::new(Self::default())
+    }
+
+    /// An empty one for several engines, whose batches run one after the other: clone it for each.
+    pub fn shared() -> Self {
+        Self { is_shared: true, ..Self::default() }
     }
 
     /// From now on every commit fails.
@@ -59,6 +66,22 @@ impl Store for MemoryStore {
 
     fn reader(&self) -> Arc<dyn Reader> {
         Arc::new(self.clone())
+    }
+
+    fn peers(&self) -> Option<Arc<dyn Peers>> {
+        self.is_shared.then(|| Arc::new(Silent) as Arc<dyn Peers>)
+    }
+}
+
+/// Brokers that tell each other nothing: they find out by looking.
+struct Silent;
+
+impl Peers for Silent {
+    fn announce(&self, _changed: &[Arc<ObjectId>]) {}
+
+    fn listen(&self, wait: Duration) -> Heard {
+        std::thread::sleep(wait);
+        Heard::default()
     }
 }
 
@@ -326,11 +349,12 @@ impl Reader for MemoryStore {
         Ok(self.tables().events.iter().skip(after).take(limit).cloned().collect())
     }
 
-    fn deadlines(&self) -> Result<Vec<(Timestamp, ObjectId)>, StoreError> {
+    fn deadlines(&self, until: Timestamp, limit: usize) -> Result<Vec<(Timestamp, ObjectId)>, StoreError> {
         let tables = self.tables();
         let with = tables.objects.values().filter_map(|(object, at)| Some(((*at)?, object.id.clone())));
-        let mut deadlines: Vec<_> = with.collect();
+        let mut deadlines: Vec<_> = with.filter(|(at, _)| *at <= until).collect();
         deadlines.sort();
+        deadlines.truncate(limit);
         Ok(deadlines)
     }
 

@@ -113,11 +113,12 @@ impl Reader for SqliteReader {
         })
     }
 
-    fn deadlines(&self) -> Result<Vec<(Timestamp, ObjectId)>, StoreError> {
-        let sql = "SELECT deadline, kind, path FROM objects WHERE deadline IS NOT NULL ORDER BY deadline";
+    fn deadlines(&self, until: Timestamp, limit: usize) -> Result<Vec<(Timestamp, ObjectId)>, StoreError> {
+        let sql = "SELECT deadline, kind, path FROM objects WHERE deadline <= ?1 ORDER BY deadline LIMIT ?2";
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         self.with(|connection| {
             let mut statement = connection.prepare(sql)?;
-            let rows = statement.query_map([], |row| {
+            let rows = statement.query_map(params![until.0, limit], |row| {
                 Ok((Timestamp(row.get(0)?), object_id(row.get(1)?, row.get_ref(2)?.as_str()?)))
             })?;
             rows.map(|row| row.map_err(StoreError::from).and_then(|(at, id)| Ok((at, id?)))).collect()
