@@ -3,6 +3,8 @@
 //! A connection that is idle must cost little: ten thousand runners wait at one broker. So
 //! windows and buffers are small, sessions are not resumed and nothing polls.
 
+mod gather;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +26,7 @@ use tokio_util::task::TaskTracker;
 use tower::Service as _;
 
 use crate::pki::{self, Authority, RunnerIdentity};
+use gather::Gather;
 
 /// A handshake that takes longer is given up.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
@@ -207,7 +210,7 @@ impl Connection {
         });
         let io = TokioIo::new(stream);
         let ended = if is_h2 {
-            let mut connection = Box::pin(self.h2().serve_connection(io, service));
+            let mut connection = Box::pin(self.h2().serve_connection(Gather::new(io), service));
             tokio::select! {
                 ended = &mut connection => ended,
                 () = self.told_to_end() => {
