@@ -1,11 +1,12 @@
 //! The vendor's side of the broker over HTTP: what the command line and the dashboard speak.
 //!
 //! The OpenAPI document is made from these routes. Every route below `/v1` and `/metrics`
-//! needs a token, by one layer, so that none can forget it; whose things a caller may touch
-//! is decided where they are read from the path (`request`).
+//! needs a token, by the rules of its group, so that none can forget it; whose things a caller
+//! may touch is decided where they are read from the path (`request`).
 
 mod error;
 mod events;
+mod guard;
 pub(crate) mod logs;
 mod objects;
 mod orgs;
@@ -18,13 +19,11 @@ mod system;
 pub mod wire;
 
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
-use axum::middleware::{self, Next};
-use axum::response::{IntoResponse, Response};
-use http::{StatusCode, header};
+use axum::extract::{DefaultBodyLimit, Request, State};
+use http::StatusCode;
 use remit_loops::Kind;
 use tokio::sync::OwnedSemaphorePermit;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
@@ -34,8 +33,8 @@ use utoipa_axum::routes;
 
 use crate::edge::Edge;
 use error::ApiError;
+use guard::{Guarded, Rules};
 pub use remit_loops::view::View;
-use request::Caller;
 pub use wire::{
     DispatchKey, ErrorBody, ErrorDetail, LogAttempt, LogIndex, NewOrg, NewToken, ObjectList, ObjectView,
     OrgCreated, Progress, ReleaseAccepted, RunnerToken, Scope, SignalAccepted, Timeline, TimelineEntry,
@@ -67,8 +66,6 @@ fn short() -> Routes {
         .routes(routes!(releases::publish))
         .routes(routes!(releases::get))
         .routes(routes!(logs::index))
-        .layer(DefaultBodyLimit::max(wire::BODY_SIZE_MAX))
-        .layer(middleware::from_fn(|request: Request, next: Next| within(ANSWER_WITHIN, request, next)))
 }
 
 /// Everything that may take its time; each bounds itself.
@@ -77,10 +74,7 @@ fn long() -> Routes {
 }
 
 fn uploads() -> Routes {
-    OpenApiRouter::new()
-        .routes(routes!(releases::put_artifact, releases::head_artifact))
-        .layer(DefaultBodyLimit::disable())
-        .layer(middleware::from_fn(|request: Request, next: Next| within(UPLOAD_WITHIN, request, next)))
+    OpenApiRouter::new().routes(routes!(releases::put_artifact, releases::head_artifact))
 }
 
 fn open() -> Routes {
@@ -90,17 +84,29 @@ fn open() -> Routes {
         .routes(routes!(system::openapi))
 }
 
-fn split(with_token: impl FnOnce(Routes) -> Routes) -> (Router<Arc<Edge>>, utoipa::openapi::OpenApi) {
-    with_token(short().merge(long()).merge(uploads())).merge(open()).split_for_parts()
+/// All routes, each group with its rules.
+fn split(guard: impl Fn(Routes, Rules) -> Routes) -> (Router<Arc<Edge>>, utoipa::openapi::OpenApi) {
+    let body = DefaultBodyLimit::max(wire::BODY_SIZE_MAX);
+    let rules = Rules { needs_token: true, within: Some(ANSWER_WITHIN), body };
+    // An upload is bounded where it is read.
+    let upload = Rules { within: Some(UPLOAD_WITHIN), body: DefaultBodyLimit::disable(), ..rules };
+    guard(short(), rules)
+        .merge(guard(long(), Rules { within: None, ..rules }))
+        .merge(guard(uploads(), upload))
+        .merge(guard(open(), Rules { needs_token: false, ..rules }))
+        .split_for_parts()
 }
 
 /// The whole API.
 pub(crate) fn router(edge: Arc<Edge>) -> Router {
-    let (router, _) = split(|r| r.layer(middleware::from_fn_with_state(edge.clone(), authenticate)));
+    let (router, _) = split(|routes, rules| routes.layer(Guarded { edge: edge.clone(), rules }));
     router
-        .fallback(|| async { ApiError::not_found("such route") })
-        .method_not_allowed_fallback(|| async { method_not_allowed() })
-        .layer(middleware::from_fn_with_state(edge.clone(), observe))
+        .fallback(async |State(edge): State<Arc<Edge>>, request: Request| {
+            guard::refuse(&edge, &request, ApiError::not_found("such route"))
+        })
+        .method_not_allowed_fallback(async |State(edge): State<Arc<Edge>>, request: Request| {
+            guard::refuse(&edge, &request, method_not_allowed())
+        })
         .with_state(edge)
 }
 
@@ -108,7 +114,7 @@ pub(crate) fn router(edge: Arc<Edge>) -> Router {
 pub fn document() -> &'static str {
     static DOCUMENT: OnceLock<String> = OnceLock::new();
     DOCUMENT.get_or_init(|| {
-        let (_, mut document) = split(|r| r);
+        let (_, mut document) = split(|routes, _| routes);
         document.info = utoipa::openapi::InfoBuilder::new()
             .title("Remit broker")
             .version(env!("CARGO_PKG_VERSION"))
@@ -125,37 +131,6 @@ pub fn document() -> &'static str {
         document.security = Some(vec![SecurityRequirement::new("token", Vec::<String>::new())]);
         document.to_pretty_json().expect("a document of texts is always JSON")
     })
-}
-
-async fn authenticate(
-    State(edge): State<Arc<Edge>>,
-    mut request: Request,
-    next: Next,
-) -> Result<Response, ApiError> {
-    let header = request.headers().get(header::AUTHORIZATION).and_then(|h| h.to_str().ok());
-    let token =
-        header.and_then(|h| h.split_once(' ')).filter(|(kind, _)| kind.eq_ignore_ascii_case("bearer"));
-    let (_, token) = token.ok_or_else(ApiError::unauthenticated)?;
-    let holder = edge.tokens.holder(token.trim()).await?.ok_or_else(ApiError::unauthenticated)?;
-    request.extensions_mut().insert(Caller(holder));
-    Ok(next.run(request).await)
-}
-
-async fn within(time: Duration, request: Request, next: Next) -> Response {
-    match tokio::time::timeout(time, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => ApiError::timeout().into_response(),
-    }
-}
-
-async fn observe(State(edge): State<Arc<Edge>>, request: Request, next: Next) -> Response {
-    let began = Instant::now();
-    let method = request.method().clone();
-    let route = request.extensions().get::<MatchedPath>().map(|p| p.as_str().to_owned());
-    let response = next.run(request).await;
-    let route = route.as_deref().unwrap_or("none");
-    edge.metrics.answered(route, &method, response.status().as_u16(), began.elapsed());
-    response
 }
 
 fn method_not_allowed() -> ApiError {

@@ -21,7 +21,7 @@ const SECONDS: [f64; 9] = [0.001, 0.002, 0.005, 0.01, 0.05, 0.1, 0.5, 2.0, 10.0]
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Asked {
     route: String,
-    method: String,
+    method: &'static str,
     status: u16,
 }
 
@@ -72,7 +72,7 @@ impl Metrics {
             http::Method::HEAD => "HEAD",
             _ => "other",
         };
-        let asked = Asked { route: route.to_owned(), method: method.to_owned(), status };
+        let asked = Asked { route: route.to_owned(), method, status };
         self.requests.get_or_create(&asked).inc();
         self.answer_time.observe(took.as_secs_f64());
     }

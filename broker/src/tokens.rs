@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -82,10 +82,13 @@ pub enum Error {
     },
 }
 
+/// Holders by the sha256 of their token, each with until when it counts.
+type Cache = LruCache<[u8; 32], (Arc<Holder>, Instant)>;
+
 /// The tokens of this broker.
 pub(crate) struct Tokens {
     engine: Engine,
-    cache: Mutex<LruCache<[u8; 32], (Holder, Instant)>>,
+    cache: Mutex<Cache>,
 }
 
 /// sha256 of a token.
@@ -111,15 +114,23 @@ impl Tokens {
         Self { engine, cache: Mutex::new(LruCache::new(size)) }
     }
 
-    /// Whose token this is; `None` for nobody's.
-    pub(crate) async fn holder(&self, token: &str) -> Result<Option<Holder>, StoreError> {
+    /// Whose token this is, if that was asked a moment ago; what most requests need and no more.
+    pub(crate) fn known(&self, token: &str) -> Option<Arc<Holder>> {
+        if token.len() > TOKEN_LEN_MAX {
+            return None;
+        }
+        let digest = sha256(token);
+        let mut cache = self.lock();
+        let (holder, until) = cache.get(&digest)?;
+        (*until > Instant::now()).then(|| holder.clone())
+    }
+
+    /// Whose token this is by the store; `None` for nobody's.
+    pub(crate) async fn holder(&self, token: &str) -> Result<Option<Arc<Holder>>, StoreError> {
         if token.len() > TOKEN_LEN_MAX {
             return Ok(None);
         }
         let digest = sha256(token);
-        if let Some(holder) = self.cached(&digest) {
-            return Ok(Some(holder));
-        }
         let Some(bytes) = self.engine.get_record(SPACE, &key(&digest)).await? else { return Ok(None) };
         let record: Record = serde_json::from_slice(&bytes)
             .map_err(|e| StoreError::Corrupt(format!("a token's record: {e}")))?;
@@ -127,19 +138,13 @@ impl Tokens {
         if !is_same {
             return Ok(None);
         }
-        let until = Instant::now() + CACHE_FOR;
-        self.lock().put(digest, (record.holder.clone(), until));
-        Ok(Some(record.holder))
+        let (holder, until) = (Arc::new(record.holder), Instant::now() + CACHE_FOR);
+        self.lock().put(digest, (holder.clone(), until));
+        Ok(Some(holder))
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, LruCache<[u8; 32], (Holder, Instant)>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Cache> {
         self.cache.lock().expect("nobody panics while holding it")
-    }
-
-    fn cached(&self, digest: &[u8; 32]) -> Option<Holder> {
-        let mut cache = self.lock();
-        let (holder, until) = cache.get(digest)?;
-        (*until > Instant::now()).then(|| holder.clone())
     }
 
     /// Makes a token for an org.

@@ -21,9 +21,9 @@ use crate::tokens::Holder;
 
 type State = Arc<Edge>;
 
-/// Who is calling; put there by the authentication layer.
+/// Who is calling; put there by the guard of the route.
 #[derive(Clone, Debug)]
-pub(crate) struct Caller(pub(crate) Holder);
+pub(crate) struct Caller(pub(crate) Arc<Holder>);
 
 impl Caller {
     /// Whether the caller may touch this org.

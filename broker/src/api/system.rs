@@ -12,6 +12,7 @@ use super::error::ApiError;
 use super::request::{Caller, Operator};
 use super::wire::{DispatchKey, ErrorBody, WhoAmI};
 use crate::edge::Edge;
+use crate::tokens::Holder;
 
 /// Answers as long as the program runs.
 #[utoipa::path(get, path = "/livez", tag = "system", security(()), responses((status = 200, body = String)))]
@@ -52,7 +53,8 @@ pub(super) async fn metrics(State(edge): State<Arc<Edge>>, _operator: Operator) 
 /// Whose token this is.
 #[utoipa::path(get, path = "/v1/whoami", tag = "system", responses((status = 200, body = WhoAmI)))]
 pub(super) async fn whoami(caller: Caller) -> Json<WhoAmI> {
-    Json(WhoAmI { name: caller.0.name, scope: caller.0.scope })
+    let Holder { name, scope } = Arc::unwrap_or_clone(caller.0);
+    Json(WhoAmI { name, scope })
 }
 
 /// The public key of the broker's envelopes, to be named in a trust root.
