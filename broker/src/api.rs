@@ -4,6 +4,7 @@
 //! needs a token, by the rules of its group, so that none can forget it; whose things a caller
 //! may touch is decided where they are read from the path (`request`).
 
+mod answer;
 mod error;
 mod events;
 mod guard;

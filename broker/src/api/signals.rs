@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use remit_loops::event::Values;
 use remit_loops::{Body as EventBody, Kind, ObjectId, Signal, app, component, install, org, runner};
 use serde::de::DeserializeOwned;
 
+use super::answer::Answer;
 use super::error::ApiError;
 use super::request::{IdempotencyKey, Target, Whole, json};
 use super::wire::{ErrorBody, SignalAccepted};
@@ -47,7 +47,7 @@ pub(super) async fn send(
     target: Target,
     IdempotencyKey(key): IdempotencyKey,
     Whole(body): Whole,
-) -> Result<Json<SignalAccepted>, ApiError> {
+) -> Result<Answer<SignalAccepted>, ApiError> {
     let signal = parse(target.id.kind(), &body)?;
     check(&signal)?;
     if is_creation(&signal) {
@@ -56,7 +56,7 @@ pub(super) async fn send(
     let by = target.caller.actor();
     let submission = Submission { to: target.id, by, key: Some(key), body: EventBody::Signal(signal) };
     let accepted = edge.engine.submit(submission).await?;
-    Ok(Json(SignalAccepted {
+    Ok(Answer(SignalAccepted {
         seq: accepted.seq,
         duplicate: accepted.duplicate,
         revision: accepted.snapshot.revision,
@@ -75,7 +75,10 @@ fn parse(kind: Kind, body: &[u8]) -> Result<Signal, ApiError> {
 }
 
 fn typed<T: DeserializeOwned>(kind: Kind, body: &[u8]) -> Result<T, ApiError> {
-    // First whether it is JSON at all: the two mistakes need different advice.
+    if let Ok(signal) = json(body) {
+        return Ok(signal);
+    }
+    // Whether it is JSON at all: the two mistakes need different advice.
     let value: serde_json::Value = json(body)?;
     serde_json::from_value(value).map_err(|e| {
         let message = format!("this is no signal of {} {kind}: {e}", article(kind));
