@@ -10,6 +10,8 @@ mod runner;
 mod seal;
 mod vendor;
 
+use std::time::Instant;
+
 use remit_tests::figure::{Figure, Options, table};
 
 /// An area's measurements; it makes what it needs (a runtime, temporary directories) itself.
@@ -32,7 +34,9 @@ fn main() -> anyhow::Result<()> {
     let mut all = Vec::new();
     for (area, measure) in AREAS {
         eprintln!("measuring {area} …");
+        let began = Instant::now();
         let mut figures = measure(&options)?;
+        eprintln!("  {area}: {} s", began.elapsed().as_secs());
         figures.retain(|figure| options.wants(&figure.name));
         if options.json {
             figures.iter().for_each(|figure| println!("{}", figure.to_json_line()));
