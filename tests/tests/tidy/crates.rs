@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{files, none, root};
 
 /// Each crate of the house and those of the house that it may use. Tests may use all.
-const DIRECTIONS: [(&str, &[&str]); 10] = [
+const DIRECTIONS: [(&str, &[&str]); 11] = [
     ("remit-seal", &[]),
     ("remit-loops", &[]),
     ("remit-proto", &["remit-seal"]),
@@ -25,7 +25,8 @@ const DIRECTIONS: [(&str, &[&str]); 10] = [
             "remit-seal",
         ],
     ),
-    ("remit-sim", &["remit-broker", "remit-loops", "remit-proto", "remit-seal"]),
+    ("remit-model", &[]),
+    ("remit-sim", &["remit-broker", "remit-loops", "remit-model", "remit-proto", "remit-seal"]),
     ("remit-tasks", &[]),
 ];
 
