@@ -3,7 +3,7 @@
 //! Reading it is a pure function of strings; nothing is opened or listened on here.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Deserialize;
@@ -12,6 +12,8 @@ use serde::Deserialize;
 const PUBLIC_HOSTS_MAX: usize = 32;
 const API_LISTEN: &str = "127.0.0.1:7450";
 const RPC_LISTEN: &str = "127.0.0.1:7451";
+/// The embedded database's file in the data directory.
+const DATABASE: &str = "broker.db";
 
 /// What `remit-broker serve` takes. Each has a variable `REMIT_…` and a name in the TOML file too.
 #[derive(Clone, Debug, Default, Args)]
@@ -19,6 +21,13 @@ pub struct Flags {
     /// Where everything is kept: database, artefacts, logs, keys.
     #[arg(long, env = "REMIT_DATA_DIR", value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
+    /// Where state is kept: `sqlite:FILE` for one broker, `postgres://USER@HOST/DATABASE` for several that
+    /// share it and a data directory [default: sqlite:broker.db in the data directory].
+    #[arg(long, env = "REMIT_STORE", value_name = "URL")]
+    pub store: Option<String>,
+    /// A file with the database's password; it never belongs into the URL.
+    #[arg(long, env = "REMIT_STORE_PASSWORD_FILE", value_name = "FILE")]
+    pub store_password_file: Option<PathBuf>,
     /// Where people and programs of the vendor call [default: 127.0.0.1:7450].
     #[arg(long, env = "REMIT_API_LISTEN", value_name = "ADDRESS:PORT")]
     pub api_listen: Option<String>,
@@ -41,6 +50,8 @@ pub struct Flags {
 #[serde(deny_unknown_fields)]
 struct File {
     data_dir: Option<PathBuf>,
+    store: Option<String>,
+    store_password_file: Option<PathBuf>,
     api_listen: Option<String>,
     rpc_listen: Option<String>,
     #[serde(default)]
@@ -53,6 +64,8 @@ struct File {
 pub struct Config {
     /// Where everything is kept.
     pub data_dir: PathBuf,
+    /// Where state is kept.
+    pub store: StoreChoice,
     /// Where the API listens.
     pub api_listen: SocketAddr,
     /// Where runners call.
@@ -61,6 +74,20 @@ pub struct Config {
     pub public_hosts: Vec<String>,
     /// What to log.
     pub log: String,
+}
+
+/// Where a broker keeps its state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreChoice {
+    /// In a file of its own.
+    Sqlite(PathBuf),
+    /// In a database that it shares with other brokers.
+    Postgres {
+        /// Where, without a password.
+        url: String,
+        /// Where the password is, if there is one.
+        password_file: Option<PathBuf>,
+    },
 }
 
 /// What was wrong with it.
@@ -84,8 +111,10 @@ impl Config {
     /// A broker in this directory that listens on free ports of the loopback: for tests and `remit dev`.
     pub fn local(data_dir: impl Into<PathBuf>) -> Self {
         let free = SocketAddr::from(([127, 0, 0, 1], 0));
+        let data_dir = data_dir.into();
         Self {
-            data_dir: data_dir.into(),
+            store: StoreChoice::Sqlite(data_dir.join(DATABASE)),
+            data_dir,
             api_listen: free,
             rpc_listen: free,
             public_hosts: vec![],
@@ -108,13 +137,34 @@ impl Config {
         let public_hosts =
             if flags.public_host.is_empty() { file.public_host } else { flags.public_host.clone() };
         check_hosts(&public_hosts)?;
+        let store = flags.store.clone().or(file.store);
+        let password_file = flags.store_password_file.clone().or(file.store_password_file);
         Ok(Self {
+            store: store_choice(store.as_deref(), password_file, &data_dir)?,
             data_dir,
             api_listen: address("api-listen", &pick(&flags.api_listen, file.api_listen, API_LISTEN))?,
             rpc_listen: address("rpc-listen", &pick(&flags.rpc_listen, file.rpc_listen, RPC_LISTEN))?,
             public_hosts,
             log: pick(&flags.log, file.log, "info"),
         })
+    }
+}
+
+fn store_choice(
+    url: Option<&str>,
+    password_file: Option<PathBuf>,
+    data_dir: &Path,
+) -> Result<StoreChoice, Error> {
+    let wrong = "the store must be `sqlite:FILE` or `postgres://USER@HOST/DATABASE`";
+    match url {
+        None => Ok(StoreChoice::Sqlite(data_dir.join(DATABASE))),
+        Some(url) if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
+            Ok(StoreChoice::Postgres { url: url.to_owned(), password_file })
+        }
+        Some(url) => match url.strip_prefix("sqlite:").filter(|file| !file.is_empty()) {
+            Some(file) => Ok(StoreChoice::Sqlite(PathBuf::from(file))),
+            None => Err(Error::new(wrong)),
+        },
     }
 }
 
@@ -153,12 +203,25 @@ mod tests {
     }
 
     #[test]
+    fn the_store_is_a_file_unless_a_database_is_named() {
+        let store = |store: Option<&str>| {
+            Config::merge(&Flags { store: store.map(str::to_owned), ..flags() }, None).unwrap().store
+        };
+        assert_eq!(store(None), StoreChoice::Sqlite("/data/broker.db".into()));
+        assert_eq!(store(Some("sqlite:/else/where.db")), StoreChoice::Sqlite("/else/where.db".into()));
+        let url = "postgres://remit@db/remit".to_owned();
+        assert_eq!(store(Some(&url)), StoreChoice::Postgres { url, password_file: None });
+    }
+
+    #[test]
     fn what_is_wrong_is_named() {
         for (file, word) in [
             ("api_listen = \"nowhere\"", "api-listen"),
             ("api_lisen = \"127.0.0.1:1\"", "api_lisen"),
             ("public_host = [\"a b\"]", "a b"),
             ("public_host = 7", "public_host"),
+            ("store = \"mysql://x\"", "sqlite:FILE"),
+            ("store = \"sqlite:\"", "postgres://"),
         ] {
             let error = Config::merge(&flags(), Some(file)).unwrap_err().to_string();
             assert!(error.contains(word), "{error}");

@@ -334,6 +334,11 @@ impl Engine {
         self.read(move |reader| reader.records(&space, &prefix, limit.min(PAGE_MAX))).await
     }
 
+    /// Whether other brokers may work on the same store.
+    pub fn is_shared(&self) -> bool {
+        self.inner.shared.peers.is_some()
+    }
+
     /// The time as events get it: never before the newest event.
     pub fn now(&self) -> Timestamp {
         self.inner.shared.clock.now()

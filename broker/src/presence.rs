@@ -1,7 +1,10 @@
 //! Which runners are there: kept in memory, told to their loops only when it changes.
 //!
 //! A poll that is outstanding is presence enough; silence counts from the end of the last
-//! word. Nothing is written per heartbeat.
+//! word. Nothing is written per heartbeat. Brokers that share a database tell each other whom
+//! they have heard, in one record a broker: a runner is lost when nobody has.
+
+mod shared;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -17,6 +20,8 @@ use crate::store::StoreError;
 pub(crate) const SILENCE_MAX: Duration = Duration::from_secs(60);
 /// How often silence is looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
+/// A sweep that comes so late says that this broker was stopped or starved, not that runners were silent.
+const PAUSE: Duration = Duration::from_secs(15);
 const PAGE: usize = 500;
 
 /// One runner as this broker heard of it.
@@ -36,6 +41,9 @@ struct Seen {
 pub(crate) struct Presence {
     seen: Arc<Mutex<HashMap<ObjectId, Seen>>>,
 }
+
+/// Runners with their generations.
+type Runners = Vec<(ObjectId, u64)>;
 
 /// A call that is being answered: while it lasts, the runner is there.
 #[derive(Debug)]
@@ -114,23 +122,56 @@ impl Presence {
 
     /// Tells the loops of runners that have been silent for too long, for ever.
     pub(crate) async fn watch(self, engine: Engine) {
+        let mut peers = engine.is_shared().then(shared::Peers::new);
+        let mut swept = Instant::now();
         loop {
             tokio::time::sleep(SWEEP_EVERY).await;
-            self.sweep(&engine, Instant::now()).await;
+            let now = Instant::now();
+            if now - swept > PAUSE {
+                self.excuse(now);
+            }
+            swept = now;
+            let silent = self.take_silent(now);
+            let lost = match &mut peers {
+                None => silent,
+                Some(peers) => match peers.meet(&engine, &self, silent).await {
+                    Ok(lost) => lost,
+                    Err(error) => {
+                        tracing::warn!(%error, "cannot ask the other brokers which runners they have heard");
+                        continue;
+                    }
+                },
+            };
+            report_lost(&engine, lost).await;
         }
     }
 
-    async fn sweep(&self, engine: &Engine, now: Instant) {
-        for (runner, generation) in self.take_silent(now) {
-            if let Err(error) = engine.submit(submission(&runner, Report::Lost { generation })).await {
-                // A loop that has gone on to another generation does not want to hear it.
-                tracing::info!(%runner, %error, "could not tell that a runner is lost");
-            }
+    /// This broker itself was not there for a while: silence counts from now.
+    fn excuse(&self, now: Instant) {
+        self.lock().values_mut().for_each(|seen| seen.last = now);
+    }
+
+    /// Who was heard within this time.
+    fn heard_within(&self, time: Duration, now: Instant) -> Runners {
+        let is_heard = |s: &Seen| s.calls > 0 || now.saturating_duration_since(s.last) <= time;
+        let all = self.lock();
+        all.iter()
+            .filter(|(_, s)| s.is_told && is_heard(s))
+            .map(|(id, s)| (id.clone(), s.generation))
+            .collect()
+    }
+
+    /// Takes over runners that nobody watches: they have as long as anybody to speak.
+    fn adopt(&self, runners: Runners) {
+        let (mut all, now) = (self.lock(), Instant::now());
+        for (id, generation) in runners {
+            let seen = Seen { generation, boot: None, last: now, calls: 0, is_told: true };
+            all.entry(id).or_insert(seen);
         }
     }
 
     /// Takes those out that are silent; a later word begins anew.
-    fn take_silent(&self, now: Instant) -> Vec<(ObjectId, u64)> {
+    fn take_silent(&self, now: Instant) -> Runners {
         let mut silent = vec![];
         self.lock().retain(|runner, seen| {
             let is_silent = seen.calls == 0 && now.saturating_duration_since(seen.last) > SILENCE_MAX;
@@ -143,6 +184,15 @@ impl Presence {
     }
 }
 
+async fn report_lost(engine: &Engine, lost: Runners) {
+    for (runner, generation) in lost {
+        if let Err(error) = engine.submit(submission(&runner, Report::Lost { generation })).await {
+            // A loop that has gone on to another generation does not want to hear it.
+            tracing::info!(%runner, %error, "could not tell that a runner is lost");
+        }
+    }
+}
+
 fn submission(runner: &ObjectId, report: Report) -> Submission {
     Submission { to: runner.clone(), by: Actor::Runner, key: None, body: Body::Report(report) }
 }
@@ -150,6 +200,17 @@ fn submission(runner: &ObjectId, report: Report) -> Submission {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_broker_that_was_paused_blames_nobody() {
+        let presence = Presence::default();
+        let id: ObjectId = "run_demo.shop.acme".parse().unwrap();
+        drop(presence.begin(&id, 1, Some("a")));
+        let later = Instant::now() + 2 * SILENCE_MAX;
+        presence.excuse(later);
+        assert!(presence.take_silent(later + SILENCE_MAX).is_empty());
+        assert_eq!(presence.take_silent(later + 2 * SILENCE_MAX), [(id, 1)]);
+    }
 
     #[test]
     fn a_runner_is_told_of_once_and_again_after_silence() {

@@ -1,5 +1,6 @@
 //! Puts the broker together and runs it: config and listeners in, two doors open, one handle out.
 
+use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -12,9 +13,10 @@ use remit_proto::limit::STREAMS_MAX;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
 
 use crate::artifacts::Artifacts;
-use crate::config::Config;
+use crate::config::{Config, StoreChoice};
 use crate::dispatch::{self, DispatchKey};
 use crate::door::{self, Clients, Door, Limits};
 use crate::edge::Edge;
@@ -24,7 +26,8 @@ use crate::metrics::Metrics;
 use crate::pki::{self, Authority};
 use crate::presence::Presence;
 use crate::progress::Progress;
-use crate::store::{SqliteStore, StoreError};
+use crate::store::postgres::Address;
+use crate::store::{PostgresStore, SqliteStore, StoreError};
 use crate::tokens::{self, Tokens};
 use crate::{api, rpc};
 
@@ -82,6 +85,9 @@ pub enum Error {
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The store's address, or the file of its password.
+    #[error("{0}")]
+    StoreAddress(String),
     /// The place of artefacts and logs cannot be used.
     #[error("cannot keep artefacts and logs: {0}")]
     Objects(#[from] object_store::Error),
@@ -106,6 +112,7 @@ impl Error {
             Error::DataDir { .. } | Error::Objects(_) => "broker.data_dir",
             Error::Listen { .. } => "broker.listen",
             Error::Store(error) => error.code(),
+            Error::StoreAddress(_) => "broker.config_invalid",
             Error::Pki(_) | Error::Dispatch(_) | Error::Tls(_) | Error::Tokens(_) => "broker.keys",
         }
     }
@@ -159,22 +166,60 @@ pub async fn serve(config: &Config, listeners: Listeners) -> Result<Running, Err
         listener.local_addr().map_err(|source| Error::DataDir { path: data.clone(), source })
     };
     let (api_addr, rpc_addr) = (addr(&listeners.api)?, addr(&listeners.rpc)?);
-    // The store first: a second broker on this directory ends here, before it touches a key.
-    let database = data.join("broker.db");
-    let store = tokio::task::spawn_blocking(move || SqliteStore::open(&database));
-    let store = store.await.map_err(|e| StoreError::Corrupt(e.to_string()))??;
-    let engine = Engine::start(store, Options::default())?;
+    // The store first: a second broker on an embedded one ends here, before it touches a key.
+    let engine = start_engine(config.store.clone()).await?;
+    // Brokers that share a data directory make its keys one after the other.
+    let keys_lock = lock_keys(data).await?;
     let stopping = CancellationToken::new();
     let edge = Arc::new(edge(config, engine.clone(), rpc_addr, stopping.clone())?);
     let operator_token_file = data.join("operator.token");
     edge.tokens.ensure_operator(&operator_token_file).await?;
-    edge.presence.remember(&engine).await?;
+    drop(keys_lock);
+    if !engine.is_shared() {
+        edge.presence.remember(&engine).await?;
+    }
     let doors = doors(config, &edge, listeners)?;
     let tasks = doors.map(|door| tokio::spawn(door.serve(stopping.clone()))).into();
     let watcher = tokio::spawn(edge.presence.clone().watch(engine.clone()));
     tracing::info!(%api_addr, %rpc_addr, data_dir = %data.display(), "the broker is up");
     let (ca_file, engine) = (data.join("ca.pem"), StopEngine(engine));
     Ok(Running { api_addr, rpc_addr, ca_file, operator_token_file, stopping, tasks, watcher, engine })
+}
+
+/// Opens the store and starts the engine on it, where one may block.
+async fn start_engine(choice: StoreChoice) -> Result<Engine, Error> {
+    let started = tokio::task::spawn_blocking(move || {
+        let store = match choice {
+            StoreChoice::Sqlite(file) => SqliteStore::open(&file)?,
+            StoreChoice::Postgres { url, password_file } => {
+                let password = password_file.map(|file| read_password(&file)).transpose()?;
+                let address = Address::parse(&url, password.as_deref().map(String::as_str));
+                PostgresStore::open(address.map_err(Error::StoreAddress)?)?
+            }
+        };
+        Ok(Engine::start(store, Options::default())?)
+    });
+    started.await.map_err(|error| StoreError::Failed(error.to_string()))?
+}
+
+fn read_password(file: &Path) -> Result<Zeroizing<String>, Error> {
+    let text = std::fs::read_to_string(file).map(Zeroizing::new);
+    let text = text.map_err(|e| Error::StoreAddress(format!("cannot read {}: {e}", file.display())))?;
+    Ok(Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned()))
+}
+
+async fn lock_keys(data: &Path) -> Result<File, Error> {
+    let path = data.join("keys.lock");
+    let failed = {
+        let path = path.clone();
+        move |source| Error::DataDir { path, source }
+    };
+    let locked = tokio::task::spawn_blocking(move || {
+        let file = File::options().create(true).truncate(false).write(true).open(&path)?;
+        file.lock()?;
+        Ok(file)
+    });
+    locked.await.map_err(io::Error::other).flatten().map_err(failed)
 }
 
 fn edge(

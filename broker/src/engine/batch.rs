@@ -125,7 +125,7 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
-    /// Holds what the items are for, before anything else is held, and sets the batch's time after it: so
+    /// Holds what the items are for, before anything else is held, and sets the batch's time after that: so
     /// the events of an object have times in their order, whichever broker takes them.
     fn hold_for(&mut self, items: &VecDeque<Item>) -> Result<(), StoreError> {
         if self.is_shared {
@@ -134,25 +134,27 @@ impl<'a> Batch<'a> {
                 Item::Record(_) => None,
             });
             self.working.hold(&mut *self.tx, wanted, true)?;
-            self.forget_reloaded();
         }
-        self.at = match self.tx.clock()? {
-            Some(theirs) => self.clock.follow(theirs),
-            None => self.clock.stamp(),
-        };
-        Ok(())
+        self.caught_up()
     }
 
-    fn forget_reloaded(&mut self) {
-        if self.is_shared {
-            self.working.reloaded.drain(..).for_each(|row| self.older.forget(row));
-        }
+    /// After objects were loaded: the time goes on, and what is known of them beside their state is checked.
+    fn caught_up(&mut self) -> Result<(), StoreError> {
+        self.at = match self.tx.clock()? {
+            Some(theirs) if theirs > self.at => self.clock.follow(theirs),
+            None if self.at == Timestamp(0) => self.clock.stamp(),
+            Some(_) | None => self.at,
+        };
+        self.working.reloaded.drain(..).for_each(|row| self.older.forget(row));
+        Ok(())
     }
 
     /// The object's place; `None` if another broker holds it.
     fn slot(&mut self, id: &ObjectId) -> Result<Option<Slot>, StoreError> {
         let slot = self.working.slot(&mut *self.tx, id)?;
-        self.forget_reloaded();
+        if self.is_shared {
+            self.caught_up()?;
+        }
         Ok(slot)
     }
 

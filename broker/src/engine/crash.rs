@@ -14,9 +14,13 @@ use std::time::{Duration, Instant};
 use remit_loops::{Actor, Body, ObjectId, Signal, app, org};
 
 use crate::engine::{Engine, Options, Submission, SubmitError, replay};
-use crate::store::{Reader, SqliteStore};
+use crate::store::postgres::Address;
+use crate::store::{PostgresStore, Reader, SqliteStore};
+
+mod brokers;
 
 const DIR: &str = "REMIT_CRASH_DIR";
+const URL: &str = "REMIT_CRASH_URL";
 const ROUNDS: usize = 6;
 const SENDERS: usize = 24;
 const OBJECTS: usize = 40;
@@ -27,12 +31,13 @@ fn what_was_acknowledged_survives_kill_9() {
     let dir = tempfile::tempdir().unwrap();
     let mut seen = 0;
     for round in 0..ROUNDS {
-        let mut child = start_child(dir.path(), round);
+        let mut child = start_child(dir.path(), round, None);
         // Kills come at other moments of the batch each time: after another number of acknowledgements.
         wait_for(seen + 150 + 97 * round, dir.path(), &mut child);
         child.kill().unwrap();
         child.wait().unwrap();
-        seen = check_acknowledged(dir.path());
+        let store = SqliteStore::open(&database(dir.path())).unwrap();
+        seen = check_acknowledged(&*store.reader(), &read_acks(dir.path()));
     }
     assert!(seen > 1_000, "{seen} events are no load");
 }
@@ -43,12 +48,15 @@ fn what_was_acknowledged_survives_kill_9() {
 fn child() {
     let Ok(dir) = std::env::var(DIR) else { return };
     let round = std::env::var("REMIT_CRASH_ROUND").unwrap();
-    let store = SqliteStore::open(&database(Path::new(&dir))).unwrap();
+    let store = match std::env::var(URL) {
+        Ok(url) => PostgresStore::open(Address::parse(&url, None).unwrap()).unwrap(),
+        Err(_) => SqliteStore::open(&database(Path::new(&dir))).unwrap(),
+    };
     let acks = File::options().create(true).append(true).open(acks(Path::new(&dir))).unwrap();
+    // Small enough that notices go through the inbox too.
+    let options = Options { notices_max: 5, ..Options::default() };
+    let engine = Engine::start(store, options).unwrap();
     tokio::runtime::Runtime::new().unwrap().block_on(async {
-        // Small enough that notices go through the inbox too.
-        let options = Options { notices_max: 5, ..Options::default() };
-        let engine = Engine::start(store, options).unwrap();
         let acks = Arc::new(acks);
         let senders =
             (0..SENDERS).map(|s| tokio::spawn(send(engine.clone(), acks.clone(), format!("{round}-{s}"))));
@@ -60,14 +68,23 @@ async fn send(engine: Engine, acks: Arc<File>, sender: String) {
     for n in 0_usize.. {
         let (to, signal) = nth_signal(n);
         let key = format!("{sender}-{n}");
-        let by = Actor::Person("load".into());
-        let body = Body::Signal(signal);
-        let sent = engine.submit(Submission { to: to.clone(), by, key: Some(key.clone()), body }).await;
-        match sent {
-            // One write for one line: a kill leaves it whole or not there.
-            Ok(accepted) => (&*acks).write_all(format!("{to} {key} {}\n", accepted.seq).as_bytes()).unwrap(),
-            Err(SubmitError::Rejected(_)) => {}
-            Err(error) => panic!("{error}"),
+        let submission = Submission {
+            to: to.clone(),
+            by: Actor::Person("load".into()),
+            key: Some(key.clone()),
+            body: Body::Signal(signal),
+        };
+        loop {
+            match engine.submit(submission.clone()).await {
+                // One write for one line: a kill leaves it whole or not there.
+                Ok(accepted) => {
+                    (&*acks).write_all(format!("{to} {key} {}\n", accepted.seq).as_bytes()).unwrap();
+                }
+                Err(SubmitError::Rejected(_)) => {}
+                Err(SubmitError::Unavailable(_)) => continue,
+                Err(error) => panic!("{error}"),
+            }
+            break;
         }
     }
 }
@@ -93,15 +110,12 @@ fn acks(dir: &Path) -> PathBuf {
     dir.join("acknowledged")
 }
 
-fn start_child(dir: &Path, round: usize) -> Child {
-    Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "engine::crash::child", "--ignored"])
-        .env(DIR, dir)
-        .env("REMIT_CRASH_ROUND", round.to_string())
-        .stdout(Stdio::null())
-        .stderr(Stdio::inherit())
-        .spawn()
-        .unwrap()
+fn start_child(dir: &Path, round: usize, url: Option<&str>) -> Child {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "engine::crash::child", "--ignored"]).env(DIR, dir);
+    url.map(|url| command.env(URL, url));
+    command.env("REMIT_CRASH_ROUND", round.to_string());
+    command.stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap()
 }
 
 fn wait_for(lines: usize, dir: &Path, child: &mut Child) {
@@ -125,20 +139,17 @@ fn read_acks(dir: &Path) -> Vec<(ObjectId, String, u64)> {
 }
 
 /// Every acknowledged event is in the log once, where its answer said; and the states agree with the log.
-fn check_acknowledged(dir: &Path) -> usize {
-    let store = SqliteStore::open(&database(dir)).unwrap();
-    let reader = store.reader();
-    let acks = read_acks(dir);
-    for (object, key, seq) in &acks {
+fn check_acknowledged(reader: &dyn Reader, acks: &[(ObjectId, String, u64)]) -> usize {
+    for (object, key, seq) in acks {
         let found = reader.events(seq - 1, 1).unwrap();
         assert_eq!((&found[0].object, found[0].key.as_deref()), (object, Some(key.as_str())), "{seq}");
     }
-    let mut keys: Vec<String> = all_keys(&*reader);
+    let mut keys: Vec<String> = all_keys(reader);
     let count = keys.len();
     keys.sort();
     keys.dedup();
     assert_eq!(keys.len(), count, "a key was done twice");
-    replay(&*reader).unwrap();
+    replay(reader).unwrap();
     acks.len()
 }
 

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use remit_loops::event::{Effect, Entry};
-use remit_loops::{Actor, Body, Event, Kind, Object, ObjectId};
+use remit_loops::{Actor, Body, Event, Kind, Object, ObjectId, Timestamp};
 
 use crate::engine::batch::NOTICE_REFUSED;
 use crate::engine::codec;
@@ -54,6 +54,7 @@ struct Played {
     object: Object,
     revision: u64,
     last_seq: u64,
+    at: Timestamp,
 }
 
 #[derive(Default)]
@@ -61,7 +62,6 @@ struct Replay {
     objects: BTreeMap<ObjectId, Played>,
     /// Notices that were sent and have not come up in the log yet, by sender and receiver.
     sent: HashMap<(ObjectId, ObjectId), VecDeque<Body>>,
-    at: i64,
     events: u64,
 }
 
@@ -92,16 +92,18 @@ impl Replay {
         let fail = |what: String| ReplayError::Event { seq: stored.seq, object: stored.object.clone(), what };
         let (by, body) = (codec::decode_by(&stored.by)?, codec::decode_body(&stored.body)?);
         let entries = codec::decode_entries(stored)?;
-        if stored.at.0 < self.at {
-            return Err(fail(format!("its time {} is before {}", stored.at.0, self.at)));
-        }
-        (self.at, self.events) = (stored.at.0, self.events + 1);
+        self.events += 1;
         self.receive(&by, &stored.object, &body).map_err(fail)?;
         let played = self.objects.entry(stored.object.clone()).or_insert_with(|| Played {
             object: Object::new(&stored.object),
             revision: 0,
             last_seq: 0,
+            at: Timestamp(0),
         });
+        if stored.at < played.at {
+            return Err(fail(format!("its time {} is before {}", stored.at.0, played.at.0)));
+        }
+        played.at = stored.at;
         if played.last_seq != stored.prev_seq {
             let what = format!("it follows {}, the log says {}", played.last_seq, stored.prev_seq);
             return Err(fail(what));

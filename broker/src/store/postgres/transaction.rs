@@ -108,6 +108,10 @@ impl<'a> PostgresTransaction<'a> {
             });
             Found { held: held?, there: there?, behind: behind? }
         };
+        let times = found.held.iter().map(|row| get::<i64>(row, 7)).collect::<Result<Vec<_>, _>>()?;
+        if let (Some(begun), Some(latest)) = (&mut self.begun, times.into_iter().max()) {
+            begun.now = begun.now.max(Timestamp(latest));
+        }
         found.into_held(wanted, &mut self.writes)
     }
 

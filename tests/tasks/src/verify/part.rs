@@ -76,13 +76,38 @@ fn virtual_environment(place: &Path) -> Result<()> {
     if make().is_ok() {
         return Ok(());
     }
-    if on_path("apt-get").is_some() {
-        eprintln!("      installing python3-venv");
-        let install = ["install", "--yes", "--quiet", "--no-install-recommends", "python3-venv"];
-        // Without the right to install this fails, and the line below says what is missing.
-        drop(done(Command::new("apt-get").args(install).env("DEBIAN_FRONTEND", "noninteractive")));
-    }
+    install("python3-venv");
     make().context("python3 with its venv module (Debian: python3-venv) is needed for cfn-lint")
+}
+
+/// The tests, which start a PostgreSQL server of their own where they need one.
+pub(crate) fn tests(_house: &House) -> Result<Vec<Call>> {
+    let versions = || std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let is_there =
+        || on_path("postgres").is_some() || versions().any(|v| v.path().join("bin/postgres").is_file());
+    if !is_there() {
+        install("postgresql");
+    }
+    if !is_there() {
+        bail!("a PostgreSQL server is needed for the tests (Debian: postgresql)");
+    }
+    Ok(vec![Call::cargo(["test", "--workspace", "--no-fail-fast", "--quiet"])])
+}
+
+/// Installs a Debian package. Without the right to, this fails, and whoever needs it says what is missing.
+fn install(package: &str) {
+    if on_path("apt-get").is_none() {
+        return;
+    }
+    eprintln!("      installing {package}");
+    let apt_get = |args: &[&str]| {
+        done(Command::new("apt-get").args(args).env("DEBIAN_FRONTEND", "noninteractive")).is_ok()
+    };
+    let install = ["install", "--yes", "--quiet", "--no-install-recommends", package];
+    // A bare machine may never have asked what packages there are.
+    if !apt_get(&install) && apt_get(&["update", "--quiet"]) {
+        apt_get(&install);
+    }
 }
 
 fn done(command: &mut Command) -> Result<()> {

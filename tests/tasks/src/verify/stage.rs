@@ -70,7 +70,7 @@ pub(crate) fn all() -> Vec<Stage> {
         cargo("clippy", &["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]),
         Stage { name: "deny", plan: Plan::Part(part::cargo_deny) },
         cargo("build", &["build", "--workspace", "--bins", "--quiet"]),
-        cargo("test", &["test", "--workspace", "--no-fail-fast", "--quiet"]),
+        Stage { name: "test", plan: Plan::Part(part::tests) },
         cargo("sim", &["sim", "--seeds", "20"]),
         Stage { name: "template", plan: Plan::Part(part::cfn_lint) },
     ]

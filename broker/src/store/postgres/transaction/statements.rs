@@ -14,9 +14,11 @@ pub(in crate::store::postgres) const EVENT_COLUMNS: &str =
 const WANTED: &str = "unnest($1::int2[], $2::text[]) WITH ORDINALITY AS w(kind, path, place)";
 
 /// In the order of their numbers: two brokers that wait for each other's objects cannot wait in a circle.
+/// With the time, which is not before that of any event that the objects have had.
 const HOLD: &str = "SELECT w.place, o.row, o.revision, o.last_seq, o.version,
         CASE WHEN o.revision IS NOT DISTINCT FROM w.known THEN NULL ELSE o.state END,
-        CASE WHEN o.revision IS NOT DISTINCT FROM w.known THEN NULL ELSE o.keys END
+        CASE WHEN o.revision IS NOT DISTINCT FROM w.known THEN NULL ELSE o.keys END,
+        (extract(epoch FROM clock_timestamp()) * 1000)::int8
     FROM unnest($1::int2[], $2::text[], $3::int8[]) WITH ORDINALITY AS w(kind, path, known, place)
     JOIN objects o ON o.kind = w.kind AND o.path = w.path ORDER BY o.row FOR UPDATE OF o";
 
