@@ -2,6 +2,8 @@
 //! an example product. What is killed here is killed with -9, and nothing of it outlives the world.
 
 mod api;
+mod brokers;
+mod front;
 mod process;
 pub mod programs;
 
@@ -14,10 +16,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 pub use api::{Answer, Api};
+pub use brokers::Brokers;
 pub use process::{Process, alive_with};
 
 /// The longest that anything is waited for; a loaded machine of two cores needs a tenth of it.
@@ -40,12 +43,10 @@ pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Result<Option<T>>) -> R
     }
 }
 
-/// One broker, and what belongs to it.
+/// One broker, or several that share a database, and what belongs to them.
 pub struct World {
     directory: tempfile::TempDir,
-    api_port: u16,
-    rpc_port: u16,
-    broker: Option<Process>,
+    brokers: Brokers,
     runners: BTreeMap<String, Process>,
     runner_path: Option<OsString>,
 }
@@ -56,43 +57,46 @@ impl World {
     /// # Errors
     /// A program that does not build or start.
     pub fn start(product: &str) -> Result<World> {
+        Self::with(product, Brokers::one)
+    }
+
+    /// Brokers that answer, on one PostgreSQL database with a load balancer before them, and a copy of
+    /// `tests/products/<product>`.
+    ///
+    /// # Errors
+    /// A program that does not build or start; there is no PostgreSQL server.
+    pub fn start_shared(product: &str, brokers: usize) -> Result<World> {
+        Self::with(product, |directory| Brokers::several(directory, brokers))
+    }
+
+    fn with(product: &str, brokers: impl FnOnce(&Path) -> Result<Brokers>) -> Result<World> {
         let directory = tempfile::Builder::new().prefix("remit-world-").tempdir()?;
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("products").join(product);
         copy(&source, &directory.path().join("product"))?;
         fs::create_dir(directory.path().join("site"))?;
-        let (api_port, rpc_port) = (free_port()?, free_port()?);
-        let runners = BTreeMap::new();
-        let mut world = World { directory, api_port, rpc_port, broker: None, runners, runner_path: None };
-        world.start_broker()?;
-        Ok(world)
+        let brokers = brokers(directory.path())?;
+        Ok(World { directory, brokers, runners: BTreeMap::new(), runner_path: None })
     }
 
-    /// Starts the broker on its data directory and its ports, and waits until it is ready.
+    /// Starts the one broker again, and waits until it is ready.
     ///
     /// # Errors
     /// It ended, or was not ready in time; its log is in the message.
     pub fn start_broker(&mut self) -> Result<()> {
-        let mut command = Command::new(programs::path("remit-broker")?);
-        command.arg("serve").arg("--data-dir").arg(self.broker_dir());
-        command.args(["--api-listen", &format!("127.0.0.1:{}", self.api_port)]);
-        command.args(["--rpc-listen", &format!("127.0.0.1:{}", self.rpc_port)]);
-        let mut process = Process::spawn(command, &self.path("broker.log"))?;
-        let ready = || self.api("readiness").ok()?.get("/readyz").ok().filter(|answer| answer.status == 200);
-        let outcome = wait_for("the broker's readiness", || match process.ended()? {
-            Some(status) => Ok(Some(Err(anyhow!("the broker ended with {status}")))),
-            None => Ok(ready().map(|_| Ok(()))),
-        });
-        outcome.and_then(|ended| ended).with_context(|| self.log_of("broker"))?;
-        self.broker = Some(process);
-        Ok(())
+        self.brokers.start(0)
     }
 
-    /// `kill -9`, and nothing else.
+    /// `kill -9` of the one broker, and nothing else.
     ///
     /// # Errors
     /// There is no broker.
     pub fn kill_broker(&mut self) -> Result<()> {
-        self.broker.take().context("there is no broker")?.kill()
+        self.brokers.kill(0)
+    }
+
+    /// The brokers, one by one.
+    pub fn brokers(&mut self) -> &mut Brokers {
+        &mut self.brokers
     }
 
     /// Where files of this world are: `site` is the customer's account.
@@ -118,8 +122,7 @@ impl World {
     /// # Errors
     /// The broker has not written its certificate authority yet.
     pub fn api(&self, token: &str) -> Result<Api> {
-        let ca = fs::read(self.broker_dir().join("ca.pem"))?;
-        Api::new(&format!("https://127.0.0.1:{}", self.api_port), &ca, token)
+        self.brokers.api(token)
     }
 
     /// The API as its operator.
@@ -132,7 +135,7 @@ impl World {
 
     /// Where runners call.
     pub fn rpc_url(&self) -> String {
-        format!("https://127.0.0.1:{}", self.rpc_port)
+        format!("https://127.0.0.1:{}", self.brokers.rpc_port())
     }
 
     /// `remit` with these arguments in the product's folder; its standard output.
@@ -156,7 +159,7 @@ impl World {
         command
             .args(args)
             .current_dir(self.path("product"))
-            .env("REMIT_BROKER", format!("https://127.0.0.1:{}", self.api_port))
+            .env("REMIT_BROKER", format!("https://127.0.0.1:{}", self.brokers.api_port()))
             .env("REMIT_CA_FILE", self.broker_dir().join("ca.pem"))
             .env("REMIT_TOKEN_FILE", self.broker_dir().join("operator.token"))
             .env("NO_COLOR", "1");

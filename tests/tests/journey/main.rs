@@ -2,6 +2,7 @@
 //! and the journey with bad luck.
 #![allow(clippy::unwrap_used)]
 
+mod brokers;
 mod by_hand;
 mod dev;
 mod kills;
@@ -13,7 +14,11 @@ use remit_tests::world::World;
 
 /// A broker with an org, its keys and a first release of this product.
 pub(crate) fn vendor(product: &str) -> World {
-    let world = World::start(product).unwrap();
+    vendor_in(World::start(product).unwrap())
+}
+
+/// The same in this world.
+pub(crate) fn vendor_in(world: World) -> World {
     for command in [&["keys", "init"][..], &["org", "create"], &["release", "create"]] {
         world.remit(command).unwrap();
     }

@@ -20,6 +20,7 @@ const DIRECTIONS: [(&str, &[&str]); 12] = [
             "remit-cli",
             "remit-installer",
             "remit-loops",
+            "remit-postgres",
             "remit-proto",
             "remit-runner",
             "remit-seal",
