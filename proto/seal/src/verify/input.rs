@@ -20,7 +20,7 @@ pub fn input_fits(name: &str, spec: &Input, value: &Value) -> Result<(), Refusal
 
 /// Whether the broker may send this value: it fits, and a text that the release does not
 /// list among its choices has nothing in it that a shell, a path or a template would read.
-pub(super) fn broker_input_fits(name: &str, spec: &Input, value: &Value) -> Result<(), Refusal> {
+pub fn broker_input_fits(name: &str, spec: &Input, value: &Value) -> Result<(), Refusal> {
     input_fits(name, spec, value)?;
     if spec.choices.is_empty() && !texts(value).iter().all(|text| is_plain(text)) {
         return Err(Refusal::InputText { input: clip(name), allowed: PLAIN });
