@@ -4,6 +4,7 @@
 //! needs a token, by the rules of its group, so that none can forget it; whose things a caller
 //! may touch is decided where they are read from the path (`request`).
 
+mod admit;
 mod answer;
 mod error;
 mod events;
@@ -11,12 +12,14 @@ mod guard;
 pub(crate) mod logs;
 mod objects;
 mod orgs;
+mod past;
 mod recipe;
 mod releases;
 mod request;
 mod runners;
 mod signals;
 mod system;
+mod why;
 pub mod wire;
 
 use std::sync::{Arc, OnceLock};
@@ -38,8 +41,8 @@ use guard::{Guarded, Rules};
 pub use remit_loops::view::View;
 pub use wire::{
     DispatchKey, ErrorBody, ErrorDetail, LogAttempt, LogIndex, NewOrg, NewToken, ObjectList, ObjectView,
-    OrgCreated, Progress, ReleaseAccepted, RunnerToken, Scope, SignalAccepted, Timeline, TimelineEntry,
-    TokenInfo, TokenList, TokenMade, WhoAmI, Why,
+    OrgCreated, Progress, Reason, ReleaseAccepted, RunnerToken, Scope, SignalAccepted, Timeline,
+    TimelineEntry, TokenInfo, TokenList, TokenMade, WhoAmI, Why, WhyItem, WhyPage,
 };
 
 /// Any request but a long one is answered within this time.
@@ -60,7 +63,8 @@ fn short() -> Routes {
         .routes(routes!(orgs::revoke_token))
         .routes(routes!(objects::list))
         .routes(routes!(objects::get))
-        .routes(routes!(objects::why))
+        .routes(routes!(why::one))
+        .routes(routes!(why::all))
         .routes(routes!(objects::timeline))
         .routes(routes!(signals::send))
         .routes(routes!(runners::make_token))

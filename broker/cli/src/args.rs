@@ -74,9 +74,18 @@ pub enum Command {
     /// Ask an object to do something.
     Signal(SignalArgs),
     /// Why an object is not done yet, since when, and what would end it.
+    ///
+    /// Of an app or an org: everything below it that failed, is held up or waits, the most urgent first.
     Why {
         /// An install (`acme`), `acme/network`, `acme@runner`, `@app`, `@org` or an id.
-        target: String,
+        #[arg(required_unless_present = "all")]
+        target: Option<String>,
+        /// Everything that your token reaches.
+        #[arg(long, conflicts_with = "target")]
+        all: bool,
+        /// How many objects to show.
+        #[arg(long, short = 'n', default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        limit: u16,
     },
     /// What an object does now and what comes after.
     Queue {
@@ -196,9 +205,16 @@ Examples:
     /// The installs of the app.
     List,
     /// One install, whole.
+    #[command(after_help = "\
+Examples:
+  remit install show acme
+  remit install show acme --at 2026-11-22T10:00:00Z      as it was then")]
     Show {
         /// Its name.
         name: String,
+        /// As it was at this time: RFC 3339, or milliseconds since 1970.
+        #[arg(long, value_name = "TIME")]
+        at: Option<String>,
     },
     /// Watch an install until it rests: exit 0 when it is active (or gone), 6 when it needs a person.
     Watch {

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use remit_broker::api::wire::{
     DispatchKey, ErrorBody, IDEMPOTENCY_KEY, LOG_FINAL, LOG_NEXT_OFFSET, LogIndex, NewOrg, NewToken,
     ObjectList, ObjectView, OrgCreated, ReleaseAccepted, RunnerToken, SignalAccepted, Timeline, TokenList,
-    TokenMade, WhoAmI, Why,
+    TokenMade, WhoAmI, Why, WhyPage,
 };
 use remit_loops::{Kind, ObjectId};
 use remit_seal::Digest;
@@ -164,6 +164,19 @@ impl Client {
     /// One object.
     pub async fn object(&self, id: &ObjectId) -> Result<ObjectView> {
         self.read(Call::get(format!("/v1/objects/{id}"))).await
+    }
+
+    /// One object as it was at a time, RFC 3339 or milliseconds.
+    pub async fn object_at(&self, id: &ObjectId, at: &str) -> Result<ObjectView> {
+        // Only `+` of an offset means something else in a query.
+        self.read(Call::get(format!("/v1/objects/{id}?at={}", at.replace('+', "%2B")))).await
+    }
+
+    /// What is not done below an object: the next page.
+    pub async fn why_all(&self, under: Option<&ObjectId>, after: Option<&ObjectId>) -> Result<WhyPage> {
+        let under = under.map(|id| format!("&under={id}")).unwrap_or_default();
+        let after = after.map(|id| format!("&after={id}")).unwrap_or_default();
+        self.read(Call::get(format!("/v1/why?limit={PAGE_LEN}{under}{after}"))).await
     }
 
     /// Why an object is not done.

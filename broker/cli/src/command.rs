@@ -11,6 +11,7 @@ pub(crate) mod org;
 pub(crate) mod release;
 pub mod signal;
 mod token;
+mod why;
 
 use std::time::{Duration, Instant};
 
@@ -39,7 +40,7 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Release(command) => release::run(&context, command).await,
         Command::Install(command) => install::run(&context, command).await,
         Command::Signal(args) => signal::run(&context, args).await,
-        Command::Why { target } => object::why(&context, &target).await,
+        Command::Why { target, all: _, limit } => why::why(&context, target.as_deref(), limit.into()).await,
         Command::Queue { target } => object::queue(&context, &target).await,
         Command::Timeline { target, limit } => object::timeline(&context, &target, limit.into()).await,
         Command::Logs(args) => logs::run(&context, args).await,

@@ -177,6 +177,7 @@ impl App {
                 since: self.life.since,
                 on: self.life.id.parent(),
                 remedy: "make or resume the org".into(),
+                evidence: None,
             });
         }
         why

@@ -4,15 +4,16 @@
 //! next time, and says how it ended. A word about any attempt but the current one changes
 //! nothing.
 
+mod show;
+
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Body, Effect, Event, Level, Notice, Rejected, RejectedCode, Timestamp, Values, Waiting};
+use crate::event::{Body, Effect, Event, Level, Notice, Rejected, RejectedCode, Timestamp, Values};
 use crate::id::ObjectId;
 use crate::job::{Action, AttemptId, Failure, JobSpec, Mode, Outcome, ReleaseRef, Success};
 use crate::life::record_at;
 use crate::object::wrong_kind;
 use crate::runner::Boot;
-use crate::view::{Detail, Status, View};
 
 /// What a component can be asked. Changes come by its install's operations.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -215,8 +216,7 @@ impl Component {
 
     /// Mints the next attempt; its name is used once in the life of the component.
     fn attempt(&mut self, at: Timestamp, task: Task, tries: u32) -> Current {
-        let action = task.action.as_str();
-        let job = format!("job_{}.e{}.o{}.{action}", self.id.path(), self.epoch, task.operation);
+        let job = AttemptId::job_of(&self.id, self.epoch, task.operation, task.action);
         let attempt = match &self.last {
             Some(last) if last.job == job => last.attempt + 1,
             Some(_) | None => 1,
@@ -403,82 +403,6 @@ impl Component {
 
     fn tell_runner(&self, notice: Notice) -> Option<Effect> {
         self.id.runner().map(|to| Effect::Tell { to, notice })
-    }
-
-    pub(crate) fn why(&self) -> Vec<Waiting> {
-        self.current().map(|current| self.reason(current)).collect()
-    }
-
-    fn reason(&self, current: &Current) -> Waiting {
-        let (action, attempt) = (current.task.action.as_str(), current.id.attempt);
-        let (code, reason, on, remedy) = match &current.phase {
-            Phase::Offered => (
-                "waiting.pick_up",
-                format!("its {action} (attempt {attempt}) waits for the runner to take it"),
-                self.id.runner(),
-                "the runner takes it when it is there and has a free slot".to_owned(),
-            ),
-            Phase::Running => (
-                "waiting.job",
-                format!("the runner is at its {action} (attempt {attempt})"),
-                self.id.runner(),
-                format!("it ends by itself; `remit logs {} -f` shows what it does", self.id),
-            ),
-            Phase::BackingOff { failure, .. } => (
-                "waiting.retry",
-                format!("attempt {attempt} of its {action} failed: {}; it tries again soon", failure.message),
-                None,
-                format!("wait, or `remit signal {} retry_now`", self.id),
-            ),
-            Phase::Stopping { reason } => (
-                "waiting.stop",
-                format!("its {action} was told to stop: {reason}"),
-                self.id.runner(),
-                "the runner says when nothing of it runs any more".to_owned(),
-            ),
-        };
-        Waiting { code: code.into(), reason, since: current.since, on, remedy }
-    }
-
-    fn status(&self) -> Status {
-        let (word, description) = match (&self.work, &self.facts) {
-            (Some(work), _) => match &work.phase {
-                Phase::Offered => ("offered", format!("{} waits for the runner", work.task.action.as_str())),
-                Phase::Running => ("running", format!("{} runs", work.task.action.as_str())),
-                Phase::BackingOff { failure, .. } => ("retrying", failure.message.clone()),
-                Phase::Stopping { reason } => ("stopping", reason.clone()),
-            },
-            (None, Facts { unfinished: true, deployed: Some(deployed), .. }) => {
-                let version = &deployed.release.version;
-                ("incomplete", format!("a change began and did not succeed; before it was release {version}"))
-            }
-            (None, Facts { drift: Some(drift), .. }) => ("drifted", drift.summary.clone()),
-            (None, Facts { deployed: Some(deployed), .. }) => {
-                ("deployed", format!("by release {}", deployed.release.version))
-            }
-            (None, Facts { may_exist: true, .. }) => {
-                ("incomplete", "a deploy began and did not succeed; parts of it may exist".to_owned())
-            }
-            (None, _) => ("absent", "nothing of it exists".to_owned()),
-        };
-        let since = self.work.as_ref().map_or(self.since, |w| w.since);
-        Status { word: word.to_owned(), description, since }
-    }
-
-    pub(crate) fn view(&self) -> View {
-        View {
-            id: self.id.clone(),
-            status: self.status(),
-            epoch: self.epoch,
-            operation: None,
-            reading: None,
-            queue: vec![],
-            why: self.why(),
-            detail: Detail::Component {
-                facts: self.facts.clone(),
-                job: self.current().next().map(|c| c.id.clone()),
-            },
-        }
     }
 }
 

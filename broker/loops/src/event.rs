@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::id::ObjectId;
-use crate::job::{AttemptId, JobSpec, Outcome};
+use crate::job::{AttemptId, Failure, JobSpec, Outcome};
 use crate::release::Release;
 use crate::{app, component, install, org, runner};
 
@@ -332,6 +332,55 @@ pub struct Waiting {
     pub on: Option<ObjectId>,
     /// What would end it.
     pub remedy: String,
+    /// What it rests on, where somebody said more than this.
+    #[serde(default)]
+    pub evidence: Option<Evidence>,
+}
+
+/// What a reason rests on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Evidence {
+    /// The words of the tool, or of whoever said it; empty where it is only under way.
+    pub words: String,
+    /// The stable code of the failure, if it was one.
+    pub code: Option<String>,
+    /// The attempt that it is about.
+    pub attempt: Option<AttemptId>,
+}
+
+impl Evidence {
+    pub(crate) fn of(failure: &Failure) -> Self {
+        Self { words: failure.message.clone(), code: Some(failure.code.clone()), attempt: None }
+    }
+}
+
+/// How much a reason matters, the most urgent first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Urgency {
+    /// Something failed, and a person decides how it goes on.
+    Failed,
+    /// Something is not as it should be, and nothing happens about it by itself.
+    Attention,
+    /// It waits for somebody or something else.
+    Waiting,
+    /// It is being worked at, and ends by itself.
+    Underway,
+}
+
+impl Waiting {
+    /// How much it matters.
+    pub fn urgency(&self) -> Urgency {
+        match self.code.as_str() {
+            code if code.starts_with("held.") => Urgency::Failed,
+            "waiting.unconfirmed" | "waiting.runner_revoked" => Urgency::Attention,
+            code if code.starts_with("attention.") => Urgency::Attention,
+            "waiting.step" | "waiting.job" | "waiting.stop" | "waiting.retry" => Urgency::Underway,
+            _ => Urgency::Waiting,
+        }
+    }
 }
 
 /// Values by name, in a fixed order. Values are JSON texts or plain strings, as their owner says.

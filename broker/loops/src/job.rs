@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::event::Values;
+use crate::id::ObjectId;
 use crate::release::Release;
 
 /// What a job does to its component.
@@ -67,6 +68,13 @@ pub struct AttemptId {
     pub job: String,
     /// The try, from 1.
     pub attempt: u32,
+}
+
+impl AttemptId {
+    /// The id of the job that one operation of an install is for a component.
+    pub(crate) fn job_of(component: &ObjectId, epoch: u64, operation: u64, action: Action) -> String {
+        format!("job_{}.e{epoch}.o{operation}.{}", component.path(), action.as_str())
+    }
 }
 
 /// All that an envelope needs to know of one attempt, but for what the runner's loop adds.

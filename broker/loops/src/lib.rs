@@ -22,7 +22,8 @@ pub mod runner;
 pub mod view;
 
 pub use event::{
-    Actor, Body, Effect, Entry, Event, Notice, Rejected, RejectedCode, Signal, Timestamp, Waiting,
+    Actor, Body, Effect, Entry, Event, Evidence, Notice, Rejected, RejectedCode, Signal, Timestamp, Urgency,
+    Waiting,
 };
 pub use id::{Kind, ObjectId};
 pub use object::Object;

@@ -141,6 +141,7 @@ impl Life {
                 since: self.since,
                 on: None,
                 remedy: format!("`remit signal {} resume`", self.id),
+                evidence: None,
             }],
             Phase::Deleting { .. } => vec![Waiting {
                 code: "waiting.children".into(),
@@ -148,6 +149,7 @@ impl Life {
                 since: self.since,
                 on: self.children.first().cloned(),
                 remedy: "delete what is in it".into(),
+                evidence: None,
             }],
         }
     }

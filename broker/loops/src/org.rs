@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::{Body, Effect, Event, Notice, Rejected, Waiting};
 use crate::id::ObjectId;
-use crate::life::Life;
+use crate::life::{Life, record};
 use crate::object::wrong_kind;
 use crate::view::{Detail, View};
 
@@ -22,19 +22,46 @@ pub enum Signal {
     },
     /// Go on.
     Resume {},
+    /// Change how much it may hold; only the broker's operator may. What is there already stays.
+    SetQuotas {
+        /// The most apps.
+        #[serde(default)]
+        apps: Option<u32>,
+        /// The most installs of one app.
+        #[serde(default)]
+        installs_per_app: Option<u32>,
+    },
     /// Remove it, once nothing is left in it.
     Delete {},
+}
+
+/// How much an org may hold. The edge refuses what would be more, before it is accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Quotas {
+    /// The most apps.
+    pub apps: u32,
+    /// The most installs of one app.
+    pub installs_per_app: u32,
+}
+
+impl Default for Quotas {
+    fn default() -> Self {
+        Self { apps: 100, installs_per_app: 10_000 }
+    }
 }
 
 /// An org.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Org {
     life: Life,
+    #[serde(default)]
+    quotas: Quotas,
 }
 
 impl Org {
     pub(crate) fn new(id: ObjectId) -> Self {
-        Self { life: Life::new(id) }
+        Self { life: Life::new(id), quotas: Quotas::default() }
     }
 
     pub(crate) fn apply(&mut self, event: &Event) -> Result<Vec<Effect>, Rejected> {
@@ -58,7 +85,22 @@ impl Org {
 
     fn signal(&mut self, event: &Event, signal: &Signal) -> Result<Vec<Effect>, Rejected> {
         match signal {
-            Signal::Create {} => self.life.create(event),
+            Signal::Create {} => {
+                let effects = self.life.create(event)?;
+                self.quotas = Quotas::default();
+                Ok(effects)
+            }
+            Signal::SetQuotas { apps, installs_per_app } => {
+                self.life.check_alive()?;
+                self.quotas.apps = apps.unwrap_or(self.quotas.apps);
+                self.quotas.installs_per_app = installs_per_app.unwrap_or(self.quotas.installs_per_app);
+                let Quotas { apps, installs_per_app } = self.quotas;
+                let text = format!(
+                    "it may hold {apps} apps and {installs_per_app} installs of each, says {}",
+                    event.by
+                );
+                Ok(vec![record("org.quotas", text)])
+            }
             Signal::Pause { reason } => self.life.pause(event, reason),
             Signal::Resume {} => self.life.resume(event),
             Signal::Delete {} => self.life.delete(event),
@@ -78,7 +120,7 @@ impl Org {
             reading: None,
             queue: vec![],
             why: self.why(),
-            detail: Detail::Org { apps: self.life.children.iter().cloned().collect() },
+            detail: Detail::Org { apps: self.life.children.iter().cloned().collect(), quotas: self.quotas },
         }
     }
 

@@ -6,7 +6,7 @@ use crate::event::{Standing, Timestamp, Values, Waiting};
 use crate::id::ObjectId;
 use crate::job::{Action, AttemptId, Mode, Outcome, ReleaseRef};
 use crate::release::Release;
-use crate::{component, runner};
+use crate::{component, org, runner};
 
 /// One object, whole.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -111,6 +111,9 @@ pub enum Detail {
         /// The apps in it.
         #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
         apps: Vec<ObjectId>,
+        /// How much it may hold.
+        #[serde(default)]
+        quotas: org::Quotas,
     },
     /// An app's.
     App {
@@ -132,6 +135,9 @@ pub enum Detail {
         pending: Option<ReleaseRef>,
         /// Inputs of broker authority, as JSON texts by name.
         inputs: Values,
+        /// For grouping, as it was made.
+        #[serde(default)]
+        labels: Values,
         /// Its components, as they reported last.
         components: Vec<ComponentView>,
         /// Its runner.

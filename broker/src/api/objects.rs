@@ -1,15 +1,16 @@
-//! Queries: objects as they are, why they are not done, and what happened to them.
+//! Queries: objects as they are and were, and what happened to them.
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use remit_loops::{Kind, ObjectId, Waiting};
+use remit_loops::{Kind, ObjectId};
 use serde::Deserialize;
 
 use super::error::ApiError;
+use super::past;
 use super::request::{Caller, Params, Target};
-use super::wire::{ErrorBody, ObjectList, ObjectView, PAGE_LEN_MAX, Scope, Timeline, TimelineEntry, Why};
+use super::wire::{ErrorBody, ObjectList, ObjectView, PAGE_LEN_MAX, Timeline, TimelineEntry};
 use crate::edge::Edge;
 use crate::engine::{HistoryItem, Snapshot};
 
@@ -25,7 +26,7 @@ pub(super) struct ListQuery {
     limit: Option<usize>,
 }
 
-fn limit(asked: Option<usize>) -> Result<usize, ApiError> {
+pub(super) fn limit(asked: Option<usize>) -> Result<usize, ApiError> {
     match asked.unwrap_or(PAGE_LEN) {
         limit if (1..=PAGE_LEN_MAX).contains(&limit) => Ok(limit),
         limit => Err(ApiError::parameter_invalid(format!("limit is {limit}"))),
@@ -47,14 +48,7 @@ pub(super) async fn list(
     Params(query): Params<ListQuery>,
 ) -> Result<Json<ObjectList>, ApiError> {
     let limit = limit(query.limit)?;
-    let under = match (&caller.0.scope, query.under) {
-        (Scope::Operator, under) => under,
-        (Scope::Org(own), Some(under)) if under.org_name() == own => Some(under),
-        (Scope::Org(_), Some(under)) => return Err(ApiError::no_object(&under)),
-        (Scope::Org(own), None) => {
-            Some(ObjectId::new(Kind::Org, &[own]).map_err(|e| ApiError::internal("api.internal", &e))?)
-        }
-    };
+    let under = caller.below(query.under)?;
     let found = edge.engine.list(query.kind, under.as_ref(), query.after.as_ref(), limit).await?;
     let next = found.last().filter(|_| found.len() == limit).map(|last| last.id.clone());
     Ok(Json(ObjectList { objects: found.iter().map(show).collect(), next }))
@@ -70,63 +64,34 @@ pub(super) async fn find(edge: &Edge, id: &ObjectId) -> Result<Snapshot, ApiErro
     edge.engine.query(id).await?.ok_or_else(|| ApiError::no_object(id))
 }
 
-/// One object, whole.
+/// When an object is to be shown.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GetQuery {
+    at: Option<String>,
+}
+
+/// One object, whole: as it is now, or as it was at a time.
 #[utoipa::path(
-    get, path = "/v1/objects/{id}", tag = "objects", params(("id" = String, Path)),
-    responses((status = 200, body = ObjectView), (status = 404, body = ErrorBody)),
+    get, path = "/v1/objects/{id}", tag = "objects",
+    params(
+        ("id" = String, Path),
+        ("at" = Option<String>, Query, description = "a time: RFC 3339, or milliseconds since the Unix epoch"),
+    ),
+    responses(
+        (status = 200, body = ObjectView), (status = 404, body = ErrorBody), (status = 422, body = ErrorBody),
+    ),
 )]
-pub(super) async fn get(State(edge): State<Arc<Edge>>, target: Target) -> Result<Json<ObjectView>, ApiError> {
-    Ok(Json(show(&find(&edge, &target.id).await?)))
-}
-
-/// Why an object is not done yet, and what would end it.
-#[utoipa::path(
-    get, path = "/v1/objects/{id}/why", tag = "objects", params(("id" = String, Path)),
-    responses((status = 200, body = Why), (status = 404, body = ErrorBody)),
-)]
-pub(super) async fn why(State(edge): State<Arc<Edge>>, target: Target) -> Result<Json<Why>, ApiError> {
-    let own = find(&edge, &target.id).await?;
-    let mut waiting = own.object.why();
-    for related in related(&edge, &target.id).await? {
-        if let Some(snapshot) = edge.engine.query(&related).await? {
-            waiting.extend(snapshot.object.why());
-        }
+pub(super) async fn get(
+    State(edge): State<Arc<Edge>>,
+    target: Target,
+    Params(query): Params<GetQuery>,
+) -> Result<Json<ObjectView>, ApiError> {
+    let now = find(&edge, &target.id).await?;
+    match query.at {
+        None => Ok(Json(show(&now))),
+        Some(at) => Ok(Json(past::view(&edge, &target.id, past::time(&at)?).await?)),
     }
-    dedup(&mut waiting);
-    let status = own.object.view().status;
-    let sentence = match waiting.as_slice() {
-        [] => format!("{} is {}: {}", target.id, status.word, status.description),
-        [one] => format!("{} is {}: {}", target.id, status.word, one.reason),
-        [first, rest @ ..] => {
-            format!("{} is {}: {} (and {} more)", target.id, status.word, first.reason, rest.len())
-        }
-    };
-    Ok(Json(Why { sentence, waiting }))
-}
-
-fn dedup(waiting: &mut Vec<Waiting>) {
-    let mut seen: Vec<Waiting> = vec![];
-    waiting.retain(|w| {
-        let is_new = !seen.iter().any(|s| s.code == w.code && s.reason == w.reason && s.on == w.on);
-        if is_new {
-            seen.push(w.clone());
-        }
-        is_new
-    });
-}
-
-/// The others whose reasons count: below an install its components and its runner, above it its parents.
-async fn related(edge: &Edge, id: &ObjectId) -> Result<Vec<ObjectId>, ApiError> {
-    let mut related = vec![];
-    if id.kind() == Kind::Install {
-        related.extend(parts(edge, id).await?);
-    }
-    let mut above = id.parent();
-    while let Some(parent) = above {
-        above = parent.parent();
-        related.push(parent);
-    }
-    Ok(related)
 }
 
 /// The components and the runner of an install.

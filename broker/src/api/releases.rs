@@ -88,6 +88,7 @@ pub(super) async fn publish(
     if is_published {
         return Ok(Json(ReleaseAccepted { app, release, duplicate: true }));
     }
+    super::admit::check_room(&edge, &app).await?;
     edge.artifacts.put_release(org, &verified.digest(), signed).await?;
     ensure_app(&edge, &app, tenant.caller.actor(), &key).await?;
     let signal = Signal::App(app::Signal::Publish { release: release.clone() });

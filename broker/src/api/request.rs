@@ -34,6 +34,19 @@ impl Caller {
         }
     }
 
+    /// What a query may look at: all below this object, if it is the caller's; without one, all that is.
+    pub(crate) fn below(&self, under: Option<ObjectId>) -> Result<Option<ObjectId>, ApiError> {
+        match (&self.0.scope, under) {
+            (Scope::Operator, under) => Ok(under),
+            (Scope::Org(own), Some(under)) if under.org_name() == own => Ok(Some(under)),
+            (Scope::Org(_), Some(under)) => Err(ApiError::no_object(&under)),
+            (Scope::Org(own), None) => {
+                let org = ObjectId::new(Kind::Org, &[own]);
+                org.map(Some).map_err(|e| ApiError::internal("api.internal", &e))
+            }
+        }
+    }
+
     /// As the author of events.
     pub(crate) fn actor(&self) -> Actor {
         Actor::Person(self.0.name.clone())

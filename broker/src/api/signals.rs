@@ -3,15 +3,14 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use remit_loops::event::Values;
-use remit_loops::{Body as EventBody, Kind, ObjectId, Signal, app, component, install, org, runner};
+use remit_loops::{Body as EventBody, Kind, Signal, app, component, install, org, runner};
 use serde::de::DeserializeOwned;
 
+use super::admit;
 use super::answer::Answer;
 use super::error::ApiError;
 use super::request::{IdempotencyKey, Target, Whole, json};
 use super::wire::{ErrorBody, SignalAccepted};
-use crate::dispatch;
 use crate::edge::Edge;
 use crate::engine::Submission;
 
@@ -49,10 +48,7 @@ pub(super) async fn send(
     Whole(body): Whole,
 ) -> Result<Answer<SignalAccepted>, ApiError> {
     let signal = parse(target.id.kind(), &body)?;
-    check(&signal)?;
-    if is_creation(&signal) {
-        check_parent(&edge, &target.id).await?;
-    }
+    admit::check(&edge, &target, &signal).await?;
     let by = target.caller.actor();
     let submission = Submission { to: target.id, by, key: Some(key), body: EventBody::Signal(signal) };
     let accepted = edge.engine.submit(submission).await?;
@@ -94,55 +90,6 @@ fn article(kind: Kind) -> &'static str {
     }
 }
 
-/// Some signals are only what the broker itself sends, after it has checked more.
-fn check(signal: &Signal) -> Result<(), ApiError> {
-    let reserved = |what: &str, instead: &str| {
-        let message = format!("{what} cannot be sent as a bare signal");
-        Err(ApiError::unprocessable("api.signal_reserved", message, format!("use {instead}")))
-    };
-    match signal {
-        Signal::Org(org::Signal::Create {}) => reserved("`create` of an org", "POST /v1/orgs"),
-        Signal::App(app::Signal::Publish { .. }) => reserved("`publish`", "POST /v1/orgs/{org}/releases"),
-        Signal::Runner(runner::Signal::Expect { .. }) => {
-            reserved("`expect`", "POST /v1/objects/{install}/runner-token")
-        }
-        Signal::Install(install::Signal::Create { inputs, .. } | install::Signal::SetInputs { inputs }) => {
-            check_inputs(inputs)
-        }
-        Signal::Org(_) | Signal::App(_) | Signal::Install(_) | Signal::Component(_) | Signal::Runner(_) => {
-            Ok(())
-        }
-    }
-}
-
-/// Inputs must be what an envelope can say; whether the release knows them is the release's matter.
-fn check_inputs(inputs: &Values) -> Result<(), ApiError> {
-    match dispatch::inputs(inputs) {
-        Ok(_) => Ok(()),
-        Err(message) => {
-            let hint = "give each input as a JSON text: 2, true, \"small\", [\"a\",\"b\"]";
-            Err(ApiError::unprocessable("api.input_invalid", message, hint))
-        }
-    }
-}
-
-fn is_creation(signal: &Signal) -> bool {
-    matches!(signal, Signal::App(app::Signal::Create {}) | Signal::Install(install::Signal::Create { .. }))
-}
-
-async fn check_parent(edge: &Edge, id: &ObjectId) -> Result<(), ApiError> {
-    let Some(parent) = id.parent() else { return Ok(()) };
-    if edge.engine.query(&parent).await?.is_some() {
-        return Ok(());
-    }
-    let hint = match parent.kind() {
-        Kind::App => "publish a release of it first: `remit release create`",
-        Kind::Org | Kind::Install | Kind::Component | Kind::Runner => "make it first: `remit org create`",
-    };
-    let message = format!("there is no {} {parent} for {id}", parent.kind());
-    Err(ApiError::new(http::StatusCode::NOT_FOUND, "api.parent_missing", message, hint))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -158,13 +105,5 @@ mod tests {
         ] {
             assert_eq!(parse(kind, body.as_bytes()).unwrap_err().code, code, "{body}");
         }
-    }
-
-    #[test]
-    fn what_needs_more_checks_is_no_bare_signal() {
-        let create = parse(Kind::Org, br#"{"create":{}}"#).unwrap();
-        assert_eq!(check(&create).unwrap_err().code, "api.signal_reserved");
-        let inputs = parse(Kind::Install, br#"{"set_inputs":{"inputs":{"size":"1.5"}}}"#).unwrap();
-        assert_eq!(check(&inputs).unwrap_err().code, "api.input_invalid");
     }
 }

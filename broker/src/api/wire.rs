@@ -6,7 +6,7 @@
 use remit_loops::event::Level;
 use remit_loops::release::Release;
 use remit_loops::view::View;
-use remit_loops::{Actor, ObjectId, Timestamp, Waiting};
+use remit_loops::{Actor, ObjectId, Timestamp, Urgency, Waiting};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -151,7 +151,54 @@ pub struct Why {
     /// The whole of it in one sentence.
     pub sentence: String,
     /// The reasons, the first to act on first; empty when it rests.
-    pub waiting: Vec<Waiting>,
+    pub waiting: Vec<Reason>,
+}
+
+/// One reason why something is not done yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Reason {
+    /// Whose reason it is: the object that was asked about, a part of it, or what it belongs to.
+    #[schema(value_type = String)]
+    pub object: ObjectId,
+    /// How much it matters.
+    pub urgency: Urgency,
+    /// The place in the log of the event since which it is so, where that is known.
+    pub event: Option<u64>,
+    /// The reason.
+    #[serde(flatten)]
+    pub waiting: Waiting,
+}
+
+/// `GET /v1/why`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct WhyPage {
+    /// What is not done, the most urgent first.
+    pub items: Vec<WhyItem>,
+    /// How many objects were looked at.
+    pub looked_at: u64,
+    /// What to give as `after` for the next page, if there is one.
+    #[schema(value_type = Option<String>)]
+    pub next: Option<ObjectId>,
+}
+
+/// An object that is not done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct WhyItem {
+    /// Which.
+    #[schema(value_type = String)]
+    pub object: ObjectId,
+    /// Its status, in a word.
+    pub status: String,
+    /// How much its most urgent reason matters.
+    pub urgency: Urgency,
+    /// Since when that reason has held.
+    pub since: Timestamp,
+    /// The whole of it in one sentence.
+    pub sentence: String,
+    /// Its reasons, the most urgent first.
+    pub waiting: Vec<Reason>,
+    /// How many reasons more it has.
+    pub more: u64,
 }
 
 /// `GET /v1/objects/{id}/timeline`.

@@ -24,7 +24,7 @@ async fn an_org_publishes_and_makes_an_install() {
     let view: ObjectView = world.with(&token).get("/v1/objects/ins_demo.shop.acme").await;
     assert_eq!(view.view, list.objects[0].view);
     let why: Why = world.with(&token).get("/v1/objects/ins_demo.shop.acme/why").await;
-    assert!(why.waiting.iter().any(|w| w.reason.contains("runner")), "{why:?}");
+    assert!(why.waiting.iter().any(|r| r.waiting.reason.contains("runner")), "{why:?}");
     let timeline: Timeline = world.with(&token).get("/v1/objects/ins_demo.shop.acme/timeline").await;
     assert!(!timeline.entries.is_empty());
     assert!(timeline.entries.is_sorted_by(|a, b| a.seq >= b.seq));

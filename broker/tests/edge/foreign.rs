@@ -81,6 +81,11 @@ async fn no_route_shows_or_changes_anything_of_another_org() {
                     world.with(&foreign).request(Method::GET, "/v1/objects?kind=install&under=org_demo");
                 assert_eq!(refused(under).await, (404, "api.not_found".to_owned()), "{what}");
             }
+            "/v1/why" => {
+                assert!(!request.send().await.unwrap().text().await.unwrap().contains("demo"), "{what}");
+                let under = world.with(&foreign).request(Method::GET, "/v1/why?under=app_demo.shop");
+                assert_eq!(refused(under).await, (404, "api.not_found".to_owned()), "{what}");
+            }
             _ if route.method == Method::HEAD => {
                 assert_eq!(request.send().await.unwrap().status(), 404, "{what}");
             }

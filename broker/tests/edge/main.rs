@@ -2,9 +2,12 @@
 //! runner does, and what neither may do.
 #![allow(clippy::unwrap_used)]
 
+mod admit;
 mod api;
 mod bad;
 mod foreign;
 mod logs;
+mod past;
 mod rpc;
+mod why;
 mod world;

@@ -75,7 +75,8 @@ fn drift_is_found_and_healed(world: &World, install: &str) {
 }
 
 fn a_second_release_arrives(world: &World, install: &str) {
-    let before = timeline(world, install).first().map_or(0, |entry| entry["seq"].as_u64().unwrap());
+    let newest = timeline(world, install).swap_remove(0);
+    let (before, before_ms) = (newest["seq"].as_u64().unwrap(), newest["at"].as_i64().unwrap());
     let file = world.path("product/remit.toml");
     let text = fs::read_to_string(&file).unwrap();
     fs::write(&file, text.replace("Welcome to the shop", "Welcome back")).unwrap();
@@ -86,6 +87,10 @@ fn a_second_release_arrives(world: &World, install: &str) {
     };
     world.until(install, "release 2.0.0 is there", there).unwrap();
     assert!(world.site("catalogue.txt").unwrap().starts_with("# Welcome back"));
+    let then = world.remit(&["install", "show", "acme", "--at", &before_ms.to_string()]).unwrap();
+    assert!(!then.contains("2.0.0") && then.contains("deployed"), "as it was before: {then}");
+    let all = world.remit(&["why", "@app"]).unwrap();
+    assert!(all.contains("all are done"), "{all}");
     let mut since = timeline(world, install);
     since.retain(|entry| entry["seq"].as_u64().unwrap() > before);
     only_what_changed_was_run(&since);

@@ -80,7 +80,9 @@ fn a_step_that_is_stopped_can_be_tried_again() {
     world.until_status(&install, "held").unwrap();
     assert_eq!(count(&world, "end"), 0, "it was stopped in the middle");
     let why = world.remit(&["why", "acme"]).unwrap();
-    assert!(why.contains("warehouse") && why.contains("too big"), "{why}");
+    assert!(why.contains("warehouse") && why.contains("too big") && why.contains("attempt 1"), "{why}");
+    let all = world.remit(&["why", "--all"]).unwrap();
+    assert!(all.contains("1 failed and wait for a person") && all.contains(&install), "{all}");
     world.remit(&["signal", "acme", "retry", "--component", "warehouse"]).unwrap();
     ends_well(&mut world, &install);
 }

@@ -13,10 +13,10 @@ use crate::output::{Table, word};
 pub(super) async fn run(context: &Context, command: AppCommand) -> Result<()> {
     match command {
         AppCommand::List => list(context).await,
-        AppCommand::Show { name: None } => object::show(context, &context.app()?).await,
+        AppCommand::Show { name: None } => object::show(context, &context.app()?, None).await,
         AppCommand::Show { name: Some(name) } => {
             let id = context.org()?.child(&name).map_err(|e| Failure::usage(e.to_string(), ""))?;
-            object::show(context, &id).await
+            object::show(context, &id, None).await
         }
     }
 }

@@ -27,7 +27,9 @@ pub(super) async fn run(context: &Context, command: InstallCommand) -> Result<()
             link::link(context, &client, &id, &link).await
         }
         InstallCommand::List => list(context, &client).await,
-        InstallCommand::Show { name } => object::show(context, &context.install(&name)?).await,
+        InstallCommand::Show { name, at } => {
+            object::show(context, &context.install(&name)?, at.as_deref()).await
+        }
         InstallCommand::Watch { name, follow } => {
             let until = if follow { Until::Forever } else { Until::Rests(&[]) };
             watch(&client, &context.install(&name)?, context.format(), &until).await.map(|_| ())

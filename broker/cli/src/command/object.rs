@@ -1,48 +1,25 @@
-//! Queries that every object answers: how it is, why, what comes, what happened.
+//! Queries that every object answers: how it is or was, what comes, what happened.
 
 use std::fmt::Write as _;
 
 use remit_loops::event::Level;
 use remit_loops::runner::Presence;
 use remit_loops::view::{Detail, OperationView, View};
-use remit_loops::{Actor, ObjectId, Waiting};
+use remit_loops::{Actor, ObjectId};
 
 use crate::context::Context;
 use crate::failure::Result;
-use crate::output::{BOLD, CYAN, DIM, RED, Table, YELLOW, time, word};
+use crate::output::{BOLD, DIM, RED, Table, YELLOW, time, word};
 
-/// One object, whole.
-pub(super) async fn show(context: &Context, id: &ObjectId) -> Result<()> {
-    let object = context.client()?.object(id).await?;
+/// One object, whole: as it is, or as it was at a time.
+pub(super) async fn show(context: &Context, id: &ObjectId, at: Option<&str>) -> Result<()> {
+    let client = context.client()?;
+    let object = match at {
+        None => client.object(id).await?,
+        Some(at) => client.object_at(id, at).await?,
+    };
     context.format().answer(&object, || picture(&object.view));
     Ok(())
-}
-
-/// Why it is not done.
-pub(super) async fn why(context: &Context, target: &str) -> Result<()> {
-    let why = context.client()?.why(&context.target(target)?).await?;
-    context.format().answer(&why, || {
-        let mut text = format!("{}\n", why.sentence);
-        if why.waiting.is_empty() {
-            text.push_str("It waits for nothing.\n");
-        }
-        for waiting in &why.waiting {
-            reason(&mut text, waiting);
-        }
-        text
-    });
-    Ok(())
-}
-
-fn reason(text: &mut String, waiting: &Waiting) {
-    let _ = writeln!(text, "\n{YELLOW}{}{YELLOW:#} {BOLD}{}{BOLD:#}", waiting.code, waiting.reason);
-    let _ = writeln!(text, "  since  {}", time(waiting.since));
-    if let Some(on) = &waiting.on {
-        let _ = writeln!(text, "  on     {on}");
-    }
-    if !waiting.remedy.is_empty() {
-        let _ = writeln!(text, "  {CYAN}ends{CYAN:#}   {}", waiting.remedy);
-    }
 }
 
 /// What it does now and what comes after.
@@ -132,13 +109,18 @@ fn detail(text: &mut String, detail: &Detail) {
         }
     };
     match detail {
-        Detail::Org { apps } => line("apps", names(apps)),
+        Detail::Org { apps, quotas } => {
+            line("apps", names(apps));
+            line("quotas", format!("{} apps, {} installs of each", quotas.apps, quotas.installs_per_app));
+        }
         Detail::App { releases, installs } => {
             let newest = releases.last().map_or("none".into(), |r| format!("{} ({})", r.version, r.digest));
             line("release", newest);
             line("installs", names(installs));
         }
-        Detail::Install { release, pending, runner, components, .. } => {
+        Detail::Install { release, pending, runner, components, labels, .. } => {
+            let labels: Vec<String> = labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            line("labels", labels.join(", "));
             line("release", release.as_ref().map_or("none".into(), |r| r.version.clone()));
             line("pending", pending.as_ref().map(|r| r.version.clone()).unwrap_or_default());
             line("runner", word(presence(runner)));

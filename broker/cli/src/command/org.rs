@@ -27,7 +27,7 @@ pub(super) async fn run(context: &Context, command: OrgCommand) -> Result<()> {
             });
             Ok(())
         }
-        OrgCommand::Show => object::show(context, &context.org()?).await,
+        OrgCommand::Show => object::show(context, &context.org()?, None).await,
     }
 }
 

@@ -3,10 +3,11 @@
 use super::operation::{Operation, Phase};
 use super::signals::{Plan, Steps};
 use super::{Install, Live, Part, State, Tombstone};
-use crate::event::{Standing, Values, Waiting};
+use crate::event::{Evidence, Standing, Values, Waiting};
 use crate::graph::StepState;
 use crate::id::ObjectId;
-use crate::job::Mode;
+use crate::job::{AttemptId, Mode};
+use crate::lanes::Lane;
 use crate::runner::Presence;
 use crate::view::{ComponentView, Detail, OperationView, QueuedView, Status, View};
 
@@ -68,6 +69,7 @@ fn nothing() -> Detail {
         release: None,
         pending: None,
         inputs: Values::new(),
+        labels: Values::new(),
         components: vec![],
         runner: Presence::Expected,
         last: None,
@@ -159,6 +161,7 @@ impl Live {
             pending: self.newest.clone().filter(|newest| Some(newest) != release.as_ref()),
             release,
             inputs: self.inputs.clone(),
+            labels: self.labels.clone(),
             components: self.parts.iter().map(component).collect(),
             runner: self.runner,
             last: self.last.clone(),
@@ -171,13 +174,14 @@ impl Live {
         why.extend(self.paused_reason(id));
         why.extend(self.parent_reason(id));
         if let Some(op) = &self.work {
-            why.extend(op.held_reasons(id));
+            why.extend(op.held_reasons(id, self.epoch));
             why.extend(self.runner_reason(id));
-            why.extend(op.running_reasons(id));
+            why.extend(op.running_reasons(id, self.epoch));
         }
         if let Some(op) = &self.read {
-            why.extend(op.running_reasons(id));
+            why.extend(op.running_reasons(id, self.epoch));
         }
+        why.extend(self.unwell_reasons(id));
         why.extend(self.drift_reasons(id));
         why.extend(self.release_reason(id));
         why
@@ -190,6 +194,7 @@ impl Live {
             since: mark.since,
             on: None,
             remedy: format!("`remit signal {id} resume`"),
+            evidence: None,
         })
     }
 
@@ -203,6 +208,7 @@ impl Live {
             since: self.parent_since,
             on: id.parent(),
             remedy: "it goes on by itself as soon as the app is active".into(),
+            evidence: None,
         })
     }
 
@@ -233,7 +239,31 @@ impl Live {
             since,
             on,
             remedy: remedy.into(),
+            evidence: None,
         })
+    }
+
+    /// What failed or was stopped, and nobody is at it any more.
+    fn unwell_reasons(&self, id: &ObjectId) -> Vec<Waiting> {
+        let since = self.last.as_ref().map_or(self.parent_since, |last| last.at);
+        let reason = |(name, part): (&String, &Part)| {
+            let words = part.failed.clone().unwrap_or_default();
+            let how = match &part.failed {
+                Some(words) => format!("the last change of {name} failed: {words}"),
+                None => format!("a change of {name} was stopped in the middle"),
+            };
+            Waiting {
+                code: "attention.failed".into(),
+                reason: how,
+                since,
+                on: id.child(name).ok(),
+                remedy: format!("`remit signal {id} heal`"),
+                evidence: Some(Evidence { words, ..Evidence::default() }),
+            }
+        };
+        let unwell = |part: &Part| part.failed.is_some() || part.facts.unfinished;
+        let idle = self.work.is_none() && self.lanes.peek(Lane::Work).is_none();
+        self.parts.iter().filter(|(_, part)| idle && unwell(part)).map(reason).collect()
     }
 
     fn drift_reasons(&self, id: &ObjectId) -> Vec<Waiting> {
@@ -244,6 +274,7 @@ impl Live {
                 since: drift.found,
                 on: id.child(name).ok(),
                 remedy: format!("`remit signal {id} heal`"),
+                evidence: Some(Evidence { words: drift.summary.clone(), ..Evidence::default() }),
             })
         };
         self.parts.iter().filter_map(reason).collect()
@@ -257,6 +288,7 @@ impl Live {
             since: self.parent_since,
             on: id.parent(),
             remedy: "`remit release create`".into(),
+            evidence: None,
         })
     }
 }
@@ -307,7 +339,14 @@ impl Operation {
         }
     }
 
-    fn held_reasons(&self, id: &ObjectId) -> Vec<Waiting> {
+    /// The newest attempt at a step, if there was one.
+    fn attempt(&self, id: &ObjectId, epoch: u64, step: &crate::graph::Step) -> Option<AttemptId> {
+        let component = id.child(&step.component).ok().filter(|_| step.attempt > 0)?;
+        let job = AttemptId::job_of(&component, epoch, self.number, step.action);
+        Some(AttemptId { job, attempt: step.attempt })
+    }
+
+    fn held_reasons(&self, id: &ObjectId, epoch: u64) -> Vec<Waiting> {
         if self.held_since().is_none() {
             return vec![];
         }
@@ -328,12 +367,13 @@ impl Operation {
                 remedy: format!(
                     "{hint}`remit signal {id} retry`, or `remit signal {id} skip --component {name} --reason …`"
                 ),
+                evidence: Some(Evidence { attempt: self.attempt(id, epoch, step), ..Evidence::of(failure) }),
             }
         };
         self.graph.failed().map(reason).collect()
     }
 
-    fn running_reasons(&self, id: &ObjectId) -> Vec<Waiting> {
+    fn running_reasons(&self, id: &ObjectId, epoch: u64) -> Vec<Waiting> {
         if self.phase == Phase::Resolving {
             return vec![Waiting {
                 code: "waiting.release".into(),
@@ -341,6 +381,7 @@ impl Operation {
                 since: self.since,
                 on: id.parent(),
                 remedy: "the app answers by itself".into(),
+                evidence: None,
             }];
         }
         let running = self.graph.steps.iter().filter(|s| s.state == StepState::Running);
@@ -350,6 +391,9 @@ impl Operation {
             since: step.since,
             on: id.child(&step.component).ok(),
             remedy: format!("it ends by itself; `remit logs {id} -f` shows what it does"),
+            evidence: self
+                .attempt(id, epoch, step)
+                .map(|a| Evidence { attempt: Some(a), ..Evidence::default() }),
         };
         running.map(reason).collect()
     }

@@ -1,7 +1,7 @@
 //! A runner's loop as people and programs see it.
 
 use super::{Phase, Presence, Runner, Slot};
-use crate::event::Waiting;
+use crate::event::{Evidence, Waiting};
 use crate::view::{Detail, JobView, Status, View};
 
 impl Runner {
@@ -35,7 +35,7 @@ impl Runner {
                 "make a new one-time token and let a runner enrol with it".to_owned(),
             ),
         };
-        Some(Waiting { code: code.into(), reason, since: self.since, on: None, remedy })
+        Some(Waiting { code: code.into(), reason, since: self.since, on: None, remedy, evidence: None })
     }
 
     fn draining_reason(&self) -> Option<Waiting> {
@@ -45,6 +45,7 @@ impl Runner {
             since: draining.since,
             on: None,
             remedy: format!("`remit signal {} resume`", self.id),
+            evidence: None,
         })
     }
 
@@ -58,6 +59,7 @@ impl Runner {
                 "make sure that nothing of it runs any more, then `remit signal {} declare_lost --reason …`",
                 self.id
             ),
+            evidence: Some(Evidence { attempt: Some(slot.spec.id.clone()), ..Evidence::default() }),
         })
     }
 

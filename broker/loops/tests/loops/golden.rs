@@ -22,10 +22,10 @@ const NETWORK: &str = "cmp_demo.shop.acme.network";
 const RUNNER: &str = "run_demo.shop.acme";
 
 /// A named event and who sends it.
-struct Sample {
-    name: String,
-    by: Actor,
-    body: Body,
+pub(crate) struct Sample {
+    pub(crate) name: String,
+    pub(crate) by: Actor,
+    pub(crate) body: Body,
 }
 
 fn signal(name: &str, signal: Signal) -> Sample {
@@ -118,12 +118,12 @@ fn effect_word(effect: &Effect) -> String {
     }
 }
 
-fn object(world: &World, of: &str) -> Object {
+pub(crate) fn object(world: &World, of: &str) -> Object {
     world.objects.get(&id(of)).cloned().unwrap_or_else(|| Object::new(&id(of)))
 }
 
 /// A world in which an app has a release, and what comes after.
-fn worlds() -> Vec<(&'static str, World)> {
+pub(crate) fn worlds() -> Vec<(&'static str, World)> {
     let mut worlds = vec![];
     let mut world = World::default();
     worlds.push(("nothing", world.clone()));
@@ -168,7 +168,7 @@ fn worlds() -> Vec<(&'static str, World)> {
 }
 
 /// An active install that was asked to deploy and waits for its app's answer.
-fn asking() -> Object {
+pub(crate) fn asking() -> Object {
     let mut world = worlds().swap_remove(1).1;
     world.publish(with_recipes(release("1.0.1", 2))).unwrap();
     world.enrol();
@@ -206,6 +206,7 @@ fn org() {
         signal("create", Signal::Org(org::Signal::Create {})),
         signal("pause", Signal::Org(org::Signal::Pause { reason: "x".into() })),
         signal("resume", Signal::Org(org::Signal::Resume {})),
+        signal("set_quotas", Signal::Org(org::Signal::SetQuotas { apps: Some(7), installs_per_app: None })),
         signal("delete", Signal::Org(org::Signal::Delete {})),
         notice("child created", "app_demo.other", Notice::ChildCreated),
         notice("child gone", "app_demo.shop", Notice::ChildGone),
@@ -246,7 +247,7 @@ fn app() {
     check("app.txt", &states, &events);
 }
 
-fn install_signals() -> Vec<Sample> {
+pub(crate) fn install_signals() -> Vec<Sample> {
     let all = [
         (
             "create",
@@ -343,7 +344,7 @@ fn component() {
     check("component.txt", &states(NETWORK), &events);
 }
 
-fn runner_signals() -> Vec<Sample> {
+pub(crate) fn runner_signals() -> Vec<Sample> {
     let expect = runner::Signal::Expect { token_sha256: "cc".into(), expires: Timestamp(9_999_999) };
     let all = [
         ("expect", expect),

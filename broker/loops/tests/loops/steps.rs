@@ -2,7 +2,7 @@
 
 use remit_loops::event::Values;
 use remit_loops::job::{FailureClass, Mode, Outcome};
-use remit_loops::{RejectedCode, Signal, app, install, org};
+use remit_loops::{RejectedCode, Signal, Urgency, app, install, org};
 
 use crate::world::{World, failure, release, success};
 
@@ -59,6 +59,9 @@ fn stopping_a_step_lets_the_others_go_on_and_holds_what_needs_it() {
     let why = &world.why(INSTALL)[0];
     assert_eq!(why.code, "held.failed");
     assert!(why.reason.contains("it was stopped: ann said: wrong size"), "{}", why.reason);
+    let evidence = why.evidence.as_ref().unwrap();
+    assert_eq!(evidence.words, "it was stopped: ann said: wrong size");
+    assert_eq!(evidence.attempt.as_ref().unwrap().job, "job_demo.shop.acme.database.e1.o1.deploy");
     world.install(retry("database")).unwrap();
     assert_eq!(world.work_off(), ["database", "seed"]);
     assert_eq!(world.status(INSTALL), "active");
@@ -70,6 +73,9 @@ fn a_stopped_step_can_be_skipped_and_leaves_the_install_degraded() {
     world.install(skip("database")).unwrap();
     assert_eq!(world.work_off(), ["queue", "seed"]);
     assert_eq!(world.status(INSTALL), "degraded", "half of the database may be there");
+    let why = &world.why(INSTALL)[0];
+    assert_eq!((why.code.as_str(), why.urgency()), ("attention.failed", Urgency::Attention));
+    assert!(why.reason.contains("database was stopped in the middle"), "{}", why.reason);
     world.install(install::Signal::Heal {}).unwrap();
     assert_eq!(world.work_off(), ["database"]);
     assert_eq!(world.status(INSTALL), "active");

@@ -23,6 +23,8 @@ pub(crate) struct World {
     pub(crate) highest_seq: u64,
     /// How often the runner's process was started.
     boots: u64,
+    /// All that was given to any object, in order.
+    pub(crate) log: Vec<Event>,
     /// Notices that an object rejected: there should be none.
     pub(crate) rejected: Vec<(ObjectId, Rejected)>,
 }
@@ -53,6 +55,7 @@ impl World {
         let event = Event { at: Timestamp(self.now), by, body };
         let object = self.objects.entry(to.clone()).or_insert_with(|| Object::new(to));
         let before = object.clone();
+        self.log.push(event.clone());
         let effects = object
             .apply(&event)
             .inspect_err(|_| assert_eq!(*object, before, "a rejection changes nothing"))?;

@@ -1,0 +1,80 @@
+//! An object as it was at a time: its events up to then, given to a fresh one.
+
+use remit_loops::{Event, Object, ObjectId, Timestamp};
+
+use super::error::ApiError;
+use super::wire::ObjectView;
+use crate::edge::Edge;
+use crate::engine::{HistoryItem, PAGE_MAX};
+
+/// The most events that are gone through for one answer.
+const EVENTS_MAX: usize = 20_000;
+/// The line of a notice that the object did not take.
+const REFUSED: &str = "engine.notice_refused";
+
+/// A time as it stands in a query.
+pub(super) fn time(text: &str) -> Result<Timestamp, ApiError> {
+    let instant = || text.parse::<jiff::Timestamp>().map(|t| t.as_millisecond());
+    let ms = text.parse::<i64>().or_else(|_| instant());
+    ms.map(Timestamp).map_err(|_| {
+        let message = format!("`{text}` is no time");
+        ApiError::parameter_invalid(format!(
+            "{message}: write it like 2026-11-22T10:00:00Z, or as milliseconds since the Unix epoch"
+        ))
+    })
+}
+
+/// The object as it was after all its events up to this time.
+pub(super) async fn view(edge: &Edge, id: &ObjectId, at: Timestamp) -> Result<ObjectView, ApiError> {
+    let mut object = Object::new(id);
+    let events = until(edge, id, at).await?;
+    let revision = events.len() as u64;
+    for item in events.into_iter().rev() {
+        if item.entries.iter().any(|entry| entry.code == REFUSED) {
+            continue;
+        }
+        // What was taken then is taken now; a refusal leaves the object as it was.
+        let _ = object.apply(&Event { at: item.at, by: item.by, body: item.body });
+    }
+    if !object.is_known() {
+        let message = format!("{id} was not there yet at that time");
+        let hint = "ask for a later time; `remit timeline` shows when it was made";
+        return Err(ApiError::new(http::StatusCode::NOT_FOUND, "api.not_there_then", message, hint));
+    }
+    Ok(ObjectView { revision, view: object.view() })
+}
+
+/// The events of an object up to a time, the newest first.
+async fn until(edge: &Edge, id: &ObjectId, at: Timestamp) -> Result<Vec<HistoryItem>, ApiError> {
+    let (mut events, mut before, mut seen) = (vec![], None, 0);
+    loop {
+        let page = edge.engine.history(id, before, PAGE_MAX).await?;
+        let is_last = page.len() < PAGE_MAX;
+        seen += page.len();
+        if seen > EVENTS_MAX {
+            let message = format!("{id} has had more than {EVENTS_MAX} events: too many to go through again");
+            let hint = "read its timeline instead: GET /v1/objects/{id}/timeline, `remit timeline`";
+            return Err(ApiError::unprocessable("api.history_too_long", message, hint));
+        }
+        before = page.last().map(|oldest| oldest.seq);
+        events.extend(page.into_iter().filter(|item| item.at <= at));
+        if is_last {
+            return Ok(events);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_instants_or_milliseconds() {
+        assert_eq!(time("1700000000123").unwrap(), Timestamp(1_700_000_000_123));
+        assert_eq!(time("2023-11-14T22:13:20.123Z").unwrap(), Timestamp(1_700_000_000_123));
+        assert_eq!(time("2023-11-14T23:13:20+01:00").unwrap(), Timestamp(1_700_000_000_000));
+        for text in ["", "yesterday", "2023-11-14", "2023-11-14T22:13:20"] {
+            assert_eq!(time(text).unwrap_err().code, "api.parameter_invalid", "{text}");
+        }
+    }
+}
