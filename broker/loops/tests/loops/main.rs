@@ -3,6 +3,7 @@
 
 mod golden;
 mod lives;
+mod states;
 mod steps;
 mod unchanged;
 mod wiring;
