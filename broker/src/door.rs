@@ -34,8 +34,8 @@ const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
 const HEADER_WITHIN: Duration = Duration::from_secs(10);
 /// The most bytes of a request's headers.
 const HEADER_LIST_SIZE_MAX: u32 = 16 * 1024;
-/// Longer than a poll: a connection that polls is never pinged.
-const KEEPALIVE_EVERY: Duration = Duration::from_secs(75);
+/// Much longer than a poll: a connection that polls is never pinged, and seldom woken to see that.
+const KEEPALIVE_EVERY: Duration = Duration::from_secs(300);
 const KEEPALIVE_WITHIN: Duration = Duration::from_secs(20);
 /// HTTP/2 streams that a client may reset before they were looked at.
 const PENDING_RESETS_MAX: usize = 20;
@@ -55,6 +55,8 @@ pub(crate) struct Limits {
     pub(crate) age_max: Option<Duration>,
     /// Whether HTTP/1.1 is spoken too.
     pub(crate) http1: bool,
+    /// Whether one connection has many requests whose answers are worth gathering.
+    pub(crate) gathers: bool,
 }
 
 /// Who the client's certificate says it is, where it showed one; read once for the whole
@@ -210,7 +212,8 @@ impl Connection {
         });
         let io = TokioIo::new(stream);
         let ended = if is_h2 {
-            let mut connection = Box::pin(self.h2().serve_connection(Gather::new(io), service));
+            let mut connection =
+                Box::pin(self.h2().serve_connection(Gather::new(io, self.limits.gathers), service));
             tokio::select! {
                 ended = &mut connection => ended,
                 () = self.told_to_end() => {

@@ -34,14 +34,21 @@ use crate::{api, rpc};
 /// How long the answers under way may take when the broker goes down.
 const DRAIN_WITHIN: Duration = Duration::from_secs(20);
 /// A runner has one connection; one of the API's clients may have many requests on one.
-const API_LIMITS: Limits =
-    Limits { connections_max: 4096, streams_max: 128, window: 256 * 1024, age_max: None, http1: true };
+const API_LIMITS: Limits = Limits {
+    connections_max: 4096,
+    streams_max: 128,
+    window: 256 * 1024,
+    age_max: None,
+    http1: true,
+    gathers: true,
+};
 const RPC_LIMITS: Limits = Limits {
     connections_max: 65_536,
     streams_max: STREAMS_MAX,
     window: 64 * 1024,
     age_max: Some(Duration::from_secs(3600)),
     http1: false,
+    gathers: false,
 };
 
 /// The sockets to listen on; whoever starts a broker hands them in.

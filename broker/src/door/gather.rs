@@ -22,13 +22,16 @@ pub(super) struct Gather<T> {
     waiting: Vec<u8>,
     /// How much of it is written.
     written: usize,
-    /// The others have had their turn.
+    /// Whether the others get a turn before each write.
+    yields: bool,
+    /// They have had it.
     has_yielded: bool,
 }
 
 impl<T: Write + Unpin> Gather<T> {
-    pub(super) fn new(inner: T) -> Self {
-        Self { inner, waiting: Vec::new(), written: 0, has_yielded: false }
+    /// Without `yields` only what one request writes at once is gathered.
+    pub(super) fn new(inner: T, yields: bool) -> Self {
+        Self { inner, waiting: Vec::new(), written: 0, yields, has_yielded: false }
     }
 
     /// Writes all that waits.
@@ -60,7 +63,7 @@ impl<T: Read + Unpin> Read for Gather<T> {
 
 impl<T: Write + Unpin> Write for Gather<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        if !self.has_yielded {
+        if self.yields && !self.has_yielded {
             self.has_yielded = true;
             // A task that wakes itself goes behind all that are ready.
             cx.waker().wake_by_ref();
@@ -138,7 +141,7 @@ mod tests {
         let woken = Arc::new(Woken::default());
         let waker = Waker::from(woken.clone());
         let mut cx = Context::from_waker(&waker);
-        let mut gather = Gather::new(Wire { most: 1 << 20, ..Wire::default() });
+        let mut gather = Gather::new(Wire { most: 1 << 20, ..Wire::default() }, true);
         for round in 1..=2 {
             assert_eq!(write(&mut gather, &mut cx, b"one"), Poll::Pending, "the others first");
             assert_eq!(woken.0.load(Ordering::Relaxed), round, "and it comes back by itself");
@@ -154,7 +157,7 @@ mod tests {
     #[test]
     fn much_is_written_in_pieces_and_whole() {
         let mut cx = Context::from_waker(Waker::noop());
-        let mut gather = Gather::new(Wire { most: 5_000, ..Wire::default() });
+        let mut gather = Gather::new(Wire { most: 5_000, ..Wire::default() }, false);
         let bytes: Vec<u8> = (0..50_000_u32).map(|n| n.to_le_bytes()[1]).collect();
         let mut sent = 0;
         while sent < bytes.len() {
