@@ -26,7 +26,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::{Request, State};
 use http::StatusCode;
 use remit_loops::Kind;
 use tokio::sync::OwnedSemaphorePermit;
@@ -91,13 +91,10 @@ fn open() -> Routes {
 
 /// All routes, each group with its rules.
 fn split(guard: impl Fn(Routes, Rules) -> Routes) -> (Router<Arc<Edge>>, utoipa::openapi::OpenApi) {
-    let body = DefaultBodyLimit::max(wire::BODY_SIZE_MAX);
-    let rules = Rules { needs_token: true, within: Some(ANSWER_WITHIN), body };
-    // An upload is bounded where it is read.
-    let upload = Rules { within: Some(UPLOAD_WITHIN), body: DefaultBodyLimit::disable(), ..rules };
+    let rules = Rules { needs_token: true, within: Some(ANSWER_WITHIN) };
     guard(short(), rules)
         .merge(guard(long(), Rules { within: None, ..rules }))
-        .merge(guard(uploads(), upload))
+        .merge(guard(uploads(), Rules { within: Some(UPLOAD_WITHIN), ..rules }))
         .merge(guard(open(), Rules { needs_token: false, ..rules }))
         .split_for_parts()
 }

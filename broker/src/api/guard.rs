@@ -1,12 +1,12 @@
 //! What every request to a route goes through before its handler and after: who is calling, within
-//! which time, how large, and a line in the metrics. One layer, because each costs every request.
+//! which time, and a line in the metrics. One layer, because each costs every request.
 
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
+use axum::extract::{MatchedPath, Request};
 use axum::response::{IntoResponse, Response};
 use futures::future::BoxFuture;
 use http::{Method, header};
@@ -24,8 +24,6 @@ pub(super) struct Rules {
     pub(super) needs_token: bool,
     /// The handler's time; `None` where it bounds itself.
     pub(super) within: Option<Duration>,
-    /// How large a body may be.
-    pub(super) body: DefaultBodyLimit,
 }
 
 /// Puts a [`Guard`] before each route.
@@ -67,7 +65,6 @@ where
     fn call(&mut self, mut request: Request) -> Self::Future {
         let asked = Asked::new(&self.edge, &request);
         let within = self.rules.within;
-        self.rules.body.apply(&mut request);
         if !self.rules.needs_token {
             return Box::pin(asked.answer(within, self.route.call(request)));
         }

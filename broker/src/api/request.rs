@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequest, FromRequestParts, Query, RawPathParams, Request};
 use bytes::Bytes;
-use http::StatusCode;
+use futures::StreamExt as _;
 use http::request::Parts;
 use remit_loops::id::is_name;
 use remit_loops::{Actor, Kind, ObjectId};
@@ -212,12 +212,22 @@ pub(crate) struct Whole(pub(crate) Bytes);
 impl FromRequest<State> for Whole {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, state: &State) -> Result<Self, ApiError> {
-        let bytes = Bytes::from_request(request, state).await.map_err(|e| match e.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => ApiError::body_too_large(BODY_SIZE_MAX as u64),
-            _ => ApiError::json_invalid("the body broke off"),
-        })?;
-        Ok(Whole(bytes))
+    async fn from_request(request: Request, _: &State) -> Result<Self, ApiError> {
+        let mut data = request.into_body().into_data_stream();
+        // Most bodies come in one piece and are not copied.
+        let (mut first, mut rest) = (Bytes::new(), vec![]);
+        while let Some(piece) = data.next().await {
+            let piece = piece.map_err(|_| ApiError::json_invalid("the body broke off"))?;
+            if first.len() + rest.len() + piece.len() > BODY_SIZE_MAX {
+                return Err(ApiError::body_too_large(BODY_SIZE_MAX as u64));
+            }
+            if first.is_empty() {
+                first = piece;
+            } else {
+                rest.extend_from_slice(&piece);
+            }
+        }
+        Ok(Whole(if rest.is_empty() { first } else { [&first[..], &rest].concat().into() }))
     }
 }
 
