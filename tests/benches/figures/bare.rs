@@ -1,5 +1,5 @@
 //! The bare limit of idle runners: tonic's own server with as many connections over mutual TLS,
-//! each with one call that waits, and nothing behind it.
+//! each with one call after the other that waits, and nothing behind it.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -15,6 +15,8 @@ use tonic::{Request, Response, Status};
 
 use crate::broker::{Server, ready, runtime};
 
+/// How often the count of calls is written down: seldom, for it is not what is measured.
+const COUNT_EVERY: usize = 100;
 /// How many connections are made at once.
 const AT_ONCE: usize = 64;
 
@@ -27,8 +29,8 @@ pub(crate) fn pem(chain: &[Vec<u8>]) -> String {
     chain.iter().map(one).collect()
 }
 
-/// What one idle connection costs a bare server, KiB.
-pub(crate) async fn memory_kib(count: usize) -> Result<f64> {
+/// What as many idle connections cost a bare server: memory of each, KiB, and the share of a core of all.
+pub(crate) async fn idle(count: usize, wait_ms: u32, window: Duration) -> Result<(f64, f64)> {
     let server = Server::start("bare")?;
     let identity = Identity::from_pem(server.file("ca.pem")?, server.file("ca.key")?);
     let ca = Certificate::from_pem(server.file("ca.pem")?);
@@ -38,10 +40,13 @@ pub(crate) async fn memory_kib(count: usize) -> Result<f64> {
     let connect = |_| endpoint.connect();
     let channels: Vec<Channel> =
         futures::stream::iter((0..count).map(connect)).buffer_unordered(AT_ONCE).try_collect().await?;
-    let mut polls = tokio::task::JoinSet::new();
+    let mut polls = tokio::task::JoinSet::<Result<()>>::new();
     for channel in channels {
+        let mut client = RunnerServiceClient::new(channel);
         polls.spawn(async move {
-            RunnerServiceClient::new(channel).lease_job(v1::LeaseJobRequest::default()).await
+            loop {
+                client.lease_job(v1::LeaseJobRequest { wait_ms, ..Default::default() }).await?;
+            }
         });
     }
     let deadline = Instant::now() + Duration::from_secs(60);
@@ -50,7 +55,8 @@ pub(crate) async fn memory_kib(count: usize) -> Result<f64> {
         ensure!(Instant::now() < deadline, "only {} of {count} wait at the bare server", waiting());
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    Ok((server.resident_kib()? - before) / count as f64)
+    let memory_kib = (server.resident_kib()? - before) / count as f64;
+    Ok((memory_kib, server.cpu_percent(window).await?))
 }
 
 #[derive(Clone)]
@@ -58,7 +64,7 @@ struct Bare {
     waiting: tokio::sync::watch::Sender<usize>,
 }
 
-/// Serves until told to end; `waiting` in the directory says how many calls wait.
+/// Serves until told to end; `waiting` in the directory says how many calls came.
 pub(crate) fn serve(directory: &Path) -> Result<()> {
     runtime()?.block_on(async {
         let key = rcgen::KeyPair::generate()?;
@@ -89,10 +95,13 @@ pub(crate) fn serve(directory: &Path) -> Result<()> {
 impl RunnerService for Bare {
     async fn lease_job(
         &self,
-        _: Request<v1::LeaseJobRequest>,
+        request: Request<v1::LeaseJobRequest>,
     ) -> Result<Response<v1::LeaseJobResponse>, Status> {
-        self.waiting.send_modify(|count| *count += 1);
-        tokio::time::sleep(Duration::from_secs(300)).await;
+        self.waiting.send_if_modified(|count| {
+            *count += 1;
+            *count % COUNT_EVERY == 0
+        });
+        tokio::time::sleep(Duration::from_millis(request.get_ref().wait_ms.into())).await;
         Ok(Response::new(v1::LeaseJobResponse { lease: None }))
     }
 

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
@@ -93,6 +94,13 @@ impl Server {
         let fields = stat.rsplit_once(") ").context("stat")?.1;
         let ticks = fields.split(' ').skip(11).take(2).map(str::parse::<f64>);
         Ok(ticks.sum::<Result<f64, _>>()? * TICK_MS)
+    }
+
+    /// How much of one core it takes from now on for so long, percent.
+    pub(crate) async fn cpu_percent(&self, window: Duration) -> Result<f64> {
+        let (before, began) = (self.cpu_ms()?, Instant::now());
+        tokio::time::sleep(window).await;
+        Ok((self.cpu_ms()? - before) / (began.elapsed().as_secs_f64() * 10.0))
     }
 
     /// A text file in its directory.

@@ -33,7 +33,8 @@ pub(crate) fn figures(options: &Options) -> Result<Vec<Figure>> {
     }
     if options.wants(&format!("{IDLE}_memory")) || options.wants(&format!("{IDLE}s_cpu")) {
         let runners = options.scale(10_000, 200);
-        let window = options.scale(Duration::from_secs(60), Duration::from_secs(2));
+        // As long as a poll: each comes round once.
+        let window = options.scale(Duration::from_millis(POLL_MS.into()), Duration::from_secs(2));
         figures.extend(runtime()?.block_on(idle(runners, window))?);
     }
     Ok(figures)
@@ -204,7 +205,7 @@ async fn send_signals(
 }
 
 async fn idle(count: usize, window: Duration) -> Result<Vec<Figure>> {
-    let reference = bare::memory_kib(count).await?;
+    let (bare_memory, bare_cpu) = bare::idle(count, POLL_MS, window).await?;
     let server = Server::start("broker")?;
     let vendor = Vendor::start(&server, false).await?;
     vendor.installs(count).await?;
@@ -227,11 +228,9 @@ async fn idle(count: usize, window: Duration) -> Result<Vec<Figure>> {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     let memory = (server.resident_kib()? - before) / count as f64;
-    let (cpu, began) = (server.cpu_ms()?, Instant::now());
-    tokio::time::sleep(window).await;
-    let share = (server.cpu_ms()? - cpu) / (began.elapsed().as_secs_f64() * 10.0);
+    let cpu = server.cpu_percent(window).await?;
     Ok(vec![
-        Figure::new(format!("{IDLE}_memory"), memory, "KiB").against(reference),
-        Figure::new(format!("{IDLE}s_cpu"), share, "%"),
+        Figure::new(format!("{IDLE}_memory"), memory, "KiB").against(bare_memory),
+        Figure::new(format!("{IDLE}s_cpu"), cpu, "%").against(bare_cpu),
     ])
 }
