@@ -118,3 +118,22 @@ impl<T> Lanes<T> {
         work.chain(self.read.iter().enumerate().map(place(Lane::Read)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_queue_takes_no_more_until_something_leaves_it() {
+        let mut lanes = Lanes::default();
+        let queued = |number| Queued { number, by: Actor::Clock, since: Timestamp(0), what: () };
+        for number in 1..=QUEUE_LEN_MAX as u64 {
+            lanes.check_room().unwrap();
+            let lane = if number % 2 == 0 { Lane::Read } else { Lane::Work };
+            lanes.push(lane, queued(number));
+        }
+        assert_eq!(lanes.check_room().unwrap_err().code, RejectedCode::QueueFull);
+        assert_eq!(lanes.take_where(|q| q.number == 7).len(), 1);
+        lanes.check_room().unwrap();
+    }
+}

@@ -39,6 +39,9 @@ pub(super) async fn check(edge: &Edge, target: &Target, signal: &Signal) -> Resu
             check_room(edge, id).await?;
             check_inputs(edge, id, inputs).await
         }
+        Signal::Install(install::Signal::Deploy { version: Some(version) }) => {
+            check_version(edge, id, version).await
+        }
         Signal::Install(install::Signal::SetInputs { inputs }) => check_inputs(edge, id, inputs).await,
         Signal::Org(_) | Signal::App(_) | Signal::Install(_) | Signal::Component(_) | Signal::Runner(_) => {
             Ok(())
@@ -97,6 +100,22 @@ pub(super) async fn check_room(edge: &Edge, id: &ObjectId) -> Result<(), ApiErro
     let message = format!("{org} may hold {max} {what}, and holds {}", siblings.len());
     let hint = format!("delete one, or ask the broker's operator: `remit signal {org} set_quotas …`");
     Err(ApiError::conflict("api.quota", message, hint))
+}
+
+/// A deploy of a release that the app does not have would only be stopped later.
+async fn check_version(edge: &Edge, install: &ObjectId, version: &str) -> Result<(), ApiError> {
+    let Some(app) = install.parent() else { return Ok(()) };
+    let Some(found) = edge.engine.query(&app).await? else { return Ok(()) };
+    let Detail::App { releases, .. } = found.object.view().detail else { return Ok(()) };
+    if releases.iter().any(|release| release.version == version) {
+        return Ok(());
+    }
+    let newest: Vec<&str> = releases.iter().rev().take(5).map(|r| r.version.as_str()).collect();
+    let hint = match newest.as_slice() {
+        [] => "it has none yet: `remit release create`".to_owned(),
+        newest => format!("its newest are {}; `remit release list` shows more", newest.join(", ")),
+    };
+    Err(ApiError::unprocessable("api.release_unknown", format!("{app} has no release {version}"), hint))
 }
 
 /// Inputs must be what an envelope can say, and what a release knows and allows, where one is known.

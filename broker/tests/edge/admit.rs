@@ -79,6 +79,11 @@ async fn inputs_are_what_the_release_takes() {
     let set = |inputs: serde_json::Value| {
         world.with(&token).request(Method::POST, &path).json(&json!({"set_inputs": {"inputs": inputs}}))
     };
+    let deploy = |version: &str| {
+        world.with(&token).request(Method::POST, &path).json(&json!({"deploy": {"version": version}}))
+    };
+    assert_eq!(refused(deploy("9.9.9")).await, (422, "api.release_unknown".to_owned()));
+    let _: SignalAccepted = read(deploy("1.1.0")).await;
     assert_eq!(refused(set(json!({"siez": "3"}))).await, (422, "api.input_unknown".to_owned()));
     let _: SignalAccepted = read(set(json!({"size": "4"}))).await;
 }

@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 
 use remit_loops::event::Level;
+use remit_loops::job::Outcome;
 use remit_loops::runner::Presence;
-use remit_loops::view::{Detail, OperationView, View};
+use remit_loops::view::{Detail, LastOperation, OperationView, View};
 use remit_loops::{Actor, ObjectId};
 
 use crate::context::Context;
@@ -118,12 +119,13 @@ fn detail(text: &mut String, detail: &Detail) {
             line("release", newest);
             line("installs", names(installs));
         }
-        Detail::Install { release, pending, runner, components, labels, .. } => {
+        Detail::Install { release, pending, runner, components, labels, last, .. } => {
             let labels: Vec<String> = labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
             line("labels", labels.join(", "));
             line("release", release.as_ref().map_or("none".into(), |r| r.version.clone()));
             line("pending", pending.as_ref().map(|r| r.version.clone()).unwrap_or_default());
             line("runner", word(presence(runner)));
+            line("last", last.as_ref().map(ended).unwrap_or_default());
             for component in components {
                 line(
                     "component",
@@ -144,6 +146,16 @@ fn detail(text: &mut String, detail: &Detail) {
             }
         }
     }
+}
+
+/// How an operation ended, in a line.
+fn ended(last: &LastOperation) -> String {
+    let how = match &last.outcome {
+        Outcome::Succeeded(success) => format!("is done: {}", success.summary),
+        Outcome::Failed(failure) => format!("failed: {}", failure.message),
+        Outcome::Cancelled { message } => format!("was stopped: {message}"),
+    };
+    format!("{} (operation {}) {how}, {}", last.kind, last.number, time(last.at))
 }
 
 /// The word for a runner's presence.

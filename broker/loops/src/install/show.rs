@@ -122,24 +122,27 @@ impl Live {
     }
 
     fn queue(&self) -> Vec<QueuedView> {
-        let view =
-            |(lane, position, q): (crate::lanes::Lane, u32, &crate::lanes::Queued<super::What>)| QueuedView {
-                number: q.number,
-                position,
-                lane: lane.as_str().to_owned(),
-                kind: q.what.as_str().to_owned(),
-                by: q.by.to_string(),
-                since: q.since,
-                waits_for: self.queue_waits_for(position),
-            };
+        let view = |(lane, position, q): (Lane, u32, &crate::lanes::Queued<super::What>)| QueuedView {
+            number: q.number,
+            position,
+            lane: lane.as_str().to_owned(),
+            kind: q.what.as_str().to_owned(),
+            by: q.by.to_string(),
+            since: q.since,
+            waits_for: self.queue_waits_for(lane, position),
+        };
         self.lanes.iter().map(view).collect()
     }
 
-    fn queue_waits_for(&self, position: u32) -> String {
+    fn queue_waits_for(&self, lane: Lane, position: u32) -> String {
         if position > 1 {
             return "the one before it in the queue".to_owned();
         }
-        match (&self.paused, &self.work) {
+        let before = match lane {
+            Lane::Work => &self.work,
+            Lane::Read => &self.read,
+        };
+        match (&self.paused, before) {
             (Some(mark), _) => format!("to be resumed; paused by {}", mark.by),
             (None, Some(op)) => format!("operation {} ({}) to end", op.number, op.what.as_str()),
             (None, None) if self.parent != Standing::Active => format!("its app, which is {}", self.parent),

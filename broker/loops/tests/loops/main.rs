@@ -1,6 +1,7 @@
 //! Tests of the loops from outside: whole lives, and the state × event tables.
 #![allow(clippy::unwrap_used)]
 
+mod deleting;
 mod golden;
 mod lives;
 mod states;
