@@ -50,7 +50,7 @@ impl Front {
                 if passing.ended.load(Ordering::Acquire) {
                     return;
                 }
-                passing.pass(client);
+                passing.pass(&client);
             }
         });
         Ok(Front { port, state })
@@ -70,7 +70,7 @@ impl Front {
 
 impl State {
     /// To the next that takes it; whom nobody takes is hung up on.
-    fn pass(&self, client: TcpStream) {
+    fn pass(&self, client: &TcpStream) {
         let first = self.next.fetch_add(1, Ordering::Relaxed);
         let count = self.backends.len();
         let in_turn = (0..count).map(|n| &self.backends[(first + n) % count]);
