@@ -124,8 +124,8 @@ fn at_most(field: &'static str, count: usize, max: usize) -> Result<(), WireErro
     if count > max { Err(WireError::TooMany { field, max }) } else { Ok(()) }
 }
 
-fn within(field: &'static str, number: u32, min: u32, max: u32) -> Result<u32, WireError> {
-    if (min..=max).contains(&number) {
+fn within<N: PartialOrd + Into<u64>>(field: &'static str, number: N, min: N, max: N) -> Result<N, WireError> {
+    if (&min..=&max).contains(&&number) {
         return Ok(number);
     }
     Err(WireError::OutOfRange { field, min: min.into(), max: max.into() })

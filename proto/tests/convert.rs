@@ -26,7 +26,14 @@ fn info() -> RunnerInfo {
 
 fn lease_request() -> LeaseRequest {
     let install = "ins_demo.shop.acme".to_owned();
-    LeaseRequest { install, wait_ms: limit::POLL_MAX_MS, info: info(), held: vec![attempt()] }
+    LeaseRequest {
+        install,
+        wait_ms: limit::POLL_MAX_MS,
+        info: info(),
+        held: vec![attempt()],
+        seq_high: 7,
+        fence_high: 8,
+    }
 }
 
 fn enrolment() -> Enrolment {

@@ -104,8 +104,12 @@ async fn poll(runner: &Runner, wait_ms: u32) -> Option<Result<Option<Lease>, Err
     let held: Vec<Attempt> = runner.active().into_keys().collect();
     runner.metrics.polls.inc();
     let install = runner.config.install.id();
+    let marks = {
+        let state = runner.journal.state();
+        (state.seq_high, state.fence_high)
+    };
     tokio::select! {
-        answer = runner.link.lease(&install, &runner.info, &held, wait_ms) => Some(answer),
+        answer = runner.link.lease(&install, &runner.info, &held, marks, wait_ms) => Some(answer),
         _ = mode.wait_for(|m| m.draining || m.paused) => None,
     }
 }

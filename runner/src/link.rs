@@ -187,12 +187,13 @@ impl Link {
         identity(answer.identity)
     }
 
-    /// Waits for work, at most `limit::POLL_MAX_MS`.
+    /// Waits for work, at most `limit::POLL_MAX_MS`; says how far the journal has got.
     pub async fn lease(
         &self,
         install: &str,
         info: &RunnerInfo,
         held: &[Attempt],
+        (seq_high, fence_high): (u64, u64),
         wait_ms: u32,
     ) -> Result<Option<Lease>, Error> {
         let request = v1::LeaseJobRequest::from(convert::LeaseRequest {
@@ -200,6 +201,8 @@ impl Link {
             wait_ms,
             info: info.clone(),
             held: held.iter().take(limit::HELD_MAX).map(wire::attempt_ref).collect(),
+            seq_high,
+            fence_high,
         });
         let wait = Duration::from_millis(u64::from(wait_ms)) + CALL_TIMEOUT;
         let answer = bounded(wait, self.poller().lease_job(request)).await?;

@@ -5,9 +5,12 @@
 //! made sure that nothing of it runs: nobody else gets it before.
 
 mod identity;
+mod marks;
+mod report;
 mod show;
 
 pub use identity::Boot;
+pub use report::{Info, Report};
 
 use std::collections::VecDeque;
 
@@ -48,65 +51,6 @@ pub enum Signal {
         /// How they made sure; on the record.
         reason: String,
     },
-}
-
-/// What the runner, or the edge that watches it, says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Report {
-    /// It asks for an identity with a one-time token: a new generation.
-    Enrol {
-        /// sha256 of the token, hexadecimal.
-        token_sha256: String,
-        /// sha256 of the public key it wants certified, hexadecimal.
-        spki_sha256: String,
-    },
-    /// It was heard of again.
-    Seen {
-        /// Its generation.
-        generation: u64,
-        /// What it says of itself.
-        info: Info,
-    },
-    /// It has not been heard of for too long.
-    Lost {
-        /// Its generation.
-        generation: u64,
-    },
-    /// It verified, locked and journalled an attempt, and asks whether to start.
-    Started {
-        /// Its generation.
-        generation: u64,
-        /// The attempt.
-        attempt: AttemptId,
-        /// The attempt's fence.
-        fence: u64,
-    },
-    /// The terminal word of an attempt.
-    Ended {
-        /// Its generation.
-        generation: u64,
-        /// The attempt.
-        attempt: AttemptId,
-        /// The attempt's fence.
-        fence: u64,
-        /// How it ended.
-        outcome: Outcome,
-    },
-}
-
-/// What a runner says of itself.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Info {
-    /// Its program's version.
-    pub version: String,
-    /// Random for each start of its process.
-    pub boot: String,
-    /// How many attempts it runs at once.
-    pub capacity: u32,
-    /// The kinds of components it can really run.
-    pub executors: Vec<String>,
 }
 
 /// Whether a runner is there.
@@ -177,6 +121,9 @@ pub struct Runner {
     draining: Option<Draining>,
     seq: u64,
     fence: u64,
+    /// Restored from a backup, and the runner has not said yet how far it had got.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    restored: bool,
     /// In order of `seq`.
     slots: Vec<Slot>,
     ended: VecDeque<Ended>,
@@ -199,6 +146,7 @@ struct Draining {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Slot {
     spec: JobSpec,
+    /// 0 until the runner's numbers are known.
     seq: u64,
     fence: u64,
     phase: Phase,
@@ -218,6 +166,15 @@ enum Phase {
     },
     /// Begun by a former generation, of which nobody knows whether it still runs.
     Unconfirmed,
+    /// Offered once the runner has said how far it had got before this broker was restored.
+    Unnumbered,
+}
+
+impl Phase {
+    /// Whether the present runner may have it in hand.
+    fn has_spoken(&self) -> bool {
+        !matches!(self, Phase::Unconfirmed | Phase::Unnumbered)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -242,6 +199,7 @@ impl Runner {
             draining: None,
             seq: 0,
             fence: 0,
+            restored: false,
             slots: vec![],
             ended: VecDeque::new(),
         }
@@ -296,7 +254,7 @@ impl Runner {
         match &slot.phase {
             Phase::Offered | Phase::Running => None,
             Phase::Stopping { reason } => Some(Stop::Cancelled(reason.clone())),
-            Phase::Unconfirmed => {
+            Phase::Unconfirmed | Phase::Unnumbered => {
                 Some(Stop::Fenced("it belongs to a former runner of this install".to_owned()))
             }
         }
@@ -384,6 +342,11 @@ impl Runner {
                 let entry = record_at(Level::Warning, "runner.offline", "the runner has gone silent");
                 Ok([entry].into_iter().chain(self.tell_install()).collect())
             }
+            Report::Restored {} => Ok(self.restored()),
+            Report::Marks { generation, seq, fence, held } => {
+                self.check_generation(*generation)?;
+                Ok(self.marks(at, (*seq, *fence), held))
+            }
             Report::Started { generation, attempt, fence } => {
                 self.check_generation(*generation)?;
                 self.started(at, attempt, *fence)
@@ -406,10 +369,8 @@ impl Runner {
 
     fn offer(&mut self, at: Timestamp, spec: &JobSpec) -> Result<Vec<Effect>, Rejected> {
         self.check_wanted()?;
-        self.seq += 1;
-        self.fence += 1;
-        let (seq, fence) = (self.seq, self.fence);
-        let phase = Phase::Offered;
+        let (seq, fence) = self.next_numbers();
+        let phase = if seq == 0 { Phase::Unnumbered } else { Phase::Offered };
         self.slots.push(Slot { spec: spec.clone(), seq, fence, phase, since: at, ran_by: None });
         Ok(vec![Effect::WakeRunner(self.id.clone())])
     }
@@ -427,7 +388,7 @@ impl Runner {
         };
         let slot = &mut self.slots[index];
         match slot.phase {
-            Phase::Offered => {
+            Phase::Offered | Phase::Unnumbered => {
                 // Even one that was handed out cannot start: its start must be confirmed, and will not be.
                 let slot = self.slots.remove(index);
                 let outcome = Outcome::Cancelled { message: reason.to_owned() };
@@ -456,13 +417,13 @@ impl Runner {
                 Ok(self.tell_component(&component, Notice::JobStarted(id)).into_iter().collect())
             }
             Phase::Running | Phase::Stopping { .. } => Ok(vec![]),
-            Phase::Unconfirmed => Err(stale_attempt(id)),
+            Phase::Unconfirmed | Phase::Unnumbered => Err(stale_attempt(id)),
         }
     }
 
     fn ended(&mut self, id: &AttemptId, fence: u64, outcome: &Outcome) -> Result<Vec<Effect>, Rejected> {
         let position = self.slots.iter().position(|s| s.spec.id == *id && s.fence == fence);
-        let Some(index) = position.filter(|i| self.slots[*i].phase != Phase::Unconfirmed) else {
+        let Some(index) = position.filter(|i| self.slots[*i].phase.has_spoken()) else {
             return Err(stale_attempt(id));
         };
         let slot = self.slots.remove(index);

@@ -15,6 +15,7 @@ use tonic::{Code, Status};
 use super::status::{internal, refuse, store, submit};
 use super::{Known, Service, check_generation, runner_of};
 use crate::engine::{Submission, SubmitError};
+use crate::pki::RunnerIdentity;
 
 /// How long an attempt may go without a word before it counts as unconfirmed.
 const LEASE_MS: u32 = 60_000;
@@ -46,6 +47,9 @@ impl Service {
         if ask.install != identity.install.to_string() {
             let message = "the message names another install than the certificate";
             return Err(refuse(Code::PermissionDenied, "rpc.install_mismatch", message));
+        }
+        if runner_of(&snapshot)?.wants_marks(ask.seq_high, ask.fence_high) {
+            self.tell_marks(&identity, &ask).await?;
         }
         drop(snapshot);
         let until = Instant::now() + Duration::from_millis(ask.wait_ms.into());
@@ -79,6 +83,15 @@ impl Service {
                 () = self.edge.stopping.cancelled() => return Ok(nothing),
             }
         }
+    }
+
+    /// This broker was restored from a backup and knows less than the runner.
+    async fn tell_marks(&self, identity: &RunnerIdentity, ask: &LeaseRequest) -> Result<(), Status> {
+        let held = ask.held.iter().map(|held| (attempt_id(held), held.fence)).collect();
+        let (generation, seq, fence) = (identity.generation, ask.seq_high, ask.fence_high);
+        let body = Body::Report(Report::Marks { generation, seq, fence, held });
+        let submission = Submission { to: identity.runner.clone(), by: Actor::Runner, key: None, body };
+        self.edge.engine.submit(submission).await.map(drop).map_err(|error| submit(&error))
     }
 
     /// Confirms a start, or waits for a reason to stop.

@@ -152,7 +152,8 @@ async fn a_former_generation_reaches_nothing() {
     assert_eq!(new.generation, 2);
     let fenced = (Code::PermissionDenied, "rpc.generation_fenced");
     let install = "ins_demo.shop.acme".to_owned();
-    let lease = v1::LeaseJobRequest { install, wait_ms: 0, info: info("boot-1"), held: vec![] };
+    let lease =
+        v1::LeaseJobRequest { install, wait_ms: 0, info: info("boot-1"), held: vec![], ..Default::default() };
     assert_eq!(code(&old.client.lease_job(lease).await.unwrap_err()), fenced);
     assert_eq!(code(&old.append(&attempt, 0, b"x", false).await.unwrap_err()), fenced);
     assert_eq!(code(&old.complete(&attempt, success()).await.unwrap_err()), fenced);
@@ -169,7 +170,8 @@ async fn only_certificates_of_this_broker_are_let_in() {
     let token = world.install(&["network"]).await;
     let mut nobody = RunnerServiceClient::new(world.channel(None).await);
     let install = "ins_demo.shop.acme".to_owned();
-    let lease = v1::LeaseJobRequest { install, wait_ms: 0, info: info("boot-1"), held: vec![] };
+    let lease =
+        v1::LeaseJobRequest { install, wait_ms: 0, info: info("boot-1"), held: vec![], ..Default::default() };
     let refused = nobody.lease_job(lease.clone()).await.unwrap_err();
     assert_eq!(code(&refused), (Code::Unauthenticated, "rpc.certificate_missing"));
     // A runner of another broker: well-formed, and of a foreign authority.
@@ -238,7 +240,13 @@ async fn an_identity_is_renewed_and_outlives_the_broker() {
     let channel = world.channel(Some(identity_of(&identity.certificate_chain, &key))).await;
     let mut client = RunnerServiceClient::new(channel);
     let install = "ins_demo.shop.acme".to_owned();
-    let request = v1::LeaseJobRequest { install, wait_ms: 20_000, info: info("boot-2"), held: vec![] };
+    let request = v1::LeaseJobRequest {
+        install,
+        wait_ms: 20_000,
+        info: info("boot-2"),
+        held: vec![],
+        ..Default::default()
+    };
     let after = client.lease_job(request.clone()).await.unwrap().into_inner().lease.unwrap();
     assert_eq!(after.attempt, before.attempt, "the same attempt with the same fence");
     let held = v1::LeaseJobRequest { held: vec![after.attempt.unwrap()], wait_ms: 50, ..request };

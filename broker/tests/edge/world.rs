@@ -320,7 +320,13 @@ impl World {
 impl FakeRunner {
     pub(crate) async fn lease(&mut self, wait_ms: u32) -> Option<v1::Lease> {
         let install = "ins_demo.shop.acme".to_owned();
-        let request = v1::LeaseJobRequest { install, wait_ms, info: info(&self.boot), held: vec![] };
+        let request = v1::LeaseJobRequest {
+            install,
+            wait_ms,
+            info: info(&self.boot),
+            held: vec![],
+            ..Default::default()
+        };
         self.client.lease_job(request).await.unwrap().into_inner().lease
     }
 

@@ -55,6 +55,10 @@ pub struct LeaseRequest {
     pub info: RunnerInfo,
     /// Attempts that it holds.
     pub held: Vec<AttemptRef>,
+    /// The greatest sequence number that it has accepted.
+    pub seq_high: u64,
+    /// The greatest fence that it has seen.
+    pub fence_high: u64,
 }
 
 impl TryFrom<v1::LeaseJobRequest> for LeaseRequest {
@@ -67,14 +71,16 @@ impl TryFrom<v1::LeaseJobRequest> for LeaseRequest {
             wait_ms: within("wait_ms", wire.wait_ms, 0, limit::POLL_MAX_MS)?,
             info: required("info", wire.info)?.try_into()?,
             held: wire.held.into_iter().map(AttemptRef::try_from).collect::<Result<_, _>>()?,
+            seq_high: within("seq_high", wire.seq_high, 0, limit::MARK_MAX)?,
+            fence_high: within("fence_high", wire.fence_high, 0, limit::MARK_MAX)?,
         })
     }
 }
 
 impl From<LeaseRequest> for v1::LeaseJobRequest {
-    fn from(LeaseRequest { install, wait_ms, info, held }: LeaseRequest) -> Self {
+    fn from(LeaseRequest { install, wait_ms, info, held, seq_high, fence_high }: LeaseRequest) -> Self {
         let held = held.into_iter().map(Into::into).collect();
-        Self { install, wait_ms, info: Some(info.into()), held }
+        Self { install, wait_ms, info: Some(info.into()), held, seq_high, fence_high }
     }
 }
 

@@ -17,6 +17,8 @@ pub struct State {
     pub install: Option<String>,
     /// The greatest sequence number that was accepted.
     pub seq_high: u64,
+    /// The greatest fence that was accepted.
+    pub fence_high: u64,
     /// The lowest release counter that is accepted, by channel.
     pub floors: BTreeMap<String, u64>,
     /// Attempts that were accepted and whose outcome the broker has not acknowledged.
@@ -48,6 +50,7 @@ impl Default for State {
         Self {
             install: None,
             seq_high: 0,
+            fence_high: 0,
             floors: BTreeMap::new(),
             open: BTreeMap::new(),
             records: 0,
@@ -82,6 +85,7 @@ impl State {
 
     fn accept(&mut self, accepted: &Accepted) {
         self.seq_high = self.seq_high.max(accepted.seq);
+        self.fence_high = self.fence_high.max(accepted.attempt.fence);
         let floor = self.floors.entry(accepted.channel.clone()).or_default();
         *floor = (*floor).max(accepted.rollback_floor);
         let open = Open { accepted: accepted.clone(), begun: false, processes: Vec::new(), outcome: None };

@@ -81,7 +81,13 @@ async fn runners(server: &Server, vendor: &Vendor, count: usize) -> Result<Vec<R
 impl Runner {
     async fn lease(&mut self) -> Result<Option<v1::AttemptRef>> {
         let install = self.install.clone();
-        let request = v1::LeaseJobRequest { install, wait_ms: POLL_MS, info: info(), held: vec![] };
+        let request = v1::LeaseJobRequest {
+            install,
+            wait_ms: POLL_MS,
+            info: info(),
+            held: vec![],
+            ..Default::default()
+        };
         let lease = self.client.lease_job(request).await?.into_inner().lease;
         Ok(lease.and_then(|lease| lease.attempt))
     }

@@ -110,7 +110,7 @@ impl Runner {
                         format!("nobody knows whether {} still runs on the former runner", slot.spec.id.job);
                     effects.push(record_at(Level::Warning, "attempt.unconfirmed", text));
                 }
-                Phase::Offered | Phase::Unconfirmed => {}
+                Phase::Offered | Phase::Unconfirmed | Phase::Unnumbered => {}
             }
         }
         effects

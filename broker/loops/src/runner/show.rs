@@ -12,6 +12,7 @@ impl Runner {
         self.presence_reason()
             .into_iter()
             .chain(self.draining_reason())
+            .chain(self.restored_reason())
             .chain(self.unconfirmed_reasons())
             .collect()
     }
@@ -45,6 +46,19 @@ impl Runner {
             since: draining.since,
             on: None,
             remedy: format!("`remit signal {} resume`", self.id),
+            evidence: None,
+        })
+    }
+
+    fn restored_reason(&self) -> Option<Waiting> {
+        self.restored.then(|| Waiting {
+            code: "waiting.runner_marks".into(),
+            reason:
+                "this broker was restored from a backup and waits for the runner to say how far it had got"
+                    .to_owned(),
+            since: self.since,
+            on: None,
+            remedy: "the runner says it with its next call; nothing is repeated".to_owned(),
             evidence: None,
         })
     }
@@ -103,6 +117,7 @@ fn job_view(slot: &Slot) -> JobView {
         Phase::Running => "running",
         Phase::Stopping { .. } => "stopping",
         Phase::Unconfirmed => "unconfirmed",
+        Phase::Unnumbered => "waiting",
     };
     JobView {
         attempt: slot.spec.id.clone(),

@@ -4,6 +4,7 @@
 use crate::world::{World, failure, release, success};
 use remit_loops::event::Values;
 use remit_loops::job::{FailureClass, Mode, Outcome};
+use remit_loops::runner::Report;
 use remit_loops::view::Detail;
 use remit_loops::{RejectedCode, Signal, app, install, org, runner};
 
@@ -288,4 +289,34 @@ fn only_the_inputs_that_the_release_declares_are_sent() {
     world.install(install::Signal::SetInputs { inputs }).unwrap();
     world.complete_next(success());
     assert_eq!(world.offers()[0].spec.inputs, Values::from([("size".into(), "3".into())]));
+}
+
+#[test]
+fn a_restored_broker_repeats_nothing_and_uses_no_number_twice() {
+    let mut backup = running_world();
+    backup.complete_next(success());
+    backup.start("database");
+    let mut world = backup.clone();
+    world.work_off();
+    let (seq, fence) = (world.highest_seq, world.highest_seq);
+    // The broker is set back to where database ran, and somebody wants something at once.
+    let mut world = backup;
+    world.report(Report::Restored {}).unwrap();
+    world.install(install::Signal::Cancel { operation: None, reason: "an outage".into() }).unwrap();
+    world.install(install::Signal::Deploy { version: None }).unwrap();
+    assert_eq!(world.why("run_demo.shop.acme")[0].code, "waiting.runner_marks");
+    let offered = |world: &World| -> Vec<(String, u64)> {
+        world.offers().into_iter().map(|o| (o.spec.component, o.seq)).collect()
+    };
+    let before = offered(&world);
+    world.report(Report::Marks { generation: 1, seq, fence, held: vec![] }).unwrap();
+    // What had run is offered as it was, so that the runner says how it ended; the rest is numbered anew.
+    let after = offered(&world);
+    assert!(after.iter().any(|(component, number)| component == "database" && *number <= seq), "{after:?}");
+    assert!(before.iter().all(|(_, number)| *number <= seq), "{before:?}");
+    world.work_off();
+    assert_eq!(world.status("ins_demo.shop.acme"), "active");
+    assert!(world.highest_seq > seq);
+    world.report(Report::Marks { generation: 1, seq, fence, held: vec![] }).unwrap();
+    assert_eq!(world.why("run_demo.shop.acme"), [], "marks that are behind say nothing new");
 }
