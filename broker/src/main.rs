@@ -1,9 +1,11 @@
 //! `remit-broker`: the vendor's side as a program.
 
 use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
+use remit_broker::backup;
 use remit_broker::config::{self, Config, Flags};
 use remit_broker::serve::{self, Listeners, Running, serve};
 use tokio::signal::unix::{SignalKind, signal};
@@ -24,6 +26,29 @@ struct Cli {
 enum Command {
     /// Run the broker until SIGTERM or SIGINT; what to export next is printed first.
     Serve(Flags),
+    /// Back up the data directory of a broker with the embedded store, while it runs.
+    Backup {
+        /// The broker's data directory.
+        #[arg(long, env = "REMIT_DATA_DIR", value_name = "DIR")]
+        data_dir: PathBuf,
+        /// A new directory for the backup. It will hold the broker's keys: keep it as safe as them.
+        #[arg(long, value_name = "DIR")]
+        to: PathBuf,
+    },
+    /// Check a backup: digests, pages, and that its log gives its states.
+    Check {
+        /// The backup.
+        backup: PathBuf,
+    },
+    /// Make a data directory from a backup; runners are then asked how far they had got, and repeat nothing.
+    Restore {
+        /// The backup.
+        #[arg(long, value_name = "DIR")]
+        from: PathBuf,
+        /// A new data directory.
+        #[arg(long, env = "REMIT_DATA_DIR", value_name = "DIR")]
+        data_dir: PathBuf,
+    },
     /// Print the OpenAPI document of the HTTP API.
     Openapi,
     /// Print a completion script for a shell.
@@ -45,6 +70,11 @@ fn main() -> ExitCode {
     };
     match cli.command {
         Command::Serve(flags) => run(&flags),
+        Command::Backup { data_dir, to } => told("backed up to", &to, backup::take(&data_dir, &to)),
+        Command::Check { backup } => told("whole:", &backup, backup::check(&backup)),
+        Command::Restore { from, data_dir } => {
+            told("restored to", &data_dir, backup::restore(&from, &data_dir))
+        }
         Command::Openapi => {
             anstream::println!("{}", remit_broker::api::document());
             ExitCode::SUCCESS
@@ -52,6 +82,22 @@ fn main() -> ExitCode {
         Command::Completion { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "remit-broker", &mut std::io::stdout());
             ExitCode::SUCCESS
+        }
+    }
+}
+
+/// Says what became of a backup.
+fn told(what: &str, place: &Path, done: Result<backup::Manifest, backup::Error>) -> ExitCode {
+    match done {
+        Ok(manifest) => {
+            let backup::Manifest { taken, events, objects, .. } = manifest;
+            let place = place.display();
+            anstream::println!("{what} {place}: {objects} objects and {events} events, as of {taken}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            anstream::eprintln!("{}: {error}", error.code());
+            ExitCode::FAILURE
         }
     }
 }

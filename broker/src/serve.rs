@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
+use remit_loops::runner::Report;
+use remit_loops::{Actor, Body, Kind};
 use remit_proto::limit::STREAMS_MAX;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -20,7 +22,7 @@ use crate::config::{Config, StoreChoice};
 use crate::dispatch::{self, DispatchKey};
 use crate::door::{self, Clients, Door, Limits};
 use crate::edge::Edge;
-use crate::engine::{Engine, Options};
+use crate::engine::{Engine, Options, Submission, SubmitError};
 use crate::logs::Logs;
 use crate::metrics::Metrics;
 use crate::pki::{self, Authority};
@@ -29,10 +31,12 @@ use crate::progress::Progress;
 use crate::store::postgres::Address;
 use crate::store::{PostgresStore, SqliteStore, StoreError};
 use crate::tokens::{self, Tokens};
-use crate::{api, rpc};
+use crate::{api, backup, rpc};
 
 /// How long the answers under way may take when the broker goes down.
 const DRAIN_WITHIN: Duration = Duration::from_secs(20);
+/// How many runners are read at once.
+const PAGE: usize = 500;
 /// A runner has one connection; one of the API's clients may have many requests on one.
 const API_LIMITS: Limits = Limits {
     connections_max: 4096,
@@ -185,6 +189,7 @@ pub async fn serve(config: &Config, listeners: Listeners) -> Result<Running, Err
     if !engine.is_shared() {
         edge.presence.remember(&engine).await?;
     }
+    ask_after_restore(&engine).await?;
     let doors = doors(config, &edge, listeners)?;
     let tasks = doors.map(|door| tokio::spawn(door.serve(stopping.clone()))).into();
     let watcher = tokio::spawn(edge.presence.clone().watch(engine.clone()));
@@ -207,6 +212,32 @@ async fn start_engine(choice: StoreChoice) -> Result<Engine, Error> {
         Ok(Engine::start(store, Options::default())?)
     });
     started.await.map_err(|error| StoreError::Failed(error.to_string()))?
+}
+
+/// After a restore each runner is asked how far it had got, before anything new is offered to it.
+async fn ask_after_restore(engine: &Engine) -> Result<(), StoreError> {
+    let (space, key) = backup::RESTORED;
+    let Some(taken) = engine.get_record(space, key).await? else { return Ok(()) };
+    let mut after = None;
+    loop {
+        let page = engine.list(Kind::Runner, None, after.as_ref(), PAGE).await?;
+        for runner in &page {
+            let (to, body) = (runner.id.clone(), Body::Report(Report::Restored {}));
+            let asked = engine.submit(Submission { to, by: Actor::Clock, key: None, body }).await;
+            // One whose install is gone refuses, and has nothing to say.
+            match asked {
+                Ok(_) | Err(SubmitError::Rejected(_)) => {}
+                Err(error) => return Err(StoreError::Failed(error.to_string())),
+            }
+        }
+        match page.last() {
+            Some(last) if page.len() == PAGE => after = Some(last.id.clone()),
+            Some(_) | None => break,
+        }
+    }
+    let taken = String::from_utf8_lossy(&taken).into_owned();
+    tracing::warn!(backup = taken, "restored from a backup: runners are asked how far they had got");
+    engine.delete_record(space, key).await.map(drop)
 }
 
 fn read_password(file: &Path) -> Result<Zeroizing<String>, Error> {

@@ -72,6 +72,36 @@ impl Store for SqliteStore {
     }
 }
 
+/// Writes a copy of a database as it is at this moment, while a broker may be at work on it.
+pub(crate) fn copy(from: &Path, to: &Path) -> Result<(), StoreError> {
+    let connection = connect(from, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let name = to.to_str().ok_or_else(|| open_error(to, "its name is not UTF-8".to_owned()))?;
+    connection.execute("VACUUM INTO ?1", [name])?;
+    let written = File::open(to).and_then(|file| file.sync_all());
+    written.map_err(|error| open_error(to, error.to_string()))
+}
+
+/// Opens a database that no broker has, checks its pages, and reads it.
+pub(crate) fn open_copy(path: &Path) -> Result<Arc<dyn Reader>, StoreError> {
+    let _lock = lock(path)?;
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    schema::migrate(&connection)?;
+    let answer: String = connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
+    if answer != "ok" {
+        return Err(StoreError::Corrupt(format!("{}: {answer}", path.display())));
+    }
+    Ok(Arc::new(SqliteReader::new(path.to_owned())))
+}
+
+/// Gives a database that nobody has open another name, on the same file system.
+pub(crate) fn rename(from: &Path, to: &Path) -> Result<(), StoreError> {
+    let connection = connect(from, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+    connection.close().map_err(|(_, error)| StoreError::from(error))?;
+    let renamed = std::fs::rename(from, to).and_then(|()| std::fs::remove_file(beside(from, ".lock")));
+    renamed.map_err(|error| open_error(to, error.to_string()))
+}
+
 /// The file beside the database whose name goes on like this.
 fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();

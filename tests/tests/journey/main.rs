@@ -2,6 +2,7 @@
 //! and the journey with bad luck.
 #![allow(clippy::unwrap_used)]
 
+mod backups;
 mod brokers;
 mod by_hand;
 mod dev;

@@ -1,0 +1,58 @@
+//! A broker is set back to a backup that is older than what its runner has done: nothing is repeated.
+
+use std::fs;
+use std::process::Command;
+
+use remit_tests::world::{World, programs, wait_for};
+
+use crate::{customer, there_is_terraform, vendor};
+
+fn broker(world: &World, args: &[&str]) -> String {
+    let mut command = Command::new(programs::path("remit-broker").unwrap());
+    let out = command.args(args).current_dir(world.path("")).output().unwrap();
+    let errors = String::from_utf8_lossy(&out.stderr);
+    assert!(out.status.success(), "remit-broker {args:?}: {errors}");
+    String::from_utf8_lossy(&out.stdout).into_owned()
+}
+
+/// Everything is done once more.
+fn reprovision(world: &World, install: &str) {
+    let ends = || world.site("warehouse.log").unwrap_or_default().matches("end").count();
+    let before = ends();
+    world.remit(&["signal", "acme", "reprovision"]).unwrap();
+    wait_for("another load of the warehouse", || Ok((ends() > before).then_some(()))).unwrap();
+    world.until_status(install, "active").unwrap();
+}
+
+#[test]
+fn a_restored_broker_does_not_make_a_runner_repeat_work() {
+    if !there_is_terraform() {
+        return;
+    }
+    let mut world = vendor("misfortune");
+    fs::write(world.path("site/billing.granted"), "").unwrap();
+    let install = customer(&mut world, "acme", &["load_seconds=4"]);
+    wait_for("the warehouse's loading", || {
+        Ok(world.site("warehouse.log").filter(|log| log.contains("begin")))
+    })
+    .unwrap();
+    let said = broker(&world, &["backup", "--data-dir", "broker", "--to", "backup"]);
+    assert!(said.contains("backed up to backup"), "{said}");
+    assert!(broker(&world, &["check", "backup"]).contains("whole"));
+    // What follows is not in the backup: the rest of this deploy, and all of the next.
+    world.until_status(&install, "active").unwrap();
+    reprovision(&world, &install);
+    let before = world.site("warehouse.log").unwrap();
+    world.kill_broker().unwrap();
+    fs::rename(world.path("broker"), world.path("lost")).unwrap();
+    broker(&world, &["restore", "--from", "backup", "--data-dir", "broker"]);
+    world.start_broker().unwrap();
+    world.until_status(&install, "active").unwrap();
+    assert_eq!(world.site("warehouse.log").unwrap(), before, "the runner repeated work");
+    // Numbers go on above those that the runner has seen: new work is taken.
+    reprovision(&world, &install);
+    let after = world.site("warehouse.log").unwrap();
+    assert!(after.len() > before.len() && !after.contains("overlap"), "{after}");
+    world.remit(&["install", "delete", "acme", "--yes", "--watch"]).unwrap();
+    world.until_status(&install, "deleted").unwrap();
+}
