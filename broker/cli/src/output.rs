@@ -82,7 +82,7 @@ pub const BOLD: Style = Style::new().bold();
 pub fn style_of(word: &str) -> Style {
     match word {
         "active" | "succeeded" | "deployed" | "online" | "deleted" => GREEN,
-        "held" | "failed" | "degraded" | "delete_incomplete" | "revoked" => RED,
+        "held" | "failed" | "degraded" | "incomplete" | "delete_incomplete" | "revoked" => RED,
         "drifted" | "paused" | "waiting" | "offline" | "expected" | "unconfirmed" => YELLOW,
         _ => CYAN,
     }

@@ -3,6 +3,7 @@
 
 mod deleting;
 mod golden;
+mod graphs;
 mod lives;
 mod states;
 mod steps;
