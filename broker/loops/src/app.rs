@@ -1,5 +1,7 @@
 //! The event loop of an app: its releases, its installs, and who of them hears of what.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Body, Effect, Event, Notice, Rejected, RejectedCode, Standing, Waiting};
@@ -54,6 +56,11 @@ impl App {
     /// The releases it remembers, oldest first.
     pub fn releases(&self) -> &[Release] {
         &self.releases
+    }
+
+    /// The installs of it.
+    pub fn installs(&self) -> &BTreeSet<ObjectId> {
+        &self.life.children
     }
 
     /// How it is, as its installs need to know: no better than its org.

@@ -107,6 +107,14 @@ impl Object {
         }
     }
 
+    /// The org's loop, if this is one.
+    pub fn as_org(&self) -> Option<&Org> {
+        match self {
+            Object::Org(o) => Some(o),
+            Object::App(_) | Object::Install(_) | Object::Component(_) | Object::Runner(_) => None,
+        }
+    }
+
     /// The app's loop, if this is one.
     pub fn as_app(&self) -> Option<&App> {
         match self {

@@ -1,5 +1,7 @@
 //! The event loop of an org: a tenant of the broker. It lives, pauses and goes; apps wait for it.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Body, Effect, Event, Notice, Rejected, Waiting};
@@ -62,6 +64,16 @@ pub struct Org {
 impl Org {
     pub(crate) fn new(id: ObjectId) -> Self {
         Self { life: Life::new(id), quotas: Quotas::default() }
+    }
+
+    /// The apps in it.
+    pub fn apps(&self) -> &BTreeSet<ObjectId> {
+        &self.life.children
+    }
+
+    /// How much it may hold.
+    pub fn quotas(&self) -> Quotas {
+        self.quotas
     }
 
     pub(crate) fn apply(&mut self, event: &Event) -> Result<Vec<Effect>, Rejected> {

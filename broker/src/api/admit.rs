@@ -3,7 +3,7 @@
 //!
 //! Room is what is committed when the signal comes: creations at the same instant may pass together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use http::StatusCode;
 use remit_loops::event::Values;
@@ -18,6 +18,7 @@ use super::request::Target;
 use super::wire::Scope;
 use crate::dispatch;
 use crate::edge::Edge;
+use crate::engine::Snapshot;
 
 /// How many slips of the finger lie between two names that may be meant for one.
 const NEAR: usize = 2;
@@ -82,31 +83,42 @@ async fn check_parent(edge: &Edge, id: &ObjectId) -> Result<(), ApiError> {
 pub(super) async fn check_room(edge: &Edge, id: &ObjectId) -> Result<(), ApiError> {
     let org = ObjectId::new(Kind::Org, &[id.org_name()]);
     let org = org.map_err(|e| ApiError::internal("api.internal", &e))?;
-    let Some(found) = edge.engine.query(&org).await? else { return Ok(()) };
-    let Detail::Org { apps, quotas } = found.object.view().detail else { return Ok(()) };
-    let (siblings, max, what) = match id.kind() {
-        Kind::App => (apps, quotas.apps, "apps"),
+    let Some(tenant) = edge.engine.query(&org).await? else { return Ok(()) };
+    let Some(tenant) = tenant.object.as_org() else { return Ok(()) };
+    let quotas = tenant.quotas();
+    let (there, max, what) = match id.kind() {
+        Kind::App => (room_taken(id, tenant.apps()), quotas.apps, "apps"),
         Kind::Install => {
-            let Some(app) = id.parent() else { return Ok(()) };
-            let Some(found) = edge.engine.query(&app).await? else { return Ok(()) };
-            let Detail::App { installs, .. } = found.object.view().detail else { return Ok(()) };
-            (installs, quotas.installs_per_app, "installs of one app")
+            let Some(app) = app_of(edge, id).await? else { return Ok(()) };
+            let installs = app.object.as_app().map(app::App::installs);
+            let there = installs.and_then(|installs| room_taken(id, installs));
+            (there, quotas.installs_per_app, "installs of one app")
         }
         Kind::Org | Kind::Component | Kind::Runner => return Ok(()),
     };
-    if siblings.contains(id) || siblings.len() < max as usize {
-        return Ok(());
-    }
-    let message = format!("{org} may hold {max} {what}, and holds {}", siblings.len());
+    let Some(there) = there.filter(|there| *there >= max as usize) else { return Ok(()) };
+    let message = format!("{org} may hold {max} {what}, and holds {there}");
     let hint = format!("delete one, or ask the broker's operator: `remit signal {org} set_quotas …`");
     Err(ApiError::conflict("api.quota", message, hint))
 }
 
+/// How many there are already, if this one would be one more.
+fn room_taken(id: &ObjectId, siblings: &BTreeSet<ObjectId>) -> Option<usize> {
+    (!siblings.contains(id)).then_some(siblings.len())
+}
+
+/// The app of an install, if it is there.
+async fn app_of(edge: &Edge, install: &ObjectId) -> Result<Option<Snapshot>, ApiError> {
+    match install.parent() {
+        Some(app) => Ok(edge.engine.query(&app).await?),
+        None => Ok(None),
+    }
+}
+
 /// A deploy of a release that the app does not have would only be stopped later.
 async fn check_version(edge: &Edge, install: &ObjectId, version: &str) -> Result<(), ApiError> {
-    let Some(app) = install.parent() else { return Ok(()) };
-    let Some(found) = edge.engine.query(&app).await? else { return Ok(()) };
-    let Detail::App { releases, .. } = found.object.view().detail else { return Ok(()) };
+    let Some(app) = app_of(edge, install).await? else { return Ok(()) };
+    let releases = app.object.as_app().map(app::App::releases).unwrap_or_default();
     if releases.iter().any(|release| release.version == version) {
         return Ok(());
     }
@@ -115,7 +127,7 @@ async fn check_version(edge: &Edge, install: &ObjectId, version: &str) -> Result
         [] => "it has none yet: `remit release create`".to_owned(),
         newest => format!("its newest are {}; `remit release list` shows more", newest.join(", ")),
     };
-    Err(ApiError::unprocessable("api.release_unknown", format!("{app} has no release {version}"), hint))
+    Err(ApiError::unprocessable("api.release_unknown", format!("{} has no release {version}", app.id), hint))
 }
 
 /// Inputs must be what an envelope can say, and what a release knows and allows, where one is known.
@@ -146,11 +158,9 @@ async fn check_inputs(edge: &Edge, install: &ObjectId, inputs: &Values) -> Resul
 /// The releases that say which inputs there are: the app's newest, then the one that the install is on.
 async fn releases(edge: &Edge, install: &ObjectId) -> Result<Vec<Release>, ApiError> {
     let mut digests = vec![];
-    if let Some(app) = install.parent()
-        && let Some(found) = edge.engine.query(&app).await?
-        && let Detail::App { releases, .. } = found.object.view().detail
-    {
-        digests.extend(releases.last().map(|newest| newest.digest.clone()));
+    if let Some(app) = app_of(edge, install).await? {
+        let newest = app.object.as_app().and_then(|app| app.releases().last());
+        digests.extend(newest.map(|newest| newest.digest.clone()));
     }
     if let Some(found) = edge.engine.query(install).await?
         && let Detail::Install { release: Some(release), .. } = found.object.view().detail

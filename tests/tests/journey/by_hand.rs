@@ -20,6 +20,7 @@ fn from_an_empty_broker_to_a_running_product_and_away_again() {
     secrets_stay_with_the_customer(&world, "acme");
     drift_is_found_and_healed(&world, &install);
     a_second_release_arrives(&world, &install);
+    a_started_runner_may_have_other_values(&mut world, &install);
     teardown_leaves_nothing(&mut world, &install);
 }
 
@@ -116,6 +117,33 @@ fn only_what_changed_was_run(entries: &[Value]) {
             left_out.iter().find(|text| text.starts_with(&format!("{name}: unchanged since release ")));
         assert!(of_it.is_some_and(|text| text.contains("(input digest ")), "{name}: {left_out:#?}");
     }
+}
+
+/// The customer's values are read when the runner starts: what takes one is run again after it, once.
+fn a_started_runner_may_have_other_values(world: &mut World, install: &str) {
+    let boots = |world: &World| {
+        let log = timeline(world, install);
+        log.iter().filter(|entry| entry["code"] == "runner.booted").count()
+    };
+    assert_eq!(boots(world), 0);
+    world.drain_runner(install).unwrap();
+    world.restart_runner(install).unwrap();
+    world.until(install, "the runner's start is known", |_| boots(world) > 0).unwrap();
+    let newest = timeline(world, install).swap_remove(0)["seq"].as_u64().unwrap();
+    world.remit(&["signal", "acme", "deploy"]).unwrap();
+    let over = |view: &Value| view["status"]["word"] == "active" && view["operation"].is_null();
+    world.until(install, "it is deployed again", over).unwrap();
+    let mut since = timeline(world, install);
+    since.retain(|entry| entry["seq"].as_u64().unwrap() > newest);
+    let names = |code: &str| {
+        let of_code = since.iter().filter(|e| e["code"] == code);
+        let mut names: Vec<&str> =
+            of_code.map(|e| e["text"].as_str().unwrap().split(':').next().unwrap()).collect();
+        names.sort_unstable();
+        names
+    };
+    assert_eq!(names("step.succeeded"), ["database", "network", "queue", "seed"]);
+    assert_eq!(names("step.unchanged"), ["image", "routes", "web"]);
 }
 
 fn teardown_leaves_nothing(world: &mut World, install: &str) {

@@ -39,7 +39,9 @@ impl Runner {
         let before = std::mem::replace(&mut self.info, info.clone());
         let booted = (before.boot != self.info.boot).then(|| self.tell_boot()).flatten();
         if matches!(self.presence, Presence::Online { .. }) {
-            return booted.into_iter().collect();
+            let is_again = booted.is_some() && !before.boot.is_empty();
+            let text = format!("the runner was started anew (version {})", self.info.version);
+            return is_again.then(|| record("runner.booted", text)).into_iter().chain(booted).collect();
         }
         self.become_present(at, Presence::Online { since: at });
         let text = format!("the runner is there (version {})", self.info.version);
