@@ -5,7 +5,7 @@ use remit_loops::{Event, Object, ObjectId, Timestamp};
 use super::error::ApiError;
 use super::wire::ObjectView;
 use crate::edge::Edge;
-use crate::engine::{HistoryItem, PAGE_MAX};
+use crate::engine::{Engine, HistoryItem, PAGE_MAX};
 
 /// The most events that are gone through for one answer.
 const EVENTS_MAX: usize = 20_000;
@@ -27,7 +27,7 @@ pub(super) fn time(text: &str) -> Result<Timestamp, ApiError> {
 /// The object as it was after all its events up to this time.
 pub(super) async fn view(edge: &Edge, id: &ObjectId, at: Timestamp) -> Result<ObjectView, ApiError> {
     let mut object = Object::new(id);
-    let events = until(edge, id, at).await?;
+    let events = until(&edge.engine, id, at, EVENTS_MAX).await?;
     let revision = events.len() as u64;
     for item in events.into_iter().rev() {
         if item.entries.iter().any(|entry| entry.code == REFUSED) {
@@ -45,14 +45,19 @@ pub(super) async fn view(edge: &Edge, id: &ObjectId, at: Timestamp) -> Result<Ob
 }
 
 /// The events of an object up to a time, the newest first.
-async fn until(edge: &Edge, id: &ObjectId, at: Timestamp) -> Result<Vec<HistoryItem>, ApiError> {
+async fn until(
+    engine: &Engine,
+    id: &ObjectId,
+    at: Timestamp,
+    max: usize,
+) -> Result<Vec<HistoryItem>, ApiError> {
     let (mut events, mut before, mut seen) = (vec![], None, 0);
     loop {
-        let page = edge.engine.history(id, before, PAGE_MAX).await?;
+        let page = engine.history(id, before, PAGE_MAX).await?;
         let is_last = page.len() < PAGE_MAX;
         seen += page.len();
-        if seen > EVENTS_MAX {
-            let message = format!("{id} has had more than {EVENTS_MAX} events: too many to go through again");
+        if seen > max {
+            let message = format!("{id} has had more than {max} events: too many to go through again");
             let hint = "read its timeline instead: GET /v1/objects/{id}/timeline, `remit timeline`";
             return Err(ApiError::unprocessable("api.history_too_long", message, hint));
         }
@@ -66,7 +71,31 @@ async fn until(edge: &Edge, id: &ObjectId, at: Timestamp) -> Result<Vec<HistoryI
 
 #[cfg(test)]
 mod tests {
+    use remit_loops::{Actor, Body, Signal, org};
+
     use super::*;
+    use crate::engine::{Options, Submission};
+    use crate::store::MemoryStore;
+
+    #[tokio::test]
+    async fn a_longer_history_than_can_be_gone_through_is_refused() {
+        let engine = Engine::start(Box::new(MemoryStore::default()), Options::default()).unwrap();
+        let id: ObjectId = "org_demo".parse().unwrap();
+        let send = |signal| Submission {
+            to: id.clone(),
+            by: Actor::Clock,
+            key: None,
+            body: Body::Signal(Signal::Org(signal)),
+        };
+        engine.submit(send(org::Signal::Create {})).await.unwrap();
+        for _ in 0..3 {
+            engine.submit(send(org::Signal::Pause { reason: "x".into() })).await.unwrap();
+        }
+        let now = engine.now();
+        assert_eq!(until(&engine, &id, now, 4).await.unwrap().len(), 4);
+        assert_eq!(until(&engine, &id, now, 3).await.unwrap_err().code, "api.history_too_long");
+        engine.stop().await;
+    }
 
     #[test]
     fn times_are_instants_or_milliseconds() {

@@ -28,6 +28,8 @@ const EXAMPLES: &str = "\
 Examples:
   remit signal acme deploy --version 1.4.0
   remit signal acme check_drift
+  remit signal acme reprovision                     everything again, changed or not
+  remit signal acme cancel_step --component network --reason 'wrong size'
   remit signal acme pause --reason 'month end'
   remit signal acme cancel --json '{\"operation\":7,\"reason\":\"wrong release\"}'
   remit signal acme/network retry_now
@@ -195,6 +197,11 @@ mod tests {
                 r#"{"set_inputs":{"inputs":{"a":"\"b\"","size":"3"}}}"#,
             ),
             ("--key k acme heal", r#"{"heal":{}}"#),
+            ("acme reprovision", r#"{"reprovision":{}}"#),
+            (
+                "acme cancel_step --component seed --reason no",
+                r#"{"cancel_step":{"component":"seed","reason":"no"}}"#,
+            ),
         ] {
             let got = body(line, Kind::Install).unwrap();
             assert_eq!(got, want, "{line}");
@@ -207,6 +214,7 @@ mod tests {
         for (line, kind, want) in [
             ("acme deplay", Kind::Install, "similar"),
             ("acme pause", Kind::Install, "needs --reason"),
+            ("acme cancel_step --component seed", Kind::Install, "needs --reason"),
             ("acme cancel --operation x --reason y", Kind::Install, "whole number"),
             ("acme publish --release 1", Kind::Install, "takes no `publish`"),
             ("@org pause --reason x --json {}", Kind::Org, "cannot be used with"),
