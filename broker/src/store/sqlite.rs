@@ -103,7 +103,7 @@ pub(crate) fn rename(from: &Path, to: &Path) -> Result<(), StoreError> {
 }
 
 /// The file beside the database whose name goes on like this.
-fn beside(path: &Path, suffix: &str) -> PathBuf {
+pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)
