@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Body, Effect, Event, Notice, Rejected, Waiting};
+use crate::event::{Body, Effect, Event, Notice, Rejected, RejectedCode, Waiting};
 use crate::id::ObjectId;
 use crate::life::{Life, record};
 use crate::object::wrong_kind;
@@ -32,6 +32,9 @@ pub enum Signal {
         /// The most installs of one app.
         #[serde(default)]
         installs_per_app: Option<u32>,
+        /// How many of its signals are taken a turn while other orgs wait, 1 to 100.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        weight: Option<u32>,
     },
     /// Remove it, once nothing is left in it.
     Delete {},
@@ -45,11 +48,25 @@ pub struct Quotas {
     pub apps: u32,
     /// The most installs of one app.
     pub installs_per_app: u32,
+    /// How many of its signals are taken a turn while other orgs wait.
+    #[serde(default = "weight_default", skip_serializing_if = "is_weight_default")]
+    pub weight: u32,
+}
+
+/// The most that an org can weigh.
+const WEIGHT_MAX: u32 = 100;
+
+fn weight_default() -> u32 {
+    1
+}
+
+fn is_weight_default(weight: &u32) -> bool {
+    *weight == weight_default()
 }
 
 impl Default for Quotas {
     fn default() -> Self {
-        Self { apps: 100, installs_per_app: 10_000 }
+        Self { apps: 100, installs_per_app: 10_000, weight: weight_default() }
     }
 }
 
@@ -102,21 +119,37 @@ impl Org {
                 self.quotas = Quotas::default();
                 Ok(effects)
             }
-            Signal::SetQuotas { apps, installs_per_app } => {
+            Signal::SetQuotas { apps, installs_per_app, weight } => {
                 self.life.check_alive()?;
-                self.quotas.apps = apps.unwrap_or(self.quotas.apps);
-                self.quotas.installs_per_app = installs_per_app.unwrap_or(self.quotas.installs_per_app);
-                let Quotas { apps, installs_per_app } = self.quotas;
-                let text = format!(
-                    "it may hold {apps} apps and {installs_per_app} installs of each, says {}",
-                    event.by
-                );
-                Ok(vec![record("org.quotas", text)])
+                self.set_quotas(event, *apps, *installs_per_app, *weight)
             }
             Signal::Pause { reason } => self.life.pause(event, reason),
             Signal::Resume {} => self.life.resume(event),
             Signal::Delete {} => self.life.delete(event),
         }
+    }
+
+    fn set_quotas(
+        &mut self,
+        event: &Event,
+        apps: Option<u32>,
+        installs_per_app: Option<u32>,
+        weight: Option<u32>,
+    ) -> Result<Vec<Effect>, Rejected> {
+        let now = self.quotas;
+        let weight = weight.unwrap_or(now.weight);
+        if !(1..=WEIGHT_MAX).contains(&weight) {
+            let message = format!("a weight is from 1 to {WEIGHT_MAX}, not {weight}");
+            return Err(Rejected::new(RejectedCode::Invalid, message));
+        }
+        let apps = apps.unwrap_or(now.apps);
+        let installs_per_app = installs_per_app.unwrap_or(now.installs_per_app);
+        self.quotas = Quotas { apps, installs_per_app, weight };
+        let text = format!(
+            "it may hold {apps} apps and {installs_per_app} installs of each, and weighs {weight}, says {}",
+            event.by
+        );
+        Ok(vec![record("org.quotas", text)])
     }
 
     pub(crate) fn why(&self) -> Vec<Waiting> {

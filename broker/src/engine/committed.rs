@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use remit_loops::{ObjectId, Rejected};
+use remit_loops::{Object, ObjectId, Rejected};
 use tokio::runtime::Handle;
 
 use crate::engine::committer::Shared;
@@ -76,6 +76,9 @@ impl Committed {
             timers.set(&working.id, working.object.deadline());
             if working.changed {
                 wakes.push(working.id.clone());
+                if let Object::Org(org) = &*working.object {
+                    shared.intake.weigh(working.id.org_name(), org.quotas().weight);
+                }
             }
         }
         let changed = self.touched.into_iter().filter(|working| working.changed);

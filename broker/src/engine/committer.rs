@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use remit_loops::{ObjectId, Timestamp};
+use remit_loops::{Kind, Object, ObjectId, Timestamp};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
@@ -12,6 +12,7 @@ use crate::engine::Options;
 use crate::engine::batch::{Batch, Input};
 use crate::engine::cache::Cache;
 use crate::engine::clock::Clock;
+use crate::engine::codec;
 use crate::engine::committed::{Failed, Held};
 use crate::engine::intake::{Closed, Intake, Item};
 use crate::engine::keys::OlderKeys;
@@ -52,6 +53,8 @@ const LEFT_AFTER_MS: i64 = 2_000;
 const HELD_AGAIN_MS: i64 = 5;
 /// How often a batch is run again at once when another broker was faster.
 const CONFLICTS_MAX: u32 = 8;
+/// How many orgs are read at once.
+const ORGS_PAGE: usize = 1_000;
 /// When to go on after the store was away, milliseconds.
 const AWAY_AGAIN_MS: i64 = 200;
 
@@ -96,6 +99,7 @@ impl Committer {
         options: Options,
     ) -> Result<Self, StoreError> {
         let reader = store.reader();
+        weigh_orgs(&*reader, &shared.intake)?;
         let mut timers = Timers::default();
         let (inbox_at, look_at) = match &shared.peers {
             Some(_) => (None, Some(Timestamp(0))),
@@ -290,6 +294,23 @@ impl Committer {
         let rest = std::mem::take(&mut self.carried);
         let waiting = self.shared.intake.take(usize::MAX, Instant::now()).items;
         rest.into_iter().chain(waiting).for_each(|item| item.fail(error));
+    }
+}
+
+/// What each org may give a turn.
+fn weigh_orgs(reader: &dyn Reader, intake: &Intake) -> Result<(), StoreError> {
+    let mut after = None;
+    loop {
+        let page = reader.list(Kind::Org, None, after.as_ref(), ORGS_PAGE)?;
+        for stored in &page {
+            if let Object::Org(org) = codec::decode_state(stored)? {
+                intake.weigh(stored.id.org_name(), org.quotas().weight);
+            }
+        }
+        match page.into_iter().next_back() {
+            Some(last) => after = Some(last.id),
+            None => return Ok(()),
+        }
     }
 }
 

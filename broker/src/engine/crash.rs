@@ -23,9 +23,9 @@ mod tails;
 
 const DIR: &str = "REMIT_CRASH_DIR";
 const URL: &str = "REMIT_CRASH_URL";
-const ROUNDS: usize = 8;
+const ROUNDS: usize = 5;
 /// How many signals a round acknowledges at least: together more than a hundred thousand.
-const ROUND_ACKS: usize = 13_000;
+const ROUND_ACKS: usize = 20_000;
 const SENDERS: usize = 24;
 const OBJECTS: usize = 40;
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -43,6 +43,8 @@ fn what_was_acknowledged_survives_kill_9() {
         let store = SqliteStore::open(&database(dir.path())).unwrap();
         seen = check_acknowledged(&*store.reader(), &read_acks(dir.path()));
     }
+    // The log goes on from kill to kill: played once at the end, it shows what any of them did.
+    replay(&*SqliteStore::open(&database(dir.path())).unwrap().reader()).unwrap();
     assert!(seen > 100_000, "{seen} events are no load");
 }
 
@@ -143,14 +145,13 @@ fn read_acks(dir: &Path) -> Vec<(ObjectId, String, u64)> {
     whole.filter_map(parse).collect()
 }
 
-/// Every acknowledged event is in the log once, where its answer said; and the states agree with the log.
+/// Every acknowledged event is in the log once, where its answer said.
 fn check_acknowledged(reader: &dyn Reader, acks: &[(ObjectId, String, u64)]) -> usize {
     let log = keyed_events(reader);
     for (object, key, seq) in acks {
         let found = log.get(key).unwrap_or_else(|| panic!("{key} was acknowledged and is not there"));
         assert_eq!(found, &(object.clone(), *seq), "{key}");
     }
-    replay(reader).unwrap();
     acks.len()
 }
 

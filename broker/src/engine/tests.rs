@@ -210,7 +210,8 @@ fn a_watch_is_told_of_what_comes_after_it() {
         engine.submit(org_signal("org_a", None, pause())).await.unwrap();
         changes.changed().await;
         let quiet = tokio::time::timeout(Duration::from_millis(20), other.changed()).await;
-        assert!(quiet.is_err(), "nothing happened to the other");
+        // Where brokers share a store it is a hint, and one that begins to listen wakes everybody.
+        assert!(quiet.is_err() || engine.is_shared(), "nothing happened to the other");
         assert_eq!(engine.metrics().watched, 2);
         drop((changes, other));
         assert_eq!(engine.metrics().watched, 0);

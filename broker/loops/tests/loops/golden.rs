@@ -184,6 +184,10 @@ fn states(of: &str) -> Vec<(&'static str, Object)> {
     worlds().iter().map(|(name, world)| (*name, object(world, of))).collect()
 }
 
+fn quotas(weight: Option<u32>) -> Signal {
+    Signal::Org(org::Signal::SetQuotas { apps: Some(7), installs_per_app: None, weight })
+}
+
 #[test]
 fn org() {
     let mut world = World::default();
@@ -206,7 +210,8 @@ fn org() {
         signal("create", Signal::Org(org::Signal::Create {})),
         signal("pause", Signal::Org(org::Signal::Pause { reason: "x".into() })),
         signal("resume", Signal::Org(org::Signal::Resume {})),
-        signal("set_quotas", Signal::Org(org::Signal::SetQuotas { apps: Some(7), installs_per_app: None })),
+        signal("set_quotas", quotas(None)),
+        signal("set_quotas, too heavy", quotas(Some(101))),
         signal("delete", Signal::Org(org::Signal::Delete {})),
         notice("child created", "app_demo.other", Notice::ChildCreated),
         notice("child gone", "app_demo.shop", Notice::ChildGone),

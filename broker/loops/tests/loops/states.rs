@@ -62,7 +62,7 @@ fn worlds() -> Vec<(&'static str, World)> {
     world.install(install::Signal::Pause { reason: reason() }).unwrap();
     world.report(Report::Lost { generation: 1 }).unwrap();
     world.signal("run_demo.shop.acme", Signal::Runner(runner::Signal::Drain { reason: reason() })).unwrap();
-    let quotas = org::Signal::SetQuotas { apps: Some(7), installs_per_app: Some(8) };
+    let quotas = org::Signal::SetQuotas { apps: Some(7), installs_per_app: Some(8), weight: None };
     world.signal("org_demo", Signal::Org(quotas)).unwrap();
     world.signal("org_demo", Signal::Org(org::Signal::Pause { reason: reason() })).unwrap();
     world.signal("app_demo.shop", Signal::App(app::Signal::Pause { reason: reason() })).unwrap();

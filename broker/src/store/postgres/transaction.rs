@@ -108,11 +108,27 @@ impl<'a> PostgresTransaction<'a> {
             });
             Found { held: held?, there: there?, behind: behind? }
         };
-        let times = found.held.iter().map(|row| get::<i64>(row, 7)).collect::<Result<Vec<_>, _>>()?;
-        if let (Some(begun), Some(latest)) = (&mut self.begun, times.into_iter().max()) {
-            begun.now = begun.now.max(Timestamp(latest));
-        }
+        self.come_after(&found.held)?;
         found.into_held(wanted, &mut self.writes)
+    }
+
+    /// Events come after those that the objects have had, in time and place. Another broker may have begun
+    /// after this one, and have drawn later numbers, and be done with an object before this one holds it.
+    fn come_after(&mut self, held: &[SqlRow]) -> Result<(), StoreError> {
+        let (mut last, mut now) = (0, Timestamp(0));
+        for row in held {
+            last = last.max(get::<i64>(row, 3)?);
+            now = now.max(Timestamp(get(row, 7)?));
+        }
+        let begun = self.begun()?;
+        begun.now = begun.now.max(now);
+        if last >= begun.next {
+            let rows = self.session.rows(&self.statements.numbers, &[])?;
+            let first: i64 = rows.first().map_or(Ok(0), |row| get(row, 0))?;
+            let begun = self.begun()?;
+            (begun.next, begun.end) = (first, first + NUMBERS);
+        }
+        Ok(())
     }
 
     fn rollback(&mut self) {

@@ -81,6 +81,7 @@ const INSERT_INBOX: &str = "INSERT INTO inbox (kind, path, sender, body)
 pub(in crate::store::postgres) struct Statements {
     /// The transaction's name, a block of numbers, and the time, all taken once the objects are held.
     pub(super) start: Statement,
+    pub(super) numbers: Statement,
     pub(super) hold_waiting: Statement,
     pub(super) hold_free: Statement,
     pub(super) there: Statement,
@@ -108,6 +109,7 @@ impl Statements {
                 "SELECT pg_current_xact_id()::text, nextval('numbers'),
                     (extract(epoch FROM clock_timestamp()) * 1000)::int8",
             )?,
+            numbers: prepare("SELECT nextval('numbers')")?,
             hold_waiting: prepare(HOLD)?,
             hold_free: prepare(&format!("{HOLD} SKIP LOCKED"))?,
             there: prepare(&format!(
