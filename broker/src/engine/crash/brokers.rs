@@ -1,4 +1,5 @@
-//! Several brokers on one database: one is killed, one is stopped and goes on, the others work.
+//! Several brokers on one database: one is killed, one is stopped and goes on, connections are cut off, and
+//! the others work.
 
 use std::path::Path;
 use std::process::{Child, Command};
@@ -72,6 +73,10 @@ fn brokers_share_a_database_while_one_is_killed_and_one_is_stopped() {
         brokers[killed].child.kill().unwrap();
         brokers[killed].child.wait().unwrap();
         brokers[stopped].signal("STOP");
+        // Whatever goes on on a connection now, a commit among it, is cut off.
+        let cut = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+            WHERE application_name = 'remit-broker'";
+        assert_ne!(database.psql(cut).unwrap(), "0");
         // The third goes on, though the others may have held what it needs.
         wait_for_more(&[&brokers[(round + 2) % BROKERS]], GOES_ON, WITHIN);
         brokers[stopped].signal("CONT");

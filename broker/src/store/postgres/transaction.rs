@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use futures::join;
 use remit_loops::{ObjectId, Timestamp};
 use tokio_postgres::Row as SqlRow;
+use tokio_postgres::error::Severity;
 
 use super::schema::NUMBERS;
 use super::session::{Session, Value};
@@ -325,10 +326,11 @@ impl Transaction for PostgresTransaction<'_> {
         let name = self.begun.take().map(|begun| begun.name).unwrap_or_default();
         let answer = self.session.wait(self.writes.send(self.session.client(), self.statements));
         self.finished = true;
-        match answer {
-            Err(error) if self.session.is_closed() => self.find_fate(&name, &error),
-            answer => answer,
-        }
+        let Err(error) = answer else { return Ok(()) };
+        // Who says no says that nothing was written; who hangs up says nothing.
+        let says_no = error.as_db_error().is_some_and(|db| db.parsed_severity() == Some(Severity::Error));
+        let lost = StoreError::from(error);
+        if says_no { Err(lost) } else { self.find_fate(&name, &lost) }
     }
 }
 
@@ -364,9 +366,4 @@ pub(super) fn read_event(row: &SqlRow) -> Result<StoredEvent, StoreError> {
 pub(super) fn read_notice(row: &SqlRow) -> Result<InboxNotice, StoreError> {
     let to = object_id(get(row, 1)?, get(row, 2)?)?;
     Ok(InboxNotice { number: get(row, 0)?, to, by: get(row, 3)?, body: get(row, 4)? })
-}
-
-/// Whether a statement's answer is an error, with nothing of the answer kept.
-fn done<T>(answer: Result<T, tokio_postgres::Error>) -> Result<(), StoreError> {
-    answer.map(drop).map_err(StoreError::from)
 }

@@ -5,12 +5,12 @@ use std::collections::{HashMap, HashSet};
 use futures::future::OptionFuture;
 use futures::join;
 use remit_loops::{ObjectId, Timestamp};
-use tokio_postgres::Client;
+use tokio_postgres::{Client, Error};
 
-use super::{Statements, done};
+use super::Statements;
 use crate::store::postgres::session::Value;
 use crate::store::postgres::{from_sql, kind_number, to_sql};
-use crate::store::{EventWrite, ObjectWrite, Row, StoreError, StoredEvent, StoredObject};
+use crate::store::{EventWrite, ObjectWrite, Row, StoredEvent, StoredObject};
 
 #[derive(Default)]
 pub(super) struct Writes {
@@ -135,7 +135,7 @@ impl Writes {
     }
 
     /// Writes it all and commits.
-    pub(super) async fn send(&self, client: &Client, all: &Statements) -> Result<(), StoreError> {
+    pub(super) async fn send(&self, client: &Client, all: &Statements) -> Result<(), Error> {
         // The server runs them in the order in which they are polled first: the commit is the last.
         let (made, moved, logged, keyed, told, committed) = join!(
             self.insert_objects(client, all),
@@ -149,10 +149,10 @@ impl Writes {
         for answer in [made, moved, logged, keyed, told] {
             answer?;
         }
-        done(committed)
+        committed
     }
 
-    async fn insert_objects(&self, client: &Client, all: &Statements) -> Result<(), StoreError> {
+    async fn insert_objects(&self, client: &Client, all: &Statements) -> Result<(), Error> {
         let new = || self.created.iter().filter_map(|(row, id)| Some((row, id, self.objects.get(row)?)));
         let rows: Vec<i64> = new().map(|(row, ..)| *row).collect();
         let kinds: Vec<i16> = new().map(|(_, id, _)| kind_number(id.kind())).collect();
@@ -162,20 +162,20 @@ impl Writes {
         let values: [Value<'_>; 9] =
             [&rows, &kinds, &paths, revisions, seqs, deadlines, versions, states, keys];
         let asked = (!rows.is_empty()).then(|| client.execute(&all.insert_objects, &values));
-        OptionFuture::from(asked).await.map_or(Ok(()), done)
+        OptionFuture::from(asked).await.transpose().map(drop)
     }
 
-    async fn update_objects(&self, client: &Client, all: &Statements) -> Result<(), StoreError> {
+    async fn update_objects(&self, client: &Client, all: &Statements) -> Result<(), Error> {
         let old = || self.objects.iter().filter(|(row, _)| !self.created.contains_key(row));
         let rows: Vec<i64> = old().map(|(row, _)| *row).collect();
         let columns = Columns::of(old().map(|(_, written)| written));
         let Columns { revisions, seqs, deadlines, versions, states, keys } = &columns;
         let values: [Value<'_>; 7] = [&rows, revisions, seqs, deadlines, versions, states, keys];
         let asked = (!rows.is_empty()).then(|| client.execute(&all.update_objects, &values));
-        OptionFuture::from(asked).await.map_or(Ok(()), done)
+        OptionFuture::from(asked).await.transpose().map(drop)
     }
 
-    async fn insert_events(&self, client: &Client, all: &Statements) -> Result<(), StoreError> {
+    async fn insert_events(&self, client: &Client, all: &Statements) -> Result<(), Error> {
         let each = || self.events.iter();
         let seqs: Vec<i64> = each().map(|e| e.seq).collect();
         let objects: Vec<i64> = each().map(|e| e.object).collect();
@@ -187,26 +187,26 @@ impl Writes {
         let entries: Vec<Option<&[u8]>> = each().map(|e| e.entries.as_deref()).collect();
         let values: [Value<'_>; 8] = [&seqs, &objects, &prevs, &times, &keys, &senders, &bodies, &entries];
         let asked = (!seqs.is_empty()).then(|| client.execute(&all.insert_events, &values));
-        OptionFuture::from(asked).await.map_or(Ok(()), done)
+        OptionFuture::from(asked).await.transpose().map(drop)
     }
 
-    async fn insert_keys(&self, client: &Client, all: &Statements) -> Result<(), StoreError> {
+    async fn insert_keys(&self, client: &Client, all: &Statements) -> Result<(), Error> {
         let objects: Vec<i64> = self.keys.iter().map(|(object, ..)| *object).collect();
         let lasts: Vec<i64> = self.keys.iter().map(|(_, last, _)| *last).collect();
         let blocks: Vec<&[u8]> = self.keys.iter().map(|(.., block)| &block[..]).collect();
         let values: [Value<'_>; 3] = [&objects, &lasts, &blocks];
         let asked = (!objects.is_empty()).then(|| client.execute(&all.insert_keys, &values));
-        OptionFuture::from(asked).await.map_or(Ok(()), done)
+        OptionFuture::from(asked).await.transpose().map(drop)
     }
 
-    async fn insert_inbox(&self, client: &Client, all: &Statements) -> Result<(), StoreError> {
+    async fn insert_inbox(&self, client: &Client, all: &Statements) -> Result<(), Error> {
         let kinds: Vec<i16> = self.notices.iter().map(|(to, ..)| kind_number(to.kind())).collect();
         let paths: Vec<&str> = self.notices.iter().map(|(to, ..)| to.path()).collect();
         let senders: Vec<&[u8]> = self.notices.iter().map(|(_, by, _)| &by[..]).collect();
         let bodies: Vec<&[u8]> = self.notices.iter().map(|(.., body)| &body[..]).collect();
         let values: [Value<'_>; 4] = [&kinds, &paths, &senders, &bodies];
         let asked = (!kinds.is_empty()).then(|| client.execute(&all.insert_inbox, &values));
-        OptionFuture::from(asked).await.map_or(Ok(()), done)
+        OptionFuture::from(asked).await.transpose().map(drop)
     }
 }
 
