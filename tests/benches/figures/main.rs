@@ -5,6 +5,8 @@ mod api;
 mod bare;
 mod broker;
 mod engine;
+mod load;
+mod postgres;
 mod rpc;
 mod runner;
 mod seal;
@@ -21,6 +23,7 @@ type Measure = fn(&Options) -> anyhow::Result<Vec<Figure>>;
 const AREAS: &[(&str, Measure)] = &[
     ("seal", seal::figures),
     ("engine", engine::figures),
+    ("postgres", postgres::figures),
     ("api", api::figures),
     ("rpc", rpc::figures),
     ("runner", runner::figures),
