@@ -27,6 +27,8 @@ mod metrics;
 mod peers;
 mod replay;
 #[cfg(test)]
+mod takeover;
+#[cfg(test)]
 mod tests;
 mod timers;
 mod watch;

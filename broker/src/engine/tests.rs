@@ -379,7 +379,7 @@ fn a_deadline_brings_a_tick_even_over_a_restart() {
 }
 
 /// What a future has to say without a runtime.
-fn answer<T>(future: std::pin::Pin<&mut impl Future<Output = T>>) -> Option<T> {
+pub(super) fn answer<T>(future: std::pin::Pin<&mut impl Future<Output = T>>) -> Option<T> {
     match future.poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
         std::task::Poll::Ready(answer) => Some(answer),
         std::task::Poll::Pending => None,
