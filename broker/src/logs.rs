@@ -101,6 +101,8 @@ pub(crate) struct Logs {
     store: Arc<dyn ObjectStore>,
     open: StdMutex<LruCache<Key, Arc<Log>>>,
     size_max: u64,
+    /// Other brokers append to the same logs: what is in memory may be old.
+    is_shared: bool,
 }
 
 /// A new piece of a log.
@@ -115,14 +117,19 @@ pub(crate) struct Piece<'a> {
 }
 
 impl Logs {
-    /// Kept in this store.
-    pub(crate) fn new(store: Arc<dyn ObjectStore>) -> Self {
-        Self::with_size_max(store, ATTEMPT_SIZE_MAX)
+    /// Kept in this store, which other brokers may write to.
+    pub(crate) fn new(store: Arc<dyn ObjectStore>, is_shared: bool) -> Self {
+        Self { is_shared, ..Self::with_size_max(store, ATTEMPT_SIZE_MAX) }
     }
 
     fn with_size_max(store: Arc<dyn ObjectStore>, size_max: u64) -> Self {
         let open = LruCache::new(NonZeroUsize::new(OPEN_MAX).expect("it is a constant above zero"));
-        Self { store, open: StdMutex::new(open), size_max }
+        Self { store, open: StdMutex::new(open), size_max, is_shared: false }
+    }
+
+    /// Whether a log can grow without this broker's hearing of it: who follows one must look.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.is_shared
     }
 
     /// Appends a piece and answers where the log ends now. A piece that begins beyond the end
@@ -130,7 +137,7 @@ impl Logs {
     pub(crate) async fn append(&self, key: &Key, piece: &Piece<'_>, now: Timestamp) -> Result<u64, Error> {
         let log = self.open(key);
         let mut guard = log.state.lock().await;
-        if guard.is_none() {
+        if guard.is_none() || self.is_shared {
             *guard = self.load(&log).await?;
         }
         if guard.is_none() {
@@ -182,10 +189,11 @@ impl Logs {
         let log = self.open(key);
         let receiver = log.end.subscribe();
         let mut guard = log.state.lock().await;
-        if guard.is_none() {
+        if guard.is_none() || self.is_shared {
             *guard = self.load(&log).await?;
             if let Some(state) = guard.as_ref() {
-                log.end.send_replace(state.end());
+                let end = state.end();
+                log.end.send_if_modified(|known| std::mem::replace(known, end) != end);
             }
         }
         Ok(guard.is_some().then_some(receiver))

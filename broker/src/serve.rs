@@ -272,7 +272,7 @@ fn edge(
     Ok(Edge {
         tokens: Tokens::new(engine.clone()),
         artifacts: Artifacts::new(objects.clone()),
-        logs: Logs::new(objects),
+        logs: Logs::new(objects, engine.is_shared()),
         progress: Progress::default(),
         authority: Authority::open(data, engine.now())?,
         dispatch: DispatchKey::open(data)?,

@@ -19,6 +19,8 @@ use crate::logs::{End, Key, text};
 
 /// The longest wait for more.
 const WAIT_MS_MAX: u64 = 30_000;
+/// How often it is looked whether another broker has got more of a log.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 const CUT_MARK: &str = "\n[remit: the log was longer than what is kept and ends here]\n";
 
 /// The component of a job's id: `job_org.app.install.COMPONENT.e1.o7`. `None`: not a job of this install.
@@ -91,6 +93,10 @@ pub(super) async fn read(
         }
         tokio::select! {
             changed = ends.changed() => changed.map_err(|e| ApiError::internal("api.internal", &e))?,
+            () = tokio::time::sleep(LOOK_EVERY), if edge.logs.is_shared() => {
+                // Another broker may have got more of it.
+                edge.logs.follow(&key).await?;
+            }
             () = tokio::time::sleep_until(until) => return Ok(answer(piece)),
             () = edge.stopping.cancelled() => return Ok(answer(piece)),
         }

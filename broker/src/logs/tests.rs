@@ -74,3 +74,20 @@ async fn who_follows_hears_of_more() {
     follow.changed().await.unwrap();
     assert_eq!(follow.borrow_and_update().size, 6);
 }
+
+#[tokio::test]
+async fn two_brokers_write_one_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = || Logs::new(Arc::new(LocalFileSystem::new_with_prefix(dir.path()).unwrap()), true);
+    let (one, other) = (broker(), broker());
+    assert_eq!(append(&one, 0, b"hello ", false).await, 6);
+    let ends = one.follow(&key()).await.unwrap().unwrap();
+    assert_eq!(append(&other, 6, b"brave ", false).await, 12);
+    // The runner is back at the first, which must neither ask for what it lacks nor write over it.
+    assert_eq!(append(&one, 0, b"hello ", false).await, 12);
+    assert_eq!(append(&one, 12, b"world", true).await, 17);
+    assert_eq!(append(&other, 17, b"!", false).await, 17, "final is final, whoever was told");
+    other.follow(&key()).await.unwrap();
+    assert_eq!(other.read(&key(), 0, 100).await.unwrap(), b"hello brave world");
+    assert_eq!(ends.borrow().size, 17);
+}
