@@ -20,7 +20,7 @@ pub struct MemoryStore {
     broken: Arc<std::sync::atomic::AtomicBool>,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Tables {
     objects: BTreeMap<ObjectId, (StoredObject, Option<Timestamp>)>,
     rows: HashMap<Row, ObjectId>,
@@ -41,6 +41,12 @@ impl MemoryStore {
     /// An empty one for several engines, whose batches run one after the other: clone it for each.
     pub fn shared() -> Self {
         Self { is_shared: true, ..Self::default() }
+    }
+
+    /// All that is stored now, in a store of its own: a backup.
+    pub fn backup(&self) -> Self {
+        let tables = Arc::new(Mutex::new(self.tables().clone()));
+        Self { tables, ..self.clone() }
     }
 
     /// From now on every commit fails.
