@@ -239,7 +239,7 @@ impl Runner {
 
     /// The attempt to hand out next (the lowest sequence number first), if any.
     pub fn next_offer(&self) -> Option<Offer> {
-        if self.draining.is_some() {
+        if self.draining.is_some() || self.restored {
             return None;
         }
         let slot = self.slots.iter().find(|s| s.phase == Phase::Offered)?;

@@ -40,11 +40,20 @@ impl Runner {
         if !self.wants_marks(seq, fence) {
             return vec![];
         }
+        let is_known = |(id, fence): &&(AttemptId, u64)| {
+            self.slots.iter().any(|slot| slot.spec.id == *id && slot.fence == *fence)
+        };
+        if let Some((id, _)) = held.iter().find(|held| !is_known(held)) {
+            // What this broker does not know it stops, and nothing begins beside it: the runner says when it is gone.
+            let is_news = !std::mem::replace(&mut self.restored, true);
+            let text = format!("{} runs and is not known here; it is stopped before anything begins", id.job);
+            return is_news.then(|| record_at(Level::Warning, "runner.ahead", text)).into_iter().collect();
+        }
+        self.restored = false;
         let text = format!(
             "this broker was restored from a backup: it had got to envelope {}, the runner to {seq}",
             self.seq
         );
-        self.restored = false;
         (self.seq, self.fence) = (self.seq.max(seq), self.fence.max(fence));
         let mut slots = std::mem::take(&mut self.slots);
         for slot in &mut slots {

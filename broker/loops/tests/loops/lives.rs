@@ -3,7 +3,7 @@
 
 use crate::world::{World, failure, release, success};
 use remit_loops::event::Values;
-use remit_loops::job::{FailureClass, Mode, Outcome};
+use remit_loops::job::{AttemptId, FailureClass, Mode, Outcome};
 use remit_loops::runner::Report;
 use remit_loops::view::Detail;
 use remit_loops::{RejectedCode, Signal, app, install, org, runner};
@@ -319,4 +319,24 @@ fn a_restored_broker_repeats_nothing_and_uses_no_number_twice() {
     assert!(world.highest_seq > seq);
     world.report(Report::Marks { generation: 1, seq, fence, held: vec![] }).unwrap();
     assert_eq!(world.why("run_demo.shop.acme"), [], "marks that are behind say nothing new");
+}
+
+#[test]
+fn nothing_begins_beside_what_a_restored_broker_does_not_know() {
+    let mut world = running_world();
+    let numbers = (world.highest_seq + 5, world.highest_seq + 5);
+    let stranger =
+        (AttemptId { job: "job_demo.shop.acme.network.e1.o9.destroy".into(), attempt: 1 }, numbers.1);
+    let marks = |held: Vec<(AttemptId, u64)>| {
+        let (seq, fence) = numbers;
+        Report::Marks { generation: 1, seq, fence, held }
+    };
+    world.report(Report::Restored {}).unwrap();
+    world.report(marks(vec![stranger])).unwrap();
+    assert_eq!(world.offers(), []);
+    assert_eq!(world.why("run_demo.shop.acme")[0].code, "waiting.runner_marks");
+    world.report(marks(vec![])).unwrap();
+    assert!(!world.offers().is_empty());
+    world.work_off();
+    assert_eq!(world.status("ins_demo.shop.acme"), "active");
 }
