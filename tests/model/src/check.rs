@@ -5,9 +5,10 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use stateright::{Checker, HasDiscoveries, Model, Property};
 
+use crate::action::Action;
 use crate::design::{Bounds, Rules};
 use crate::state::{Entry, Message, State, Word};
-use crate::step::{Action, step};
+use crate::step::step;
 
 /// A design under certain misfortunes.
 #[derive(Clone, Copy, Debug)]
@@ -144,13 +145,17 @@ impl Bounded {
             if let Message::Envelope { generation, fence } = *message
                 && generation == this.generation
             {
-                actions.push(Action::Accept { host, fence });
+                actions.extend([Action::Accept { host, fence }, Action::Refuse { host, fence }]);
             }
         }
         for (fence, entry) in &this.journal {
             let fence = *fence;
             match entry {
-                Entry::Accepted => actions.extend([Action::Look { host }, Action::Begin { host, fence }]),
+                Entry::Accepted => actions.extend([
+                    Action::Look { host },
+                    Action::Begin { host, fence },
+                    Action::GiveUp { host, fence },
+                ]),
                 Entry::Begun => actions.extend([
                     Action::Ask { host, fence },
                     Action::GiveUp { host, fence },

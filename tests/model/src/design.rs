@@ -25,11 +25,13 @@ pub enum Design {
     StartUnconfirmed,
     /// The runner remembers neither which envelopes it has seen nor which fences held its lock.
     ForgetSeen,
+    /// What was refused once may be taken when it comes again.
+    RefuseAndTake,
     /// The broker takes any last word for that of the attempt in hand.
     AcceptAnyCompletion,
     /// The broker takes a second last word in place of the first.
     LastWordWins,
-    /// The lock in the account is never taken over, whatever became of its owner.
+    /// What a host had in hand is never taken over nor given up, whatever became of the host.
     LockForEver,
 }
 
@@ -62,7 +64,7 @@ pub struct Rules {
     pub lock: Lock,
     /// Whether the account's lock needs proof that its owner is gone; without, silence is enough.
     pub proof_for_lock: bool,
-    /// Whether the account's lock can be taken over at all.
+    /// Whether what a host had in hand can be taken over or given up at all.
     pub takeover: bool,
     /// Whether giving up an attempt needs proof that nothing of it runs.
     pub proof_for_loss: bool,
@@ -78,6 +80,8 @@ pub struct Rules {
     pub reap: bool,
     /// Whether envelopes at or below the high-water mark are refused.
     pub high_water: bool,
+    /// Whether an attempt that was refused once is refused for good.
+    pub refusals_stay: bool,
     /// Whether the lock needs a fence above every one that held it.
     pub strict_fence: bool,
     /// Whether generation and fence of a last word are looked at.
@@ -88,7 +92,7 @@ pub struct Rules {
 
 impl Design {
     /// All of them.
-    pub const ALL: [Design; 14] = [
+    pub const ALL: [Design; 15] = [
         Design::AccountLock,
         Design::HostLock,
         Design::CheckThenInsert,
@@ -100,6 +104,7 @@ impl Design {
         Design::LeaveOrphans,
         Design::StartUnconfirmed,
         Design::ForgetSeen,
+        Design::RefuseAndTake,
         Design::AcceptAnyCompletion,
         Design::LastWordWins,
         Design::LockForEver,
@@ -119,6 +124,7 @@ impl Design {
             Design::LeaveOrphans => "leave-orphans",
             Design::StartUnconfirmed => "start-unconfirmed",
             Design::ForgetSeen => "forget-seen",
+            Design::RefuseAndTake => "refuse-and-take",
             Design::AcceptAnyCompletion => "accept-any-completion",
             Design::LastWordWins => "last-word-wins",
             Design::LockForEver => "lock-for-ever",
@@ -138,6 +144,7 @@ impl Design {
             kill_first: true,
             reap: true,
             high_water: true,
+            refusals_stay: true,
             strict_fence: true,
             fenced_words: true,
             first_word_final: true,
@@ -157,6 +164,7 @@ impl Design {
             Design::LeaveOrphans => Rules { reap: false, ..ours },
             Design::StartUnconfirmed => Rules { confirm: false, ..ours },
             Design::ForgetSeen => Rules { high_water: false, strict_fence: false, ..ours },
+            Design::RefuseAndTake => Rules { refusals_stay: false, ..ours },
             Design::AcceptAnyCompletion => Rules { fenced_words: false, ..ours },
             Design::LastWordWins => Rules { first_word_final: false, ..ours },
             Design::LockForEver => Rules { lock: Lock::Account, takeover: false, ..ours },

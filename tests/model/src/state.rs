@@ -77,6 +77,8 @@ pub struct Host {
     pub journal: BTreeMap<Fence, Entry>,
     /// The greatest fence accepted.
     pub high: Fence,
+    /// What it would not take.
+    pub refused: BTreeSet<Fence>,
     /// The greatest fence that held the lock on this disk.
     pub lock: Fence,
     /// What it read of the account's lock, if it goes by what it read.
@@ -174,6 +176,7 @@ impl Host {
             up: true,
             journal: BTreeMap::new(),
             high: 0,
+            refused: BTreeSet::new(),
             lock: 0,
             looked: None,
             children: BTreeSet::new(),

@@ -1,137 +1,10 @@
-//! What can happen, and what becomes of it: the rules of a design, one action at a time.
+//! What becomes of an action: the rules of a design, one function for each.
 
 use std::collections::BTreeSet;
 
+use crate::action::Action;
 use crate::design::{Lock, Rules, Silence};
 use crate::state::{AccountLock, Entry, Fence, Generation, Host, Message, Phase, Slot, State, Word};
-
-/// Something that happens. Hosts are named by their place in the list of all there ever were.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Action {
-    /// The broker makes an attempt and hands it out: `Component::offer`, `Runner::offer`, `next_offer`.
-    Offer,
-    /// A person cancels: `Runner::revoke_attempt`.
-    Cancel,
-    /// The lease has run out and the broker does not wait: no production code does this.
-    LeaseExpires,
-    /// The broker hears a last word: `Runner::ended`.
-    End {
-        /// Who says it.
-        generation: Generation,
-        /// Of which attempt.
-        fence: Fence,
-        /// What.
-        word: Word,
-    },
-    /// A person gives up what a former host had begun: `Runner::declare_lost`.
-    DeclareLost,
-    /// The broker's store is copied.
-    Backup,
-    /// The copy is put back.
-    Restore,
-    /// A runner takes an envelope: `admission::admit`, or `lease::refuse` below the high-water mark.
-    Accept {
-        /// Who.
-        host: usize,
-        /// Which.
-        fence: Fence,
-    },
-    /// It reads the account's lock, to write it later.
-    Look {
-        /// Who.
-        host: usize,
-    },
-    /// It takes the lock and puts that on record: `Locks::take`, then `Hand::begin`.
-    Begin {
-        /// Who.
-        host: usize,
-        /// For which.
-        fence: Fence,
-    },
-    /// It asks whether it may start, and the broker decides: `Hand::confirm`, `Runner::started`,
-    /// `Runner::stop_reason`. A yes is on its way then; a no is a `GiveUp`.
-    Ask {
-        /// Who.
-        host: usize,
-        /// About which.
-        fence: Fence,
-    },
-    /// It is told no, or nothing in time: `Hand::confirm` again.
-    GiveUp {
-        /// Who.
-        host: usize,
-        /// Which.
-        fence: Fence,
-    },
-    /// It starts the tool: `execute::execute`.
-    Spawn {
-        /// Who.
-        host: usize,
-        /// For which.
-        fence: Fence,
-    },
-    /// The tool ends, and that is put on record: `report::record_end`, then `Held::release`.
-    Finish {
-        /// Where.
-        host: usize,
-        /// Of which.
-        fence: Fence,
-        /// How.
-        word: Word,
-    },
-    /// It learns that an attempt must not go on, and kills it: `attempt::watch`, `Supervisor`.
-    Stop {
-        /// Who.
-        host: usize,
-        /// Which.
-        fence: Fence,
-    },
-    /// It says how an attempt ended, as often as it likes: `report::send`.
-    Say {
-        /// Who.
-        host: usize,
-        /// Of which.
-        fence: Fence,
-    },
-    /// It learns that its last word was heard: `Entry::Reported` of the journal.
-    Settle {
-        /// Who.
-        host: usize,
-        /// Of which.
-        fence: Fence,
-    },
-    /// A process that no runner watches comes to its end.
-    OrphanEnds {
-        /// Where.
-        host: usize,
-        /// Of which.
-        fence: Fence,
-    },
-    /// A runner's process dies; its children live on.
-    Crash {
-        /// Whose.
-        host: usize,
-    },
-    /// It is started again: `recovery::recover`.
-    Restart {
-        /// Where.
-        host: usize,
-    },
-    /// Another host with an empty disk enrols: `Runner::enrol`, `Runner::disown`.
-    Replace,
-    /// Another host comes up with a copy of this one's identity and disk.
-    Copy {
-        /// Of which.
-        host: usize,
-    },
-    /// A host is terminated, and all that runs on it.
-    Terminate {
-        /// Which.
-        host: usize,
-    },
-    /// The account's lock is taken from its owner.
-    BreakLock,
-}
 
 /// The state after an action; `None` when it cannot happen.
 pub fn step(rules: &Rules, state: &State, action: Action) -> Option<State> {
@@ -159,6 +32,7 @@ impl State {
                 restored
             }
             Action::Accept { host, fence } => self.accept(rules, host, fence),
+            Action::Refuse { host, fence } => self.refuse(rules, host, fence),
             Action::Look { host } => self.look(rules, host),
             Action::Begin { host, fence } => self.begin(rules, host, fence),
             Action::Ask { host, fence } => self.ask(host, fence),
@@ -255,7 +129,7 @@ impl State {
         let Some(slot) = unconfirmed else { return false };
         let generation = self.broker.generation;
         let proven = self.hosts.iter().all(|host| host.generation == generation || !host.alive);
-        if rules.proof_for_loss && !proven {
+        if !rules.takeover || (rules.proof_for_loss && !proven) {
             return false;
         }
         self.over(slot.fence, Word::Failed);
@@ -277,15 +151,30 @@ impl State {
             return false;
         }
         let (known, seen) = (this.journal.get(&fence), fence <= this.high);
-        if known.is_some() {
+        if known.is_some() || this.refused.contains(&fence) {
             return false;
         }
         if rules.high_water && seen {
-            return self.net.insert(Message::Last { generation, fence, word: Word::Failed });
+            self.net.insert(Message::Last { generation, fence, word: Word::Failed });
+            return true;
         }
         let this = &mut self.hosts[host];
         this.high = this.high.max(fence);
         this.journal.insert(fence, Entry::Accepted);
+        true
+    }
+
+    fn refuse(&mut self, rules: &Rules, host: usize, fence: Fence) -> bool {
+        let Some(this) = self.hosts.get_mut(host).filter(|host| host.works()) else { return false };
+        let generation = this.generation;
+        let is_open = this.journal.contains_key(&fence) || fence <= this.high;
+        if is_open || !self.net.contains(&Message::Envelope { generation, fence }) {
+            return false;
+        }
+        if rules.refusals_stay {
+            this.refused.insert(fence);
+        }
+        self.net.insert(Message::Last { generation, fence, word: Word::Failed });
         true
     }
 
@@ -348,7 +237,8 @@ impl State {
     }
 
     fn give_up(&mut self, host: usize, fence: Fence) -> bool {
-        self.entry(host, fence) == Some(Entry::Begun) && self.record_end(host, fence, Word::Failed)
+        let waits = matches!(self.entry(host, fence), Some(Entry::Accepted | Entry::Begun));
+        waits && self.record_end(host, fence, Word::Failed)
     }
 
     fn spawn(&mut self, rules: &Rules, host: usize, fence: Fence) -> bool {
@@ -404,7 +294,8 @@ impl State {
     fn say(&mut self, host: usize, fence: Fence) -> bool {
         let Some(Entry::Ended(word)) = self.entry(host, fence) else { return false };
         let generation = self.hosts[host].generation;
-        self.net.insert(Message::Last { generation, fence, word })
+        self.net.insert(Message::Last { generation, fence, word });
+        true
     }
 
     fn settle(&mut self, rules: &Rules, host: usize, fence: Fence) -> bool {

@@ -72,6 +72,7 @@ fn known_bad_designs_fail() {
         (Design::StartUnconfirmed, replacement, OVER_IS_OVER),
         (Design::StartUnconfirmed, replacement, ONE_CHANGE),
         (Design::ForgetSeen, replacement, NO_REPEAT),
+        (Design::RefuseAndTake, replacement, OVER_IS_OVER),
         (Design::AcceptAnyCompletion, replacement, FENCED),
         (Design::LastWordWins, replacement, FINAL_WORD),
         (Design::LockForEver, replacement, CAN_END),

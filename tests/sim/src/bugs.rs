@@ -1,4 +1,5 @@
 //! Bugs to plant, each a wrong design that somebody once shipped. The simulator must catch every one.
+//! None of them is in production code: they sit in the store's door, in the network, in the runner.
 
 /// A planted bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -7,7 +8,7 @@ pub(crate) enum Bug {
     AcceptAnyCompletion,
     /// The broker gives an attempt to a new runner because the old one is silent.
     StealOnSilence,
-    /// The broker says yes before the commit, and then crashes.
+    /// The store says yes before it has anything, and then loses it.
     AckBeforeCommit,
     /// The runner says that a cancelled job is over before its processes are dead.
     UnlockBeforeKill,
@@ -19,10 +20,30 @@ pub(crate) enum Bug {
     LeaveOrphans,
     /// A lost completion is not sent again.
     CompleteOnce,
+    /// A commit leaves out the state of one of its objects.
+    TornCommit,
+    /// The store forgets the keys of signals: sent again, they are done again.
+    ForgetKeys,
+    /// A notice that did not fit into its commit is not stored.
+    LostNotice,
+    /// After a start nobody remembers who wanted a tick.
+    ForgetDeadlines,
+    /// After a start the time of the newest event is forgotten, and the clock may go back.
+    ForgetTime,
+    /// A client that got no answer asks again with a new key.
+    NewKeyEachTime,
+    /// The runner takes more than it said it can run.
+    PastCapacity,
+    /// An attempt that nobody knows anything of is given up after five seconds.
+    UnconfirmedExpires,
+    /// A failed destroy is called a success.
+    DestroySaysDone,
+    /// A failed deploy is called a success.
+    DeploySaysDone,
 }
 
 impl Bug {
-    pub(crate) const ALL: [Bug; 8] = [
+    pub(crate) const ALL: [Bug; 18] = [
         Bug::AcceptAnyCompletion,
         Bug::StealOnSilence,
         Bug::AckBeforeCommit,
@@ -31,6 +52,16 @@ impl Bug {
         Bug::StartUnconfirmed,
         Bug::LeaveOrphans,
         Bug::CompleteOnce,
+        Bug::TornCommit,
+        Bug::ForgetKeys,
+        Bug::LostNotice,
+        Bug::ForgetDeadlines,
+        Bug::ForgetTime,
+        Bug::NewKeyEachTime,
+        Bug::PastCapacity,
+        Bug::UnconfirmedExpires,
+        Bug::DestroySaysDone,
+        Bug::DeploySaysDone,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -43,6 +74,16 @@ impl Bug {
             Bug::StartUnconfirmed => "start-unconfirmed",
             Bug::LeaveOrphans => "leave-orphans",
             Bug::CompleteOnce => "complete-once",
+            Bug::TornCommit => "torn-commit",
+            Bug::ForgetKeys => "forget-keys",
+            Bug::LostNotice => "lost-notice",
+            Bug::ForgetDeadlines => "forget-deadlines",
+            Bug::ForgetTime => "forget-time",
+            Bug::NewKeyEachTime => "new-key-each-time",
+            Bug::PastCapacity => "past-capacity",
+            Bug::UnconfirmedExpires => "unconfirmed-expires",
+            Bug::DestroySaysDone => "destroy-says-done",
+            Bug::DeploySaysDone => "deploy-says-done",
         }
     }
 

@@ -2,7 +2,7 @@
 
 use remit_loops::event::Values;
 use remit_loops::job::Mode;
-use remit_loops::release::{Release, ReleaseComponent};
+use remit_loops::release::{Recipe, Release, ReleaseComponent};
 use remit_loops::{Signal, app, install};
 
 /// A release of a product with a diamond in it; later ones drop and add a component.
@@ -10,11 +10,17 @@ pub(crate) fn release(counter: u64) -> Release {
     let component = |name: &str, needs: &[&str]| ReleaseComponent {
         name: name.into(),
         kind: "script".into(),
-        digest: format!("sha256:{name}.{counter}"),
+        digest: format!("sha256:{name}.{}", counter / 2),
         needs: needs.iter().map(|n| (*n).to_owned()).collect(),
         longest_run_ms: 600_000,
         sandbox: false,
-        recipe: None,
+        // Every other release changes nothing of it: a deploy may leave it out then.
+        recipe: Some(Recipe {
+            digest: format!("{name}.{}.{needs:?}", counter / 2),
+            inputs: if name == "seed" { vec!["size".into()] } else { vec![] },
+            outputs: vec![],
+            customer: false,
+        }),
     };
     let mut components = vec![
         component("network", &[]),
@@ -24,7 +30,7 @@ pub(crate) fn release(counter: u64) -> Release {
     ];
     if counter.is_multiple_of(3) {
         components.remove(2);
-        components[2].needs = vec!["database".into()];
+        components[2] = component("seed", &["database"]);
     }
     if counter.is_multiple_of(4) {
         components.push(component("cache", &["network"]));
@@ -57,7 +63,9 @@ pub(crate) fn something(rng: &mut fastrand::Rng, deleting: bool) -> Signal {
         45..50 => install::Signal::Pause { reason: reason() },
         50..60 => install::Signal::Resume {},
         60..67 => install::Signal::Cancel { operation: None, reason: reason() },
-        67..82 => install::Signal::Retry { component: None },
+        67..78 => install::Signal::Retry { component: None },
+        78..80 => install::Signal::CancelStep { component: "database".into(), reason: reason() },
+        80..82 => install::Signal::Reprovision {},
         82..85 if !deleting => install::Signal::Skip { component: "seed".into(), reason: reason() },
         85..88 => install::Signal::Deploy { version: Some("9.9.9".into()) },
         88..93 => install::Signal::SetInputs { inputs: Values::from([("size".into(), "3".into())]) },

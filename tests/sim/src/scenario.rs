@@ -1,41 +1,61 @@
 //! One run: everything that happens, in the order of virtual time, from one seed.
 
 mod calls;
+mod endings;
 mod healing;
+mod hosts;
 mod incidents;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use remit_loops::job::AttemptId;
+use remit_broker::engine::Submission;
+use remit_loops::job::{AttemptId, Outcome as Ending};
 use remit_loops::runner::Report;
+use remit_loops::view::Detail;
 use remit_loops::{Actor, Body, Kind, ObjectId, Signal, app, org};
 
-use crate::broker::{Answer, Broker, Crash};
+use crate::broker::{Answer, Broker};
 use crate::bugs::Bug;
+use crate::follow::{Cause, Follower};
+use crate::luck::{Dice, Luck, Struck};
 use crate::people;
 use crate::runner::{Key, Runner};
+use crate::store::Crash;
 use crate::trace::Trace;
-use crate::violations;
+use crate::violations::Watch;
 use crate::world::World;
 
-const HOUR_MS: i64 = 3_600_000;
+pub(crate) const HOUR_MS: i64 = 3_600_000;
 
 /// What to run.
+#[derive(Clone)]
 pub(crate) struct Scenario {
     pub(crate) seed: u64,
     pub(crate) installs: u32,
-    pub(crate) hours: i64,
+    /// How long luck is bad, milliseconds.
+    pub(crate) length_ms: i64,
     pub(crate) bug: Option<Bug>,
     pub(crate) trace: bool,
+    /// Only these misfortunes happen, if they are named.
+    pub(crate) keep: Option<BTreeSet<Struck>>,
+    /// The installs that nobody makes.
+    pub(crate) without: BTreeSet<usize>,
 }
 
 /// What came of it.
 pub(crate) struct Outcome {
     pub(crate) violation: Option<String>,
     pub(crate) simulated_ms: i64,
+    /// Lines of the event log.
+    pub(crate) lines: u64,
+    /// Events that were committed.
     pub(crate) events: u64,
     pub(crate) digest: u64,
     pub(crate) last_lines: Vec<String>,
+    /// The misfortunes that struck.
+    pub(crate) struck: Vec<Struck>,
+    /// Steps of lock, lease and fence that the model took as well.
+    pub(crate) followed: u64,
 }
 
 /// Something that is going to happen. Runners are named by their place in the list of all there ever were.
@@ -44,48 +64,71 @@ pub(crate) enum What {
     Poll { runner: usize },
     Wake { runner: usize },
     Start { runner: usize, key: Key },
+    Begin { runner: usize, key: Key },
     Finish { runner: usize, key: Key, pid: u64 },
     StopCheck { runner: usize, key: Key },
     Killed { runner: usize, key: Key, pid: u64 },
+    Ended { runner: usize, key: Key, outcome: Ending },
     Report { runner: usize, key: Key },
     Echo { install: usize, report: Report },
     RunnerCrash { install: usize },
     RunnerRestart { runner: usize },
     HostReplaced { install: usize },
     OldHostGone { runner: usize },
+    GiveUp { install: usize },
+    Paused { install: usize },
+    DiskFull { install: usize },
+    RunnerClock { install: usize },
     Silence { install: usize },
-    Tick { object: ObjectId },
+    Tick,
     Person { install: usize },
+    Flood { install: usize },
     Resend { install: usize, number: u64 },
     Vendor,
     ByHand { install: usize },
     BrokerOutage,
+    BrokerKilled,
+    BrokerClock,
+    Backup,
+    Restore,
 }
 
 pub(crate) struct Run {
-    pub(crate) rng: fastrand::Rng,
+    pub(crate) dice: Dice,
     pub(crate) now_ms: i64,
     pub(crate) broker: Broker,
     pub(crate) world: World,
     pub(crate) runners: Vec<Runner>,
-    pub(crate) installs: usize,
+    /// The runners of each install, the newest last.
+    pub(crate) hosts: Vec<Vec<usize>>,
+    pub(crate) installs: Vec<usize>,
     pub(crate) trace: Trace,
     pub(crate) bug: Option<Bug>,
-    /// Whether anything changed since the invariants were checked last.
-    pub(crate) dirty: bool,
-    /// Whether bad luck happens; false once everything is being healed.
-    pub(crate) faults: bool,
+    pub(crate) watch: Watch,
+    pub(crate) follower: Follower,
+    /// Why the brokers' word about attempts may change just now.
+    cause: Cause,
     /// By time, then in the order in which it was planned.
     plan: BTreeMap<(i64, u64), What>,
+    ticks: BTreeSet<i64>,
     scheduled: u64,
     sent: u64,
     releases: u64,
     /// Signals that were sent and not answered yet, by number.
-    unanswered: Vec<(u64, usize, Signal)>,
+    unanswered: BTreeMap<u64, (usize, Signal, u32)>,
 }
 
 pub(crate) fn install_id(install: usize) -> ObjectId {
     format!("ins_demo.shop.c{install}").parse().expect("made of allowed letters")
+}
+
+pub(crate) fn runner_id(install: usize) -> ObjectId {
+    install_id(install).runner().expect("an install has a runner")
+}
+
+/// The install that an object is of or in.
+pub(crate) fn install_of(id: &ObjectId) -> Option<usize> {
+    id.path().split('.').nth(2)?.strip_prefix('c')?.parse().ok()
 }
 
 fn app_id() -> ObjectId {
@@ -95,36 +138,52 @@ fn app_id() -> ObjectId {
 impl Scenario {
     pub(crate) fn run(&self) -> Outcome {
         let mut run = Run::new(self);
-        let violation = run.prepare().or_else(|| run.bad_luck(self.hours * HOUR_MS)).or_else(|| run.heal());
+        let violation = run.prepare().or_else(|| run.go_on(self.length_ms)).or_else(|| run.heal());
+        let events = run.broker.notes().events;
         Outcome {
             violation,
             simulated_ms: run.now_ms,
-            events: run.trace.events,
+            lines: run.trace.lines,
+            events,
             digest: run.trace.digest(),
             last_lines: run.trace.into_lines(),
+            struck: run.dice.struck,
+            followed: run.follower.steps,
         }
     }
 }
 
 impl Run {
     fn new(scenario: &Scenario) -> Self {
+        let mut dice = Dice::new(scenario.seed, scenario.keep.clone());
+        let rng = dice.rng(Luck::Timing, 0);
+        // One broker or two; commits that carry few notices, so that some wait for the next.
+        let (engines, notices_max) = (rng.usize(1..3), [2, 5, 8_192][rng.usize(0..3)]);
+        let installs = (0..scenario.installs as usize).filter(|i| !scenario.without.contains(i)).collect();
         Self {
-            rng: fastrand::Rng::with_seed(scenario.seed),
+            dice,
             now_ms: 0,
-            broker: Broker { bug: scenario.bug, ..Broker::default() },
+            broker: Broker::new(engines, notices_max, scenario.bug),
             world: World::default(),
             runners: vec![],
-            installs: scenario.installs as usize,
+            hosts: vec![vec![]; scenario.installs as usize],
+            installs,
             trace: Trace::new(scenario.trace),
             bug: scenario.bug,
-            dirty: true,
-            faults: true,
+            watch: Watch::default(),
+            follower: Follower::default(),
+            cause: Cause::Other,
             plan: BTreeMap::new(),
+            ticks: BTreeSet::new(),
             scheduled: 0,
             sent: 0,
             releases: 0,
-            unanswered: vec![],
+            unanswered: BTreeMap::new(),
         }
+    }
+
+    pub(crate) fn has_bug(&self, bug: Bug) -> bool {
+        self.bug == Some(bug)
     }
 
     pub(crate) fn after(&mut self, wait_ms: i64, what: What) {
@@ -132,43 +191,40 @@ impl Run {
         self.plan.insert((self.now_ms + wait_ms, self.scheduled), what);
     }
 
-    /// Whether something happens that happens so many times out of a thousand, while luck is bad.
-    pub(crate) fn unlucky(&mut self, per_mille: u32) -> bool {
-        self.faults && self.rng.u32(0..1_000) < per_mille
-    }
-
     fn prepare(&mut self) -> Option<String> {
         let org: ObjectId = "org_demo".parse().expect("made of allowed letters");
         self.tell_broker(&org, &Signal::Org(org::Signal::Create {}));
         self.tell_broker(&app_id(), &Signal::App(app::Signal::Create {}));
-        self.after(0, What::Vendor);
-        self.after(HOUR_MS, What::BrokerOutage);
-        for install in 0..self.installs {
+        self.releases = 1;
+        self.tell_broker(&app_id(), &people::publish(1));
+        for (wait_ms, what) in [
+            (HOUR_MS, What::Vendor),
+            (HOUR_MS, What::BrokerOutage),
+            (HOUR_MS / 2, What::BrokerKilled),
+            (3 * HOUR_MS, What::BrokerClock),
+            (HOUR_MS, What::Backup),
+        ] {
+            self.after(wait_ms, what);
+        }
+        for install in self.installs.clone() {
             self.tell_broker(&install_id(install), &people::create());
             self.enrol(install);
             for (wait_ms, what) in [
                 (600_000, What::Person { install }),
                 (2 * HOUR_MS, What::RunnerCrash { install }),
                 (3 * HOUR_MS, What::HostReplaced { install }),
+                (2 * HOUR_MS, What::Paused { install }),
+                (4 * HOUR_MS, What::DiskFull { install }),
+                (4 * HOUR_MS, What::RunnerClock { install }),
+                (6 * HOUR_MS, What::Flood { install }),
                 (HOUR_MS, What::ByHand { install }),
                 (30_000, What::Silence { install }),
             ] {
-                let spread = self.rng.i64(0..wait_ms);
-                self.after(spread, what);
+                let spread_ms = self.dice.wait_ms(install, 0..wait_ms);
+                self.after(spread_ms, what);
             }
         }
         self.check()
-    }
-
-    fn check(&mut self) -> Option<String> {
-        if !std::mem::take(&mut self.dirty) {
-            return None;
-        }
-        violations::check(&self.broker, &self.world, self.installs)
-    }
-
-    fn bad_luck(&mut self, until_ms: i64) -> Option<String> {
-        self.go_on(until_ms)
     }
 
     /// Lets things happen until a time, or until an invariant is broken.
@@ -176,6 +232,10 @@ impl Run {
         while let Some(next) = self.plan.first_entry().filter(|next| next.key().0 <= until_ms) {
             let ((at_ms, _), what) = next.remove_entry();
             self.now_ms = self.now_ms.max(at_ms);
+            if let Some(wait_ms) = self.is_paused(&what) {
+                self.after(wait_ms, what);
+                continue;
+            }
             self.trace.line(at_ms, &format!("{what:?}"));
             self.happen(what);
             if let Some(violation) = self.check() {
@@ -189,65 +249,102 @@ impl Run {
     fn happen(&mut self, what: What) {
         match what {
             What::Poll { runner } => self.poll(runner),
-            What::Wake { runner } => {
-                self.lease(runner);
-            }
+            What::Wake { runner } => drop(self.lease(runner)),
             What::Start { runner, key } => self.start(runner, &key),
+            What::Begin { runner, key } => self.begin(runner, &key),
             What::Finish { runner, key, pid } => self.finish(runner, &key, pid),
             What::StopCheck { runner, key } => self.stop_check(runner, &key),
             What::Killed { runner, key, pid } => self.killed(runner, &key, pid),
+            What::Ended { runner, key, outcome } => self.ended(runner, &key, outcome),
             What::Report { runner, key } => self.report(runner, &key),
-            What::Echo { install, report } => self.echo(install, report),
+            What::Echo { install, report } => drop(self.say(install, report)),
             What::RunnerCrash { install } => self.runner_crash(install),
             What::RunnerRestart { runner } => self.runner_restart(runner),
             What::HostReplaced { install } => self.host_replaced(install),
             What::OldHostGone { runner } => self.old_host_gone(runner),
+            What::GiveUp { install } => self.declare_lost(install),
+            What::Paused { install } => self.pause(install),
+            What::DiskFull { install } => self.disk_full(install),
+            What::RunnerClock { install } => self.runner_clock(install),
             What::Silence { install } => self.silence(install),
-            What::Tick { object } => self.tick(&object),
+            What::Tick => self.tick(),
             What::Person { install } => self.person(install),
+            What::Flood { install } => self.flood(install),
             What::Resend { install, number } => self.resend(install, number),
             What::Vendor => self.vendor(),
             What::ByHand { install } => self.by_hand(install),
             What::BrokerOutage => self.broker_outage(),
+            What::BrokerKilled => self.broker_killed(),
+            What::BrokerClock => self.broker_clock(),
+            What::Backup => self.backup(),
+            What::Restore => self.restore(),
         }
     }
 
-    /// Gives the broker an event and arms what the new states ask for.
-    pub(crate) fn submit(&mut self, to: &ObjectId, by: Actor, key: Option<&str>, body: Body) -> Answer {
+    /// Gives one of the brokers an event and arms what the new states ask for.
+    pub(crate) fn submit(&mut self, to: &ObjectId, by: Actor, key: Option<String>, body: Body) -> Answer {
         if !self.broker.is_up(self.now_ms) {
             return Answer::Unknown;
         }
-        let crash = match (self.unlucky(4), self.rng.bool()) {
-            (false, _) => Crash::None,
-            (true, true) => Crash::BeforeCommit,
-            (true, false) => Crash::AfterCommit,
+        let install = install_of(to).unwrap_or(0);
+        let crash = match self.dice.strikes(Luck::BrokerDies, install, 4) {
+            false => Crash::None,
+            true if self.dice.rng(Luck::BrokerDies, install).bool() => Crash::BeforeCommit,
+            true => Crash::AfterCommit,
         };
-        let answer = self.broker.submit(self.now_ms, to, by, key, body, crash);
-        if crash != Crash::None {
-            self.broker.down_until_ms = self.now_ms + self.rng.i64(500..20_000);
+        let engines = self.broker.engines();
+        let which = self.dice.rng(Luck::Timing, install).usize(0..engines);
+        let event = Submission { to: to.clone(), by, key, body };
+        let answer = self.broker.submit(self.now_ms, which, event, crash);
+        if crash != Crash::None && engines == 1 {
+            self.broker.down_until_ms = self.now_ms + self.dice.wait_ms(install, 500..20_000);
         }
         self.trace.line(self.now_ms, &format!("  {to} ← {answer:?}"));
-        self.dirty = true;
+        self.take_up();
+        answer
+    }
+
+    /// Arms what the new states ask for: a tick in time, a word to a waiting runner.
+    pub(crate) fn take_up(&mut self) {
         for object in std::mem::take(&mut self.broker.touched) {
+            if let Some(install) = install_of(&object) {
+                self.watch.dirty.insert(install);
+            }
+            self.observe(&object);
             self.wake(&object);
             if let Some(deadline) = self.broker.object(&object).deadline() {
-                let wait_ms = (deadline.0 - self.now_ms).max(0);
-                self.after(wait_ms, What::Tick { object });
+                self.arm_tick((deadline.0 - self.broker.skew_ms).max(self.now_ms));
             }
         }
-        answer
+    }
+
+    /// The model looks at what the brokers now say of an install's attempts.
+    fn observe(&mut self, object: &ObjectId) {
+        let (Some(install), Kind::Runner) = (install_of(object), object.kind()) else { return };
+        if self.bug.is_some() {
+            return;
+        }
+        let view = self.broker.object(object).view();
+        if let Detail::Runner { jobs, generation, .. } = view.detail {
+            self.follower.enrolled(install, generation);
+            self.follower.observe(install, &jobs, self.cause);
+        }
+    }
+
+    fn arm_tick(&mut self, at_ms: i64) {
+        if self.ticks.insert(at_ms) {
+            self.after(at_ms - self.now_ms, What::Tick);
+        }
     }
 
     /// A hint to a waiting runner; it can get lost, then the next poll finds the truth.
     fn wake(&mut self, object: &ObjectId) {
-        if object.kind() != Kind::Runner || self.unlucky(100) {
+        let Some(install) = install_of(object).filter(|_| object.kind() == Kind::Runner) else { return };
+        if self.dice.strikes(Luck::WakeLost, install, 100) {
             return;
         }
-        let waiting = (0..self.runners.len())
-            .rev()
-            .find(|r| install_id(self.runners[*r].install).runner().as_ref() == Some(object));
-        if let Some(runner) = waiting {
-            let wait_ms = self.rng.i64(1..50);
+        if let Some(runner) = self.newest(install) {
+            let wait_ms = self.dice.wait_ms(install, 1..50);
             self.after(wait_ms, What::Wake { runner });
         }
     }
@@ -258,7 +355,7 @@ impl Run {
         let key = format!("k{}", self.sent);
         for _ in 0..1_000 {
             let body = Body::Signal(signal.clone());
-            let answer = self.submit(to, Actor::Person("ann".into()), Some(&key), body);
+            let answer = self.submit(to, Actor::Person("ann".into()), Some(key.clone()), body);
             if answer != Answer::Unknown {
                 return answer;
             }
@@ -267,12 +364,18 @@ impl Run {
         Answer::Unknown
     }
 
-    fn tick(&mut self, object: &ObjectId) {
-        let due = self.broker.object(object).deadline();
-        if due.is_some_and(|at| at.0 <= self.now_ms)
-            && self.submit(object, Actor::Clock, None, Body::Tick) == Answer::Unknown
-        {
-            self.after(1_000, What::Tick { object: object.clone() });
+    /// The brokers do what is due. Two of them leave each other's ticks for a moment.
+    fn tick(&mut self) {
+        self.ticks.retain(|at_ms| *at_ms > self.now_ms);
+        if !self.broker.is_up(self.now_ms) {
+            return self.arm_tick(self.broker.down_until_ms);
+        }
+        self.broker.run(self.now_ms);
+        self.take_up();
+        let now_ms = self.now_ms + self.broker.skew_ms;
+        let is_due = |object: &remit_loops::Object| object.deadline().is_some_and(|at| at.0 <= now_ms);
+        if self.broker.objects.values().any(is_due) {
+            self.arm_tick(self.now_ms + 1_000);
         }
     }
 }

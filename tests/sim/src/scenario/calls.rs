@@ -1,65 +1,100 @@
-//! What a runner does, call by call. Each call can be lost on the way there or on the way back, or come twice.
+//! How a runner gets work and begins it. Each call can be lost on the way there or on the way back, or come twice.
 
-use remit_loops::job::{Action, Failure, FailureClass, Outcome, Success};
+use remit_loops::job::{Action, Failure, FailureClass, Outcome};
 use remit_loops::runner::{Info, Offer, Presence, Report};
+use remit_loops::view::Detail;
 use remit_loops::{Actor, Body};
+use remit_model::action::Action as Step;
 
-use super::{Run, What, install_id, operation_of};
+use super::{Run, What, install_id, operation_of, runner_id};
 use crate::broker::Answer;
 use crate::bugs::Bug;
+use crate::follow::{Cause, word};
+use crate::luck::Luck;
 use crate::runner::{Entry, Key, State};
+use crate::violations::CAPACITY;
 use crate::world::Process;
 
-/// How many attempts a runner takes at once.
-const CAPACITY: usize = 3;
+/// How long after it was issued an envelope may be started, and how far clocks may be apart.
+const START_WITHIN_MS: i64 = 15 * 60_000;
 
 impl Run {
     /// A report on its way: lost, delivered, delivered twice, or delivered with the answer lost.
-    fn send(&mut self, runner: usize, report: Report) -> Answer {
-        if self.unlucky(60) {
+    pub(super) fn send(&mut self, runner: usize, report: Report) -> Answer {
+        let install = self.runners[runner].install;
+        if self.dice.strikes(Luck::Lost, install, 60) {
             return Answer::Unknown;
         }
-        let to = install_id(self.runners[runner].install).runner().expect("an install has a runner");
-        let report = self.believed(report);
-        let mut answer = self.submit(&to, Actor::Runner, None, Body::Report(report.clone()));
-        if self.unlucky(40) {
-            answer = self.submit(&to, Actor::Runner, None, Body::Report(report.clone()));
+        let mut answer = self.say(install, report.clone());
+        if self.dice.strikes(Luck::Twice, install, 40) {
+            answer = self.say(install, report.clone());
         }
-        if self.unlucky(60) {
+        if self.dice.strikes(Luck::Echo, install, 60) {
             // The network kept a copy and delivers it when nobody expects it any more.
-            let wait_ms = self.rng.i64(1_000..600_000);
-            self.after(wait_ms, What::Echo { install: self.runners[runner].install, report });
+            let wait_ms = self.dice.wait_ms(install, 1_000..600_000);
+            self.after(wait_ms, What::Echo { install, report });
         }
-        if self.unlucky(60) { Answer::Unknown } else { answer }
+        if self.dice.strikes(Luck::AnswerLost, install, 60) { Answer::Unknown } else { answer }
     }
 
-    pub(super) fn echo(&mut self, install: usize, report: Report) {
-        let to = install_id(install).runner().expect("an install has a runner");
-        let report = self.believed(report);
-        self.submit(&to, Actor::Runner, None, Body::Report(report));
+    /// A report arrives.
+    pub(super) fn say(&mut self, install: usize, report: Report) -> Answer {
+        let id = runner_id(install);
+        let speaks = self.generation(install);
+        let (generation, cause) = match &report {
+            Report::Started { generation, .. } => {
+                let mut hosts = self.hosts[install].iter().map(|runner| &self.runners[*runner]);
+                let host = hosts.find(|runner| runner.generation == *generation).map_or(0, |r| r.host);
+                (*generation, Cause::Asked { host })
+            }
+            Report::Ended { generation, fence, outcome, .. } => {
+                let (generation, fence) = (*generation, *fence);
+                (generation, Cause::Ended { generation, fence, word: word(outcome) })
+            }
+            Report::Seen { generation, .. }
+            | Report::Lost { generation }
+            | Report::Marks { generation, .. } => (*generation, Cause::Other),
+            Report::Restored {} => (speaks, Cause::Other),
+            Report::Enrol { .. } => (speaks, Cause::Replaced),
+        };
+        let report = self.believed(install, report);
+        let before = self.broker.is_up(self.now_ms).then(|| self.broker.object(&id));
+        self.cause = cause;
+        let answer = self.submit(&id, Actor::Runner, None, Body::Report(report));
+        self.cause = Cause::Other;
+        let changed = before.is_some_and(|before| before != self.broker.object(&id));
+        if answer == Answer::Accepted && generation != speaks && changed {
+            let words =
+                format!("I16 generation {generation} was heard on install {install}; {speaks} speaks");
+            self.watch.found.get_or_insert(words);
+        }
+        answer
+    }
+
+    /// The generation that may speak for an install.
+    pub(super) fn generation(&self, install: usize) -> u64 {
+        let object = self.broker.objects.get(&runner_id(install));
+        object.and_then(|object| object.as_runner()).map_or(0, |runner| runner.generation())
     }
 
     /// The planted bug of a broker that does not look at generation and fence.
-    fn believed(&self, report: Report) -> Report {
-        if self.bug != Some(Bug::AcceptAnyCompletion) {
-            return report;
+    fn believed(&self, install: usize, report: Report) -> Report {
+        let Report::Ended { attempt, outcome, generation, fence } = report else { return report };
+        let object = self.broker.object(&runner_id(install));
+        if let Detail::Runner { jobs, .. } = object.view().detail
+            && self.has_bug(Bug::AcceptAnyCompletion)
+            && let Some(job) = jobs.into_iter().find(|j| j.attempt.job == attempt.job)
+        {
+            let generation = self.generation(install);
+            return Report::Ended { generation, attempt: job.attempt, fence: job.fence, outcome };
         }
-        let Report::Ended { attempt, outcome, .. } = report else { return report };
-        for object in self.broker.objects.values() {
-            let Some(runner) = object.as_runner() else { continue };
-            let remit_loops::view::Detail::Runner { jobs, .. } = object.view().detail else { continue };
-            if let Some(job) = jobs.into_iter().find(|j| j.attempt.job == attempt.job) {
-                let (generation, fence) = (runner.generation(), job.fence);
-                return Report::Ended { generation, attempt: job.attempt, fence, outcome };
-            }
-        }
-        Report::Ended { generation: 0, attempt, fence: 0, outcome }
+        Report::Ended { attempt, outcome, generation, fence }
     }
 
     /// One long poll after another, as long as the runner is there and its identity is good.
     pub(super) fn poll(&mut self, runner: usize) {
         if self.lease(runner) {
-            let wait_ms = self.rng.i64(10_000..50_000);
+            let wait_ms = self.dice.wait_ms(self.runners[runner].install, 10_000..50_000);
             self.after(wait_ms, What::Poll { runner });
         }
     }
@@ -67,196 +102,220 @@ impl Run {
     /// Asks for work; false when it need not ask again.
     pub(super) fn lease(&mut self, runner: usize) -> bool {
         let this = &self.runners[runner];
-        if !this.up || !this.host_up {
+        let (install, generation) = (this.install, this.generation);
+        if !this.works() {
             return false;
         }
-        if !self.broker.is_up(self.now_ms) || this.busy() >= CAPACITY {
+        let is_full = this.busy() >= CAPACITY && !self.has_bug(Bug::PastCapacity);
+        if !self.broker.is_up(self.now_ms) || is_full || this.full_until_ms > self.now_ms {
             return true;
         }
-        let id = install_id(this.install).runner().expect("an install has a runner");
-        let object = self.broker.object(&id);
-        let Some(state) = object.as_runner() else { return false };
-        if state.generation() != this.generation {
+        if self.generation(install) != generation {
             // Its identity is void: it asks no more.
             return false;
         }
-        self.runners[runner].heard_ms = self.now_ms;
-        if !matches!(state.presence(), Presence::Online { .. }) {
-            let generation = self.runners[runner].generation;
-            self.send(runner, Report::Seen { generation, info: Info::default() });
-        }
-        let offer = state.next_offer().or_else(|| self.replayed(runner)).filter(|_| !self.unlucky(60));
+        self.hear(runner);
+        self.tell_marks(runner);
+        let object = self.broker.object(&runner_id(install));
+        let held = |offer: &Offer| {
+            let entry = self.runners[runner].journal.get(&(offer.spec.id.clone(), offer.fence));
+            entry.is_some_and(|e| !matches!(e.state, State::Ended { reported: true, .. }))
+        };
+        let offer = object.as_runner().and_then(|runner| runner.next_offer()).filter(|offer| !held(offer));
+        let offer = match offer {
+            Some(offer) => Some(offer).filter(|_| !self.dice.strikes(Luck::OfferLost, install, 60)),
+            None => self.replayed(runner),
+        };
         if let Some(offer) = offer {
-            let this = &mut self.runners[runner];
-            let seen = offer.seq <= this.seq_high && self.bug != Some(Bug::ForgetHighWater);
-            let key = (offer.spec.id.clone(), offer.fence);
-            if !seen {
-                this.seq_high = this.seq_high.max(offer.seq);
-                this.journal
-                    .insert(key.clone(), Entry { spec: offer.spec, seq: offer.seq, state: State::Accepted });
-                let wait_ms = self.rng.i64(1..500);
-                self.after(wait_ms, What::Start { runner, key });
-            }
+            self.take(runner, offer);
             // There may be more: it asks again at once.
             self.after(20, What::Wake { runner });
         }
         true
     }
 
+    /// The edge hears of a runner and tells its loop what it does not know yet.
+    fn hear(&mut self, runner: usize) {
+        let this = &mut self.runners[runner];
+        this.heard_ms = self.now_ms;
+        let (install, generation, boot) = (this.install, this.generation, this.boot.to_string());
+        let object = self.broker.object(&runner_id(install));
+        let Some(state) = object.as_runner() else { return };
+        if !matches!(state.presence(), Presence::Online { .. }) || state.info().boot != boot {
+            let info = Info { boot, capacity: u32::try_from(CAPACITY).unwrap_or(1), ..Info::default() };
+            self.say(install, Report::Seen { generation, info });
+        }
+    }
+
+    /// A broker that knows less than its runner was restored: it learns how far the runner had got.
+    fn tell_marks(&mut self, runner: usize) {
+        let this = &self.runners[runner];
+        let (install, generation, seq, fence) =
+            (this.install, this.generation, this.seq_high, this.fence_high);
+        let object = self.broker.object(&runner_id(install));
+        if !object.as_runner().is_some_and(|state| state.wants_marks(seq, fence)) {
+            return;
+        }
+        let in_hand = |entry: &Entry| !matches!(entry.state, State::Ended { reported: true, .. });
+        let held = this.journal.iter().filter(|(_, e)| in_hand(e)).map(|(key, _)| key.clone()).collect();
+        self.say(install, Report::Marks { generation, seq, fence, held });
+    }
+
     /// An envelope of before, once more: the network's doing or a hostile broker's.
     fn replayed(&mut self, runner: usize) -> Option<Offer> {
-        if !self.unlucky(50) {
+        if !self.dice.strikes(Luck::Replay, self.runners[runner].install, 50) {
             return None;
         }
         let (key, entry) = self.runners[runner].journal.iter().next_back()?;
         Some(Offer { spec: entry.spec.clone(), seq: entry.seq, fence: key.1 })
     }
 
-    /// Journalled and locked: asks whether it may start, until it is told.
+    /// Checks an envelope and puts it on record.
+    fn take(&mut self, runner: usize, offer: Offer) {
+        let (attempt, fence, component) = (offer.spec.id.clone(), offer.fence, offer.spec.component.clone());
+        let key = (attempt, fence);
+        if offer.spec.action == Action::Deploy {
+            let install = self.runners[runner].install;
+            self.world.thing(install, &component).asked_by = offer.spec.release.counter;
+        }
+        let forgets = self.has_bug(Bug::ForgetHighWater);
+        let this = &self.runners[runner];
+        let (install, host) = (this.install, this.host);
+        match this.journal.get(&key).map(|entry| &entry.state) {
+            Some(State::Ended { reported: true, outcome }) if !forgets => {
+                // Carried to its end already: it says so again.
+                let (generation, outcome) = (this.generation, outcome.clone());
+                let (attempt, fence) = key;
+                self.send(runner, Report::Ended { generation, attempt, fence, outcome });
+                return;
+            }
+            Some(State::Accepted | State::Begun | State::Running { .. }) => return,
+            Some(State::Ended { .. }) if !forgets => return,
+            Some(State::Ended { .. }) | None => {}
+        }
+        let apart_ms = (this.skew_ms - self.broker.skew_ms).abs();
+        if (offer.seq <= this.seq_high && !forgets) || apart_ms > START_WITHIN_MS {
+            return self.refuse(runner, offer, apart_ms <= START_WITHIN_MS);
+        }
+        let this = &mut self.runners[runner];
+        this.seq_high = this.seq_high.max(offer.seq);
+        this.fence_high = this.fence_high.max(offer.fence);
+        this.journal.insert(key.clone(), Entry { spec: offer.spec, seq: offer.seq, state: State::Accepted });
+        self.follower.attempt(install, &component, fence, |fence| Step::Accept { host, fence });
+        let wait_ms = self.dice.wait_ms(install, 1..500);
+        self.after(wait_ms, What::Start { runner, key });
+    }
+
+    /// Says that it will not take it, and remembers that: another time it says the same.
+    fn refuse(&mut self, runner: usize, offer: Offer, is_old: bool) {
+        let Offer { spec, seq, fence } = offer;
+        let outcome = failure(FailureClass::Refused);
+        let this = &mut self.runners[runner];
+        let (install, host, generation) = (this.install, this.host, this.generation);
+        let (attempt, component) = (spec.id.clone(), spec.component.clone());
+        let state = State::Ended { outcome: outcome.clone(), reported: true };
+        this.journal.insert((attempt.clone(), fence), Entry { spec, seq, state });
+        self.follower.attempt(install, &component, fence, |fence| match is_old {
+            true => Step::Accept { host, fence },
+            false => Step::Refuse { host, fence },
+        });
+        self.send(runner, Report::Ended { generation, attempt, fence, outcome });
+    }
+
+    /// Takes the lock, puts that on record, and asks whether it may start until it is told.
     pub(super) fn start(&mut self, runner: usize, key: &Key) {
         let this = &self.runners[runner];
-        let accepted = this.journal.get(key).is_some_and(|e| e.state == State::Accepted);
-        if !this.up || !this.host_up || !accepted {
-            return;
+        let Some(entry) = this.journal.get(key).filter(|_| this.works()) else { return };
+        let (install, generation, fence) = (this.install, this.generation, key.1);
+        match entry.state {
+            State::Accepted if this.is_locked(key) => {
+                return self.after(1_000, What::Start { runner, key: key.clone() });
+            }
+            State::Accepted => {
+                if !self.lock(runner, key) {
+                    return;
+                }
+            }
+            State::Begun => {}
+            State::Running { .. } | State::Ended { .. } => return,
         }
-        if this.is_locked(key) {
-            return self.after(1_000, What::Start { runner, key: key.clone() });
-        }
-        let (generation, fence) = (this.generation, key.1);
         let answer = match self.bug {
             Some(Bug::StartUnconfirmed) => Answer::Accepted,
             _ => self.send(runner, Report::Started { generation, attempt: key.0.clone(), fence }),
         };
         match answer {
             Answer::Accepted | Answer::Duplicate => {
-                let must_stop = self.must_stop(runner, key) && self.bug != Some(Bug::StartUnconfirmed);
-                if must_stop {
-                    return self.end_and_report(runner, key, cancelled());
+                if self.must_stop(runner, key) && !self.has_bug(Bug::StartUnconfirmed) {
+                    return self.end_and_report(runner, key, super::endings::cancelled());
                 }
-                self.begin(runner, key);
+                let wait_ms = self.dice.wait_ms(install, 1..50);
+                self.after(wait_ms, What::Begin { runner, key: key.clone() });
             }
-            Answer::Rejected(_) => self.end_and_report(runner, key, cancelled()),
+            Answer::Rejected(_) => self.end_and_report(runner, key, super::endings::cancelled()),
             Answer::Unknown => self.after(2_000, What::Start { runner, key: key.clone() }),
         }
     }
 
-    fn must_stop(&self, runner: usize, key: &Key) -> bool {
+    /// The component's lock, with a fence above every one that held it; false if it is not to be had.
+    fn lock(&mut self, runner: usize, key: &Key) -> bool {
+        let full = self.runners[runner].full_until_ms > self.now_ms;
+        let forgets = self.has_bug(Bug::ForgetHighWater);
+        let this = &mut self.runners[runner];
+        let (install, host, fence) = (this.install, this.host, key.1);
+        let Some(entry) = this.journal.get_mut(key) else { return false };
+        let component = entry.spec.component.clone();
+        let held = this.fences.entry(component.clone()).or_default();
+        if full || (fence <= *held && !forgets) {
+            self.end_and_report(runner, key, failure(FailureClass::Refused));
+            return false;
+        }
+        *held = fence.max(*held);
+        entry.state = State::Begun;
+        self.follower.attempt(install, &component, fence, |fence| Step::Begin { host, fence });
+        true
+    }
+
+    pub(super) fn must_stop(&self, runner: usize, key: &Key) -> bool {
         let this = &self.runners[runner];
-        let id = install_id(this.install).runner().expect("an install has a runner");
-        let object = self.broker.object(&id);
+        let object = self.broker.object(&runner_id(this.install));
         let Some(state) = object.as_runner() else { return true };
         state.generation() != this.generation || state.stop_reason(&key.0, key.1).is_some()
     }
 
-    fn begin(&mut self, runner: usize, key: &Key) {
+    /// Told that it may: the tool is started.
+    pub(super) fn begin(&mut self, runner: usize, key: &Key) {
         let this = &self.runners[runner];
-        let Some(entry) = this.journal.get(key) else { return };
+        let Some(entry) = this.journal.get(key).filter(|e| this.works() && e.state == State::Begun) else {
+            return;
+        };
+        let (install, host) = (this.install, this.host);
+        let view = self.broker.object(&install_id(install)).view();
+        let goes_by = match &view.detail {
+            Detail::Install { release: Some(release), .. } => release.counter,
+            _ => entry.spec.release.counter,
+        };
         let process = Process {
-            install: this.install,
+            goes_by,
+            mends: view.operation.is_some_and(|operation| operation.kind == "heal"),
+            install,
             component: entry.spec.component.clone(),
             action: entry.spec.action,
             job: key.0.job.clone(),
             attempt: key.0.attempt,
             fence: key.1,
             operation: operation_of(&key.0),
+            release: entry.spec.release.counter,
         };
-        self.dirty = true;
-        let pid = self.world.spawn(process, entry.seq);
+        let (component, seq) = (entry.spec.component.clone(), entry.seq);
+        let pid = self.world.spawn(process, runner, seq);
+        self.follower.attempt(install, &component, key.1, |fence| Step::Spawn { host, fence });
         if let Some(entry) = self.runners[runner].journal.get_mut(key) {
-            entry.state = State::Begun { pid };
+            entry.state = State::Running { pid };
         }
-        let run_ms = self.rng.i64(2_000..240_000);
+        let run_ms = self.dice.wait_ms(install, 2_000..240_000);
         self.after(run_ms, What::Finish { runner, key: key.clone(), pid });
         self.after(5_000, What::StopCheck { runner, key: key.clone() });
     }
-
-    /// The tool's process comes to its end by itself.
-    pub(super) fn finish(&mut self, runner: usize, key: &Key, pid: u64) {
-        if !self.world.is_running(pid) {
-            return;
-        }
-        let Some(spec) = self.runners[runner].journal.get(key).map(|e| e.spec.clone()) else { return };
-        self.dirty = true;
-        let failed = self.unlucky(150);
-        if failed {
-            self.world.kill(pid);
-        } else {
-            self.world.finish(pid, &spec.release.version);
-        }
-        let class = match self.rng.u32(0..10) {
-            0..7 => FailureClass::Transient,
-            7..9 => FailureClass::Permission,
-            _ => FailureClass::Bug,
-        };
-        let this = &self.runners[runner];
-        let drifted = self.world.thing(this.install, &spec.component).drifted && spec.action == Action::Drift;
-        let outcome = if failed { failure(class) } else { success(drifted) };
-        // A runner that is not there learns of it when it comes back.
-        if self.runners[runner].up && self.runners[runner].host_up {
-            self.end_and_report(runner, key, outcome);
-        }
-    }
-
-    pub(super) fn stop_check(&mut self, runner: usize, key: &Key) {
-        let this = &self.runners[runner];
-        let Some(State::Begun { pid }) = this.journal.get(key).map(|e| e.state.clone()) else { return };
-        if !this.up || !this.host_up {
-            return;
-        }
-        // A broker that is away stops nothing: the job in hand is finished.
-        if !self.broker.is_up(self.now_ms) || !self.must_stop(runner, key) {
-            return self.after(5_000, What::StopCheck { runner, key: key.clone() });
-        }
-        if self.bug == Some(Bug::UnlockBeforeKill) {
-            self.end_and_report(runner, key, cancelled());
-        }
-        let grace_ms = self.rng.i64(10..9_000);
-        self.after(grace_ms, What::Killed { runner, key: key.clone(), pid });
-    }
-
-    /// The last process of a stopped attempt is dead: only now is it over.
-    pub(super) fn killed(&mut self, runner: usize, key: &Key, pid: u64) {
-        if !self.world.is_running(pid) {
-            return;
-        }
-        self.world.kill(pid);
-        if self.runners[runner].up && self.runners[runner].host_up {
-            self.end_and_report(runner, key, cancelled());
-        }
-    }
-
-    pub(super) fn end_and_report(&mut self, runner: usize, key: &Key, outcome: Outcome) {
-        self.runners[runner].end(key, outcome);
-        self.after(5, What::Report { runner, key: key.clone() });
-    }
-
-    pub(super) fn report(&mut self, runner: usize, key: &Key) {
-        let this = &self.runners[runner];
-        let Some(State::Ended { outcome, reported: false }) = this.journal.get(key).map(|e| e.state.clone())
-        else {
-            return;
-        };
-        if !this.up || !this.host_up {
-            return;
-        }
-        let (generation, fence) = (this.generation, key.1);
-        let ended = Report::Ended { generation, attempt: key.0.clone(), fence, outcome: outcome.clone() };
-        let answer = self.send(runner, ended);
-        if answer == Answer::Unknown && self.bug != Some(Bug::CompleteOnce) {
-            return self.after(2_000, What::Report { runner, key: key.clone() });
-        }
-        if let Some(entry) = self.runners[runner].journal.get_mut(key) {
-            entry.state = State::Ended { outcome, reported: true };
-        }
-    }
-}
-
-pub(super) fn cancelled() -> Outcome {
-    Outcome::Cancelled { message: "stopped".into() }
-}
-
-fn success(drifted: bool) -> Outcome {
-    Outcome::Succeeded(Success { drifted, summary: "done".into(), ..Success::default() })
 }
 
 pub(super) fn failure(class: FailureClass) -> Outcome {

@@ -10,10 +10,12 @@ const REST_HOURS: i64 = 12;
 
 impl Run {
     pub(super) fn heal(&mut self) -> Option<String> {
-        self.faults = false;
+        self.dice.faults = false;
         self.broker.down_until_ms = self.now_ms;
+        self.broker.skew_ms = 0;
         self.forget_incidents();
         for runner in 0..self.runners.len() {
+            (self.runners[runner].skew_ms, self.runners[runner].paused_until_ms) = (0, 0);
             let is_newest = self.newest(self.runners[runner].install) == Some(runner);
             if !is_newest {
                 self.old_host_gone(runner);
@@ -21,12 +23,12 @@ impl Run {
                 self.runner_restart(runner);
             }
         }
-        for install in 0..self.installs {
+        for install in self.installs.clone() {
             self.declare_lost(install);
             self.tell(install, install::Signal::Resume {});
         }
         for _ in 0..REST_HOURS {
-            for install in 0..self.installs {
+            for install in self.installs.clone() {
                 self.nudge(install);
             }
             let until_ms = self.now_ms + HOUR_MS;
@@ -34,7 +36,7 @@ impl Run {
                 return Some(violation);
             }
         }
-        violations::check_rest(&self.broker, &self.world, self.installs)
+        violations::check_rest(self)
     }
 
     /// Nothing new is done to anybody from now on.
@@ -44,21 +46,32 @@ impl Run {
             What::RunnerCrash { .. }
             | What::HostReplaced { .. }
             | What::OldHostGone { .. }
+            | What::Paused { .. }
+            | What::DiskFull { .. }
+            | What::RunnerClock { .. }
+            | What::GiveUp { .. }
             | What::Person { .. }
+            | What::Flood { .. }
             | What::Vendor
             | What::ByHand { .. }
-            | What::BrokerOutage => true,
+            | What::BrokerOutage
+            | What::BrokerKilled
+            | What::BrokerClock
+            | What::Backup
+            | What::Restore => true,
             What::Poll { .. }
             | What::Wake { .. }
             | What::Start { .. }
+            | What::Begin { .. }
             | What::Finish { .. }
             | What::StopCheck { .. }
             | What::Killed { .. }
+            | What::Ended { .. }
             | What::Report { .. }
             | What::Echo { .. }
             | What::RunnerRestart { .. }
             | What::Silence { .. }
-            | What::Tick { .. }
+            | What::Tick
             | What::Resend { .. } => false,
         };
         self.plan.retain(|_, what| !is_incident(what));
@@ -76,6 +89,7 @@ impl Run {
         let has_identity = self.has_identity(install);
         let live = !matches!(self.status(install).as_str(), "absent" | "deleted" | "delete_incomplete");
         if live && !has_identity {
+            self.retire(install);
             self.enrol(install);
             // No other host of it is there any more.
             self.declare_lost(install);

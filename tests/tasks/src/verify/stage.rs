@@ -71,7 +71,7 @@ pub(crate) fn all() -> Vec<Stage> {
         Stage { name: "deny", plan: Plan::Part(part::cargo_deny) },
         cargo("build", &["build", "--workspace", "--bins", "--quiet"]),
         Stage { name: "test", plan: Plan::Part(part::tests) },
-        cargo("sim", &["sim", "--seeds", "20"]),
+        cargo("sim", &["sim", "--seeds", "10", "--stats"]),
         Stage { name: "template", plan: Plan::Part(part::cfn_lint) },
     ]
 }
