@@ -161,14 +161,17 @@ impl Peers for PostgresPeers {
         let everything = Heard { changed: vec![], everything: true };
         let Some(open) = &mut *line else {
             match Line::open(&self.address) {
-                Ok(open) => *line = Some(open),
+                // Whatever was said before, nobody heard it here.
+                Ok(open) => {
+                    *line = Some(open);
+                    return everything;
+                }
                 Err(error) => {
                     tracing::debug!(%error, "cannot listen to the other brokers");
                     std::thread::sleep(AGAIN_AFTER.min(wait));
+                    return Heard::default();
                 }
             }
-            // Whatever was said before, nobody heard it here.
-            return everything;
         };
         let Some(runtime) = open.runtime.take() else { return everything };
         let talked = runtime.block_on(self.talk(open, wait));
@@ -176,7 +179,7 @@ impl Peers for PostgresPeers {
         talked.unwrap_or_else(|error| {
             tracing::debug!(%error, "the other brokers cannot be heard for a moment");
             *line = None;
-            everything
+            Heard::default()
         })
     }
 }
