@@ -171,7 +171,9 @@ impl Running {
 
 /// Starts a broker on these listeners.
 pub async fn serve(config: &Config, listeners: Listeners) -> Result<Running, Error> {
-    let data = &config.data_dir;
+    // What is printed for people to export must hold wherever they go from there.
+    let data = &std::path::absolute(&config.data_dir)
+        .map_err(|source| Error::DataDir { path: config.data_dir.clone(), source })?;
     make_directory(data)?;
     let addr = |listener: &TcpListener| {
         listener.local_addr().map_err(|source| Error::DataDir { path: data.clone(), source })
