@@ -386,3 +386,22 @@ fn the_write_ahead_log_stays_bounded_under_load() {
     assert!(longest <= 260 << 20, "{longest}");
     assert_eq!(store.reader().events(0, 999).unwrap().len(), 200);
 }
+
+#[test]
+fn a_database_whose_clock_is_set_back_gives_no_earlier_times() {
+    let database = Database::create().unwrap();
+    let mut store = postgres(&database);
+    let mut tx = store.begin().unwrap();
+    append(&mut *tx, "org_a", None, "one", 5);
+    tx.commit().unwrap();
+    let mut tx = store.begin().unwrap();
+    let now = tx.clock().unwrap().unwrap();
+    tx.load(&id("org_a")).unwrap().unwrap();
+    let ahead = now.plus_ms(3_600_000);
+    append(&mut *tx, "org_a", None, "two", ahead.0);
+    tx.commit().unwrap();
+    let mut tx = store.begin().unwrap();
+    assert!(tx.clock().unwrap().unwrap() < ahead);
+    tx.load(&id("org_a")).unwrap().unwrap();
+    assert_eq!(tx.clock().unwrap().unwrap(), ahead, "the object has had an event at that time");
+}

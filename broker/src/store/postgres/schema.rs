@@ -9,8 +9,10 @@ pub(super) const NUMBERS: i64 = 32_768;
 
 /// The steps from an empty database to today's: each is applied once, in order, and never changed. What a
 /// table is for stands with the embedded store's; here `numbers` gives blocks of them to batches, after
-/// they hold their objects, so that the places of an object's events grow.
-const MIGRATIONS: &[&str] = &["
+/// they hold their objects, so that the places of an object's events grow. `objects.at` is the time of its newest
+/// event: the next one's is not before it, though the server's clock is set back.
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE SEQUENCE numbers INCREMENT BY 32768 MINVALUE 1;
     CREATE TABLE objects (
         row bigint PRIMARY KEY,
@@ -58,7 +60,11 @@ const MIGRATIONS: &[&str] = &["
     );
     CREATE TABLE marks (name text PRIMARY KEY, value bigint NOT NULL);
     INSERT INTO marks (name, value) VALUES ('keys_expired_to', 0);
-"];
+",
+    "
+    ALTER TABLE objects ADD COLUMN at bigint NOT NULL DEFAULT 0;
+",
+];
 
 /// Brings the schema up to date, one broker at a time; refuses one of a newer broker.
 pub(super) fn migrate(session: &mut Session) -> Result<(), StoreError> {

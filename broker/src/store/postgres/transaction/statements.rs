@@ -18,7 +18,7 @@ const WANTED: &str = "unnest($1::int2[], $2::text[]) WITH ORDINALITY AS w(kind, 
 const HOLD: &str = "SELECT w.place, o.row, o.revision, o.last_seq, o.version,
         CASE WHEN o.revision IS NOT DISTINCT FROM w.known THEN NULL ELSE o.state END,
         CASE WHEN o.revision IS NOT DISTINCT FROM w.known THEN NULL ELSE o.keys END,
-        (extract(epoch FROM clock_timestamp()) * 1000)::int8
+        greatest(o.at, (extract(epoch FROM clock_timestamp()) * 1000)::int8)
     FROM unnest($1::int2[], $2::text[], $3::int8[]) WITH ORDINALITY AS w(kind, path, known, place)
     JOIN objects o ON o.kind = w.kind AND o.path = w.path ORDER BY o.row FOR UPDATE OF o";
 
@@ -56,15 +56,16 @@ const EXPIRE_KEYS: &str = "WITH mark AS (
     SELECT count(*) FROM old";
 
 const INSERT_OBJECTS: &str = "INSERT INTO objects
-        (row, kind, path, revision, last_seq, deadline, version, state, keys)
+        (row, kind, path, revision, last_seq, deadline, version, state, keys, at)
     SELECT * FROM unnest($1::int8[], $2::int2[], $3::text[], $4::int8[], $5::int8[], $6::int8[], $7::int4[],
-        $8::bytea[], $9::bytea[]) AS n(row, kind, path, revision, last_seq, deadline, version, state, keys)
+        $8::bytea[], $9::bytea[], $10::int8[])
+        AS n(row, kind, path, revision, last_seq, deadline, version, state, keys, at)
     ORDER BY kind, path";
 
 const UPDATE_OBJECTS: &str = "UPDATE objects o SET revision = n.revision, last_seq = n.last_seq,
-        deadline = n.deadline, version = n.version, state = n.state, keys = n.keys
-    FROM unnest($1::int8[], $2::int8[], $3::int8[], $4::int8[], $5::int4[], $6::bytea[], $7::bytea[])
-        AS n(row, revision, last_seq, deadline, version, state, keys)
+        deadline = n.deadline, version = n.version, state = n.state, keys = n.keys, at = greatest(o.at, n.at)
+    FROM unnest($1::int8[], $2::int8[], $3::int8[], $4::int8[], $5::int4[], $6::bytea[], $7::bytea[], $8::int8[])
+        AS n(row, revision, last_seq, deadline, version, state, keys, at)
     WHERE o.row = n.row";
 
 const INSERT_EVENTS: &str = "INSERT INTO events (seq, object, prev, at, key, sender, body, entries)

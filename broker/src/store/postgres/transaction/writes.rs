@@ -19,6 +19,8 @@ pub(super) struct Writes {
     created: HashMap<Row, ObjectId>,
     objects: HashMap<Row, Written>,
     events: Vec<Appended>,
+    /// When each object had its newest event of this batch.
+    newest: HashMap<Row, Timestamp>,
     pub(super) keys: Vec<(Row, i64, Vec<u8>)>,
     notices: Vec<(ObjectId, Vec<u8>, Vec<u8>)>,
     told: HashSet<ObjectId>,
@@ -32,6 +34,7 @@ struct Written {
     version: i32,
     state: Vec<u8>,
     keys: Vec<u8>,
+    at: i64,
 }
 
 /// An event on its way into the log.
@@ -76,6 +79,7 @@ impl Writes {
     }
 
     pub(super) fn append(&mut self, seq: i64, event: &EventWrite<'_>) {
+        self.newest.insert(event.row, event.at);
         self.events.push(Appended {
             seq,
             object: event.row,
@@ -112,6 +116,7 @@ impl Writes {
             version: i32::try_from(object.version).expect("versions are small numbers"),
             state: object.state.to_vec(),
             keys: object.keys.to_vec(),
+            at: self.newest.get(&object.row).map_or(0, |at| at.0),
         };
         self.objects.insert(object.row, written);
     }
@@ -158,9 +163,9 @@ impl Writes {
         let kinds: Vec<i16> = new().map(|(_, id, _)| kind_number(id.kind())).collect();
         let paths: Vec<&str> = new().map(|(_, id, _)| id.path()).collect();
         let columns = Columns::of(new().map(|(.., written)| written));
-        let Columns { revisions, seqs, deadlines, versions, states, keys } = &columns;
-        let values: [Value<'_>; 9] =
-            [&rows, &kinds, &paths, revisions, seqs, deadlines, versions, states, keys];
+        let Columns { revisions, seqs, deadlines, versions, states, keys, times } = &columns;
+        let values: [Value<'_>; 10] =
+            [&rows, &kinds, &paths, revisions, seqs, deadlines, versions, states, keys, times];
         let asked = (!rows.is_empty()).then(|| client.execute(&all.insert_objects, &values));
         OptionFuture::from(asked).await.transpose().map(drop)
     }
@@ -169,8 +174,8 @@ impl Writes {
         let old = || self.objects.iter().filter(|(row, _)| !self.created.contains_key(row));
         let rows: Vec<i64> = old().map(|(row, _)| *row).collect();
         let columns = Columns::of(old().map(|(_, written)| written));
-        let Columns { revisions, seqs, deadlines, versions, states, keys } = &columns;
-        let values: [Value<'_>; 7] = [&rows, revisions, seqs, deadlines, versions, states, keys];
+        let Columns { revisions, seqs, deadlines, versions, states, keys, times } = &columns;
+        let values: [Value<'_>; 8] = [&rows, revisions, seqs, deadlines, versions, states, keys, times];
         let asked = (!rows.is_empty()).then(|| client.execute(&all.update_objects, &values));
         OptionFuture::from(asked).await.transpose().map(drop)
     }
@@ -218,6 +223,7 @@ struct Columns<'a> {
     versions: Vec<i32>,
     states: Vec<&'a [u8]>,
     keys: Vec<&'a [u8]>,
+    times: Vec<i64>,
 }
 
 impl<'a> Columns<'a> {
@@ -228,7 +234,8 @@ impl<'a> Columns<'a> {
             deadlines: objects.clone().map(|o| o.deadline).collect(),
             versions: objects.clone().map(|o| o.version).collect(),
             states: objects.clone().map(|o| &o.state[..]).collect(),
-            keys: objects.map(|o| &o.keys[..]).collect(),
+            keys: objects.clone().map(|o| &o.keys[..]).collect(),
+            times: objects.map(|o| o.at).collect(),
         }
     }
 }
