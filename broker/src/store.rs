@@ -334,6 +334,16 @@ pub trait Transaction {
     /// All keys of the object in that table, oldest first.
     fn older_keys(&mut self, row: Row) -> Result<Vec<SpilledKey>, StoreError>;
 
+    /// For each of these objects, in one go: its keys in that table that came after a place in the log, oldest
+    /// first.
+    fn newer_keys(&mut self, of: &[(Row, u64)]) -> Result<Vec<Vec<SpilledKey>>, StoreError> {
+        let mut newer = |(row, after): &(Row, u64)| {
+            let keys = self.older_keys(*row)?.into_iter();
+            Ok(keys.filter(|(_, seq)| seq > after).collect())
+        };
+        of.iter().map(&mut newer).collect()
+    }
+
     /// Appends an event to the log; answers its place.
     fn append(&mut self, event: &EventWrite<'_>) -> Result<u64, StoreError>;
 

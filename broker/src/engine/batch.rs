@@ -135,7 +135,22 @@ impl<'a> Batch<'a> {
             });
             self.working.hold(&mut *self.tx, wanted, true)?;
         }
-        self.caught_up()
+        self.caught_up()?;
+        if self.is_shared { self.load_keys(items) } else { Ok(()) }
+    }
+
+    /// Asks once for all the older keys that the items may have, of objects that other brokers had.
+    fn load_keys(&mut self, items: &VecDeque<Item>) -> Result<(), StoreError> {
+        let mut rows = Vec::new();
+        for item in items {
+            let Item::Event(pending) = item else { continue };
+            let (Some((_, hash)), Some(slot)) = (&pending.key, self.slot(&pending.to)?) else { continue };
+            let working = self.working.get(slot);
+            if working.keys.has_older() && working.keys.find(hash).is_none() {
+                rows.extend(working.row);
+            }
+        }
+        self.older.load(&mut *self.tx, &rows)
     }
 
     /// After objects were loaded: the time goes on, and what is known of them beside their state is checked.
@@ -145,7 +160,7 @@ impl<'a> Batch<'a> {
             None if self.at == Timestamp(0) => self.clock.stamp(),
             Some(_) | None => self.at,
         };
-        self.working.reloaded.drain(..).for_each(|row| self.older.forget(row));
+        self.working.reloaded.drain(..).for_each(|row| self.older.fall_behind(row));
         Ok(())
     }
 

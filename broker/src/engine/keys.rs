@@ -76,9 +76,19 @@ impl Clone for RecentKeys {
 
 /// Which older keys are in the store's table, for the objects used last. The committer's own.
 pub(super) struct OlderKeys {
-    by_row: LruCache<Row, HashSet<u64>>,
+    by_row: LruCache<Row, Older>,
     known: usize,
     known_max: usize,
+}
+
+/// The older keys of one object.
+#[derive(Default)]
+struct Older {
+    prints: HashSet<u64>,
+    /// The place of the newest of them.
+    last: u64,
+    /// Another broker had the object: there may be newer ones.
+    is_behind: bool,
 }
 
 impl Default for OlderKeys {
@@ -88,6 +98,24 @@ impl Default for OlderKeys {
 }
 
 impl OlderKeys {
+    /// Finds out, in one go, which older keys these objects have.
+    pub(super) fn load(&mut self, tx: &mut dyn Transaction, rows: &[Row]) -> Result<(), StoreError> {
+        let known = |row: &Row| match self.by_row.peek(row) {
+            Some(older) if !older.is_behind => None,
+            older => Some((*row, older.map_or(0, |older| older.last))),
+        };
+        let mut wanted: Vec<(Row, u64)> = rows.iter().filter_map(known).collect();
+        wanted.sort_unstable();
+        wanted.dedup();
+        let Some((one, _)) = wanted.last().copied() else { return Ok(()) };
+        for ((row, _), keys) in wanted.iter().zip(tx.newer_keys(&wanted)?) {
+            self.by_row.get_or_insert_mut(*row, Older::default).is_behind = false;
+            self.learn(*row, &keys);
+        }
+        self.shrink(one);
+        Ok(())
+    }
+
     /// The event that came with this key, if that is in the table.
     pub(super) fn find(
         &mut self,
@@ -95,13 +123,8 @@ impl OlderKeys {
         row: Row,
         key: &KeyHash,
     ) -> Result<Option<u64>, StoreError> {
-        if !self.by_row.contains(&row) {
-            let prints: HashSet<u64> = tx.older_keys(row)?.iter().map(|(hash, _)| print(hash)).collect();
-            self.known += prints.len();
-            self.by_row.push(row, prints);
-            self.shrink(row);
-        }
-        if !self.by_row.get(&row).is_some_and(|prints| prints.contains(&print(key))) {
+        self.load(tx, &[row])?;
+        if !self.by_row.get(&row).is_some_and(|older| older.prints.contains(&print(key))) {
             return Ok(None);
         }
         // It most likely is there: one sent twice after many others, or one that has expired since.
@@ -109,30 +132,37 @@ impl OlderKeys {
     }
 
     /// Another broker had the object: what is known of its keys may be too little.
-    pub(super) fn forget(&mut self, row: Row) {
-        if let Some(prints) = self.by_row.pop(&row) {
-            self.known -= prints.len();
+    pub(super) fn fall_behind(&mut self, row: Row) {
+        if let Some(older) = self.by_row.peek_mut(&row) {
+            older.is_behind = true;
         }
     }
 
     /// Keys of the object went to the table.
     pub(super) fn add(&mut self, row: Row, keys: &[SpilledKey]) {
-        if let Some(prints) = self.by_row.peek_mut(&row) {
-            let before = prints.len();
-            prints.extend(keys.iter().map(|(hash, _)| print(hash)));
-            self.known += prints.len() - before;
+        // Of one that is behind, the place of its newest known key must stay: from there it is caught up.
+        if self.by_row.peek(&row).is_some_and(|older| !older.is_behind) {
+            self.learn(row, keys);
             self.shrink(row);
         }
+    }
+
+    fn learn(&mut self, row: Row, keys: &[SpilledKey]) {
+        let Some(older) = self.by_row.peek_mut(&row) else { return };
+        let before = older.prints.len();
+        older.prints.extend(keys.iter().map(|(hash, _)| print(hash)));
+        older.last = keys.iter().map(|(_, seq)| *seq).fold(older.last, u64::max);
+        self.known += older.prints.len() - before;
     }
 
     /// Forgets the objects used longest ago, but never the one at hand.
     fn shrink(&mut self, in_use: Row) {
         while self.known > self.known_max && self.by_row.len() > 1 {
-            let Some((row, prints)) = self.by_row.pop_lru() else { return };
+            let Some((row, older)) = self.by_row.pop_lru() else { return };
             if row == in_use {
-                self.by_row.push(row, prints);
+                self.by_row.push(row, older);
             } else {
-                self.known -= prints.len();
+                self.known -= older.prints.len();
             }
         }
     }
@@ -174,7 +204,7 @@ mod tests {
         let rows: Vec<Row> =
             (0..4).map(|n| tx.create(&format!("org_o{n}").parse().unwrap()).unwrap()).collect();
         let mut older = OlderKeys { known_max: 20, ..OlderKeys::default() };
-        for seq in 0..160_u64 {
+        for seq in 1..=160_u64 {
             let row = rows[seq as usize / 2 % 4];
             let keys = [(key_hash(&format!("{seq}")), seq)];
             assert_eq!(older.find(&mut *tx, row, &keys[0].0).unwrap(), None);
@@ -182,7 +212,7 @@ mod tests {
             older.add(row, &keys);
             assert!(older.known <= 20 + 40, "{} are known", older.known);
         }
-        for seq in 0..160_u64 {
+        for seq in 1..=160_u64 {
             let (row, other) = (rows[seq as usize / 2 % 4], rows[(seq as usize / 2 + 1) % 4]);
             let key = key_hash(&format!("{seq}"));
             assert_eq!(older.find(&mut *tx, row, &key).unwrap(), Some(seq));

@@ -127,6 +127,8 @@ fn older_keys_belong_to_their_object() {
         tx.spill_keys(a, &older[1..]).unwrap();
         assert_eq!(tx.older_keys(a).unwrap(), older);
         assert_eq!(tx.older_keys(b).unwrap(), []);
+        let newer = tx.newer_keys(&[(b, 0), (a, older[0].1)]).unwrap();
+        assert_eq!(newer, [vec![], older[1..].to_vec()], "in the order in which they were asked for");
         assert_eq!(tx.event(seq).unwrap().unwrap().body, b"one");
         assert_eq!(tx.event(seq + 9).unwrap(), None);
     });

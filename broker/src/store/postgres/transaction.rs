@@ -261,6 +261,25 @@ impl Transaction for PostgresTransaction<'_> {
         Ok(stored.iter().chain(own).flat_map(|block| decode_keys(block)).collect())
     }
 
+    fn newer_keys(&mut self, of: &[(Row, u64)]) -> Result<Vec<Vec<SpilledKey>>, StoreError> {
+        self.begun()?;
+        let objects: Vec<i64> = of.iter().map(|(row, _)| *row).collect();
+        let after: Vec<i64> = of.iter().map(|(_, seq)| to_sql(*seq)).collect();
+        let found = self.session.rows(&self.statements.newer_keys, &[&objects, &after])?;
+        let mut newer: HashMap<i64, Vec<SpilledKey>> = HashMap::new();
+        for row in &found {
+            newer.entry(get(row, 0)?).or_default().extend(decode_keys(get(row, 1)?));
+        }
+        for (object, _, block) in &self.writes.keys {
+            newer.entry(*object).or_default().extend(decode_keys(block));
+        }
+        let of = of.iter().map(|(row, after)| {
+            let keys = newer.remove(row).unwrap_or_default().into_iter();
+            keys.filter(|(_, seq)| seq > after).collect()
+        });
+        Ok(of.collect())
+    }
+
     fn append(&mut self, event: &EventWrite<'_>) -> Result<u64, StoreError> {
         let seq = self.number()?;
         self.writes.append(seq, event);

@@ -89,6 +89,7 @@ pub(in crate::store::postgres) struct Statements {
     pub(super) behind: Statement,
     pub(super) event: Statement,
     pub(super) older_keys: Statement,
+    pub(super) newer_keys: Statement,
     pub(super) take_inbox: Statement,
     pub(super) expire_keys: Statement,
     pub(super) add_record: Statement,
@@ -122,6 +123,10 @@ impl Statements {
             ))?,
             event: prepare(&format!("SELECT {EVENT_COLUMNS} WHERE e.seq = $1"))?,
             older_keys: prepare("SELECT block FROM keys WHERE object = $1 ORDER BY last")?,
+            newer_keys: prepare(
+                "SELECT k.object, k.block FROM unnest($1::int8[], $2::int8[]) AS w(object, after)
+                 JOIN keys k ON k.object = w.object AND k.last > w.after ORDER BY k.object, k.last",
+            )?,
             take_inbox: prepare(TAKE_INBOX)?,
             expire_keys: prepare(EXPIRE_KEYS)?,
             add_record: prepare(&format!("{record} DO NOTHING"))?,
