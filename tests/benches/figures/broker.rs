@@ -22,16 +22,15 @@ const SERVE: &str = "REMIT_FIGURES_SERVE";
 /// The port of the clock ticks of `/proc`: 100 a second on every Linux.
 const TICK_MS: f64 = 10.0;
 
-/// A child's part, if this process is one: serves until its standard input ends.
-pub(crate) fn child(bare: fn(&Path) -> Result<()>, echo: fn(&Path) -> Result<()>) -> Option<Result<()>> {
+/// What a child does in its directory until its standard input ends.
+type Serve = fn(&Path) -> Result<()>;
+
+/// A child's part, if this process is one: that of this name, or a broker's.
+pub(crate) fn child(others: &[(&str, Serve)]) -> Option<Result<()>> {
     let what = std::env::var(SERVE).ok()?;
     let (kind, directory) = what.split_once(':')?;
-    let directory = Path::new(directory);
-    Some(match kind {
-        "broker" => broker(directory),
-        "bare" => bare(directory),
-        _ => echo(directory),
-    })
+    let other = others.iter().find(|(name, _)| *name == kind).map(|(_, serve)| *serve);
+    Some(other.unwrap_or(broker)(Path::new(directory)))
 }
 
 fn broker(directory: &Path) -> Result<()> {
@@ -70,7 +69,11 @@ pub(crate) struct Server {
 impl Server {
     /// Starts this program again as a `broker`, a `bare` gRPC server or an `echo`.
     pub(crate) fn start(kind: &str) -> Result<Self> {
-        let directory = tempfile::Builder::new().prefix("remit-figures-").tempdir()?;
+        Self::start_in(kind, tempfile::Builder::new().prefix("remit-figures-").tempdir()?)
+    }
+
+    /// Starts it in a directory with what it needs.
+    pub(crate) fn start_in(kind: &str, directory: tempfile::TempDir) -> Result<Self> {
         let what = format!("{kind}:{}", directory.path().display());
         let mut command = Command::new(std::env::current_exe()?);
         command.env(SERVE, what).stdin(Stdio::piped()).stdout(Stdio::piped());

@@ -74,14 +74,14 @@ impl Rates {
 }
 
 /// Bare SQLite: the same rows with nothing around them.
-struct Bare {
+pub(crate) struct Bare {
     connection: rusqlite::Connection,
     objects: usize,
     rows: Rows,
 }
 
 impl Bare {
-    fn open(path: &Path, objects: usize, rows: Rows) -> Result<Self> {
+    pub(crate) fn open(path: &Path, objects: usize, rows: Rows) -> Result<Self> {
         let connection = rusqlite::Connection::open(path)?;
         connection.execute_batch(
             "PRAGMA journal_mode = wal; PRAGMA synchronous = full; PRAGMA cache_size = -131072;
@@ -104,25 +104,38 @@ impl Bare {
     }
 
     /// Rows written, in how many seconds.
-    fn run(&self, batch: usize, long: Duration) -> Result<(u64, f64)> {
+    pub(crate) fn run(&self, batch: usize, long: Duration) -> Result<(u64, f64)> {
+        let mut random = Random(7);
+        let (mut done, began) = (0, Instant::now());
+        while began.elapsed() < long {
+            self.batch(&mut random, batch, done)?;
+            done += batch as u64;
+        }
+        Ok((done, began.elapsed().as_secs_f64()))
+    }
+
+    /// One commit; answers the object that it wrote last.
+    pub(crate) fn batch(&self, random: &mut Random, size: usize, done: u64) -> Result<usize> {
         let (sender, body) = (blob(self.rows.sender), blob(self.rows.body));
         let (entries, state) = (blob(self.rows.entries), blob(self.rows.state));
         let insert = "INSERT INTO events (object, at, sender, body, entries) VALUES (?1, ?2, ?3, ?4, ?5)";
         let update = "UPDATE objects SET last = ?2, state = ?3 WHERE row = ?1";
-        let mut random = Random(7);
-        let (mut done, began) = (0, Instant::now());
-        while began.elapsed() < long {
-            self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-            for _ in 0..batch {
-                let object = random.below(self.objects);
-                let event = rusqlite::params![object, done, sender, body, entries];
-                self.connection.prepare_cached(insert)?.execute(event)?;
-                let written = rusqlite::params![object, done, state];
-                self.connection.prepare_cached(update)?.execute(written)?;
-                done += 1;
-            }
-            self.connection.prepare_cached("COMMIT")?.execute([])?;
+        let mut object = 0;
+        self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        for _ in 0..size {
+            object = random.below(self.objects);
+            let event = rusqlite::params![object, done, sender, body, entries];
+            self.connection.prepare_cached(insert)?.execute(event)?;
+            let written = rusqlite::params![object, done, state];
+            self.connection.prepare_cached(update)?.execute(written)?;
         }
-        Ok((done, began.elapsed().as_secs_f64()))
+        self.connection.prepare_cached("COMMIT")?.execute([])?;
+        Ok(object)
+    }
+
+    /// The length of an object's state.
+    pub(crate) fn read(&self, object: usize) -> Result<usize> {
+        let mut read = self.connection.prepare_cached("SELECT state FROM objects WHERE row = ?1")?;
+        Ok(read.query_row([object], |row| row.get_ref(0)?.as_blob().map(<[u8]>::len).map_err(Into::into))?)
     }
 }

@@ -109,7 +109,8 @@ pub(crate) struct Load {
     pub(crate) runtime: Runtime,
     pub(crate) engines: Vec<Engine>,
     targets: Targets,
-    objects: usize,
+    /// How many of the objects get signals.
+    pub(crate) objects: usize,
     run: AtomicU64,
 }
 

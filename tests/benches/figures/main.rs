@@ -6,6 +6,8 @@ mod bare;
 mod broker;
 mod engine;
 mod load;
+mod million;
+mod pickup;
 mod postgres;
 mod rpc;
 mod runner;
@@ -24,13 +26,17 @@ const AREAS: &[(&str, Measure)] = &[
     ("seal", seal::figures),
     ("engine", engine::figures),
     ("postgres", postgres::figures),
+    ("pickup", pickup::figures),
+    ("million", million::figures),
     ("api", api::figures),
     ("rpc", rpc::figures),
     ("runner", runner::figures),
 ];
 
 fn main() -> anyhow::Result<()> {
-    if let Some(served) = broker::child(bare::serve, api::serve_echo) {
+    if let Some(served) =
+        broker::child(&[("bare", bare::serve), ("echo", api::serve_echo), ("stored", million::serve)])
+    {
         return served;
     }
     let options = Options::parse(std::env::args().skip(1)).map_err(anyhow::Error::msg)?;

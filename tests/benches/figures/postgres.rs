@@ -2,6 +2,7 @@
 //! server: as many connections, each of which appends 64 log rows and updates their state rows a commit.
 
 use std::collections::BTreeSet;
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
@@ -12,8 +13,9 @@ use remit_broker::store::postgres::Address;
 use remit_broker::store::{PostgresStore, Store};
 use remit_postgres::{Database, Server};
 use remit_tests::figure::{Figure, Options};
+use tokio::sync::mpsc::{Receiver, channel};
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, NoTls, Statement};
+use tokio_postgres::{AsyncMessage, Client, NoTls, Statement};
 
 use crate::load::{Load, Random, Rows, Sent, blob, make_orgs, org_id, sample};
 
@@ -63,13 +65,13 @@ fn brokers(server: &Arc<Server>, count: usize) -> Result<(Rows, Load)> {
 }
 
 /// A broker's store on this database.
-fn open(database: &Database) -> Result<Box<dyn Store>> {
+pub(crate) fn open(database: &Database) -> Result<Box<dyn Store>> {
     let address = Address::parse(&database.url(), None).map_err(anyhow::Error::msg)?;
     Ok(PostgresStore::open(address)?)
 }
 
 /// Raw PostgreSQL: the same rows with nothing around them.
-struct Raw {
+pub(crate) struct Raw {
     url: String,
     objects: usize,
     rows: Rows,
@@ -77,10 +79,11 @@ struct Raw {
 }
 
 /// One of its connections.
-struct Connection {
+pub(crate) struct Connection {
     client: Client,
     append: Statement,
     update: Statement,
+    read: Statement,
 }
 
 const TABLES: &str = "
@@ -95,7 +98,7 @@ const UPDATE: &str = "UPDATE objects o SET last = n.last, state = n.state
     FROM unnest($1::int8[], $2::int8[], $3::bytea[]) AS n(row, last, state) WHERE o.row = n.row";
 
 impl Raw {
-    fn create(database: &Database, objects: usize, rows: Rows) -> Result<Self> {
+    pub(crate) fn create(database: &Database, objects: usize, rows: Rows) -> Result<Self> {
         let raw = Self { url: database.url(), objects, rows, next: AtomicI64::new(1) };
         database.psql(TABLES)?;
         let state = rows.state;
@@ -133,7 +136,7 @@ impl Raw {
                 if !warm && began.elapsed() > long / 4 {
                     (sent, began, warm) = (Sent::default(), Instant::now(), true);
                 }
-                self.batch(&connection, &mut random, BATCH).await?;
+                self.batch(&connection, &mut random, BATCH, None).await?;
                 sent.signals += BATCH as u64;
                 sent.commits += 1;
             }
@@ -142,7 +145,7 @@ impl Raw {
         })
     }
 
-    async fn connect(&self) -> Result<Connection> {
+    pub(crate) async fn connect(&self) -> Result<Connection> {
         let (client, connection) = tokio_postgres::connect(&self.url, NoTls).await?;
         tokio::spawn(connection);
         // As the broker has it: rows are locked in the order in which they are given.
@@ -153,11 +156,19 @@ impl Raw {
             )
             .await?;
         let (append, update) = (client.prepare(APPEND).await?, client.prepare(UPDATE).await?);
-        Ok(Connection { client, append, update })
+        let read = client.prepare("SELECT state FROM objects WHERE row = $1").await?;
+        Ok(Connection { client, append, update, read })
     }
 
-    /// One commit, in one round trip.
-    async fn batch(&self, on: &Connection, random: &mut Random, size: usize) -> Result<()> {
+    /// One commit, in one round trip, with a notification of this channel if one is given; answers an object
+    /// that it wrote.
+    pub(crate) async fn batch(
+        &self,
+        on: &Connection,
+        random: &mut Random,
+        size: usize,
+        channel: Option<&str>,
+    ) -> Result<i64> {
         let objects: Vec<i64> = (0..size).map(|_| random.below(self.objects) as i64).collect();
         let first = self.next.fetch_add(size as i64, Ordering::Relaxed);
         let seqs: Vec<i64> = (first..).take(size).collect();
@@ -170,16 +181,38 @@ impl Raw {
         let (lasts, states) = (vec![first; changed.len()], vec![blob(self.rows.state); changed.len()]);
         let logged: [&(dyn ToSql + Sync); 7] = [&seqs, &objects, &times, &keys, &senders, &bodies, &entries];
         let moved: [&(dyn ToSql + Sync); 3] = [&changed, &lasts, &states];
+        let end = channel.map_or("COMMIT".to_owned(), |channel| format!("NOTIFY {channel}; COMMIT"));
         let (begun, appended, updated, committed) = join!(
             on.client.batch_execute("BEGIN"),
             on.client.execute(&on.append, &logged),
             on.client.execute(&on.update, &moved),
-            on.client.batch_execute("COMMIT"),
+            on.client.batch_execute(&end),
         );
         begun?;
         appended?;
         updated?;
         committed?;
-        Ok(())
+        Ok(objects[0])
+    }
+
+    /// The length of an object's state.
+    pub(crate) async fn read(&self, on: &Connection, object: i64) -> Result<usize> {
+        let row = on.client.query_one(&on.read, &[&object]).await?;
+        Ok(row.try_get::<_, &[u8]>(0)?.len())
+    }
+
+    /// What is notified on a channel, for as long as the client is kept.
+    pub(crate) async fn listen(&self, name: &str) -> Result<(Client, Receiver<()>)> {
+        let (client, mut connection) = tokio_postgres::connect(&self.url, NoTls).await?;
+        let (to, notified) = channel(1);
+        tokio::spawn(async move {
+            while let Some(Ok(message)) = poll_fn(|cx| connection.poll_message(cx)).await {
+                if matches!(message, AsyncMessage::Notification(_)) && to.send(()).await.is_err() {
+                    return;
+                }
+            }
+        });
+        client.batch_execute(&format!("LISTEN {name}")).await?;
+        Ok((client, notified))
     }
 }
