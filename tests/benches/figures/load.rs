@@ -89,7 +89,7 @@ pub(crate) fn make_orgs(store: Box<dyn Store>, orgs: usize) -> Result<()> {
         for maker in makers.collect::<Vec<_>>() {
             maker.await??;
         }
-        engine.submit(signal(org_id(0), key(0, 0, 0), 0)).await?;
+        engine.submit(signal(org_id(0), key(next_run(), 0, 0), 0)).await?;
         Ok(())
     });
     load.stop();
@@ -111,7 +111,6 @@ pub(crate) struct Load {
     targets: Targets,
     /// How many of the objects get signals.
     pub(crate) objects: usize,
-    run: AtomicU64,
 }
 
 impl Load {
@@ -122,7 +121,7 @@ impl Load {
         let start = |store| Engine::start(store, engine::Options::default());
         let engines = stores.into_iter().map(start).collect::<Result<Vec<_>, _>>()?;
         drop(entered);
-        Ok(Self { runtime, engines, targets, objects, run: AtomicU64::new(0) })
+        Ok(Self { runtime, engines, targets, objects })
     }
 
     /// So many senders for so long, the same number at each engine.
@@ -146,7 +145,7 @@ impl Load {
 
     /// Starts the senders, on the runtime that this is called in.
     pub(crate) fn begin(&self, senders: usize) -> Sending {
-        let run = self.run.fetch_add(1, Ordering::Relaxed);
+        let run = next_run();
         let stop = Arc::new(AtomicBool::new(false));
         let engines = self.engines.iter().cycle();
         let send = |(sender, engine): (usize, &Engine)| {
@@ -196,8 +195,14 @@ impl Sending {
     }
 }
 
+/// A number that no other run has, in this process or in another on the same database: no key comes twice.
+fn next_run() -> u64 {
+    static RUNS: AtomicU64 = AtomicU64::new(0);
+    u64::from(std::process::id()) << 16 | RUNS.fetch_add(1, Ordering::Relaxed)
+}
+
 fn key(run: u64, sender: usize, n: u64) -> String {
-    format!("{run:04x}-{sender:04x}-{n:016x}")
+    format!("{run:010x}-{sender:04x}-{n:016x}")
 }
 
 pub(crate) fn blob(len: usize) -> Vec<u8> {

@@ -165,7 +165,7 @@ fn bare_costs(few: &Path, dir: &Path, orgs: usize, options: &Options) -> Result<
     Ok(vec![Figure::new("million.bare_rows_to_any_of_a_million", us(&at_many), "us").against(us(&at_few))])
 }
 
-/// How long the engine takes to start: with the write-ahead log that making the objects left, and without.
+/// How long the engine takes to start.
 fn starts(few: &Path, many: &Path) -> Result<Vec<Figure>> {
     let runtime = crate::broker::runtime()?;
     let start = |path: &Path| {
@@ -177,13 +177,6 @@ fn starts(few: &Path, many: &Path) -> Result<Vec<Figure>> {
         runtime.block_on(engine.stop());
         anyhow::Ok(took.as_secs_f64() * 1_000.0)
     };
-    let log = many.with_extension("db-wal").metadata().map_or(0, |log| log.len() >> 20);
-    let with_log = start(many)?;
-    eprintln!("  the first start was with a log of {log} MiB");
-    for path in [few, many] {
-        let connection = rusqlite::Connection::open(path)?;
-        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
-    }
     let (mut at_few, mut at_many) = (vec![], vec![]);
     for _ in 0..STARTS {
         at_few.push(start(few)?);
@@ -193,8 +186,7 @@ fn starts(few: &Path, many: &Path) -> Result<Vec<Figure>> {
         times.sort_by(f64::total_cmp);
         times[times.len() / 2]
     };
-    let start = Figure::new("million.start", median(&mut at_many), "ms").against(median(&mut at_few));
-    Ok(vec![start, Figure::new("million.start_with_a_log", with_log, "ms")])
+    Ok(vec![Figure::new("million.start", median(&mut at_many), "ms").against(median(&mut at_few))])
 }
 
 /// What a process with the engine holds in memory: idle, and after signals to any of the objects.
