@@ -1,7 +1,9 @@
 //! What every store must do. Each check runs on each of them; a new store joins in `stores`.
 
+use std::sync::Arc;
+
 use remit_loops::{Kind, ObjectId, Timestamp};
-use remit_postgres::Database;
+use remit_postgres::{Database, Guard, Server};
 use tempfile::TempDir;
 
 use crate::store::postgres::Address;
@@ -406,4 +408,31 @@ fn a_database_whose_clock_is_set_back_gives_no_earlier_times() {
     assert!(tx.clock().unwrap().unwrap() < ahead);
     tx.load(&id("org_a")).unwrap().unwrap();
     assert_eq!(tx.clock().unwrap().unwrap(), ahead, "the object has had an event at that time");
+}
+
+#[test]
+fn a_guarded_server_is_reached_by_tls_with_a_password_and_not_otherwise() {
+    let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+    let (certificate, password) = (made.cert.pem(), "a secret".to_owned());
+    let key = made.signing_key.serialize_pem();
+    let guard = Guard { certificate: certificate.clone(), key, password: password.clone() };
+    let database = Database::on(&Arc::new(Server::start_guarded(&guard).unwrap())).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let other = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap().cert.pem();
+    for (name, pem) in [("right", &certificate), ("wrong", &other)] {
+        std::fs::write(dir.path().join(name), pem).unwrap();
+    }
+    let open = |roots: &str, password: Option<&str>| {
+        let url = format!("{}?sslrootcert={}", database.bare_url(), dir.path().join(roots).display());
+        PostgresStore::open(Address::parse(&url, password).unwrap())
+    };
+    assert!(open("right", Some(&password)).is_ok());
+    let by_tls = "SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)
+        WHERE ssl AND application_name = 'remit-broker'";
+    let _store = open("right", Some(&password)).unwrap();
+    assert_eq!(database.psql(by_tls).unwrap(), "1");
+    for (roots, given) in [("right", None), ("right", Some("another")), ("wrong", Some(&password[..]))] {
+        let error = open(roots, given).err().expect("it is refused").to_string();
+        assert!(!error.contains(&password), "{error}");
+    }
 }

@@ -1,8 +1,9 @@
 //! A real PostgreSQL server for tests and benches: its own directory, its own port, gone with its last user.
 
+use std::fs;
 use std::io;
 use std::net::TcpListener;
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -33,7 +34,18 @@ pub struct Server {
     port: u16,
     databases: AtomicU32,
     // Removed after the server has stopped.
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
+}
+
+/// What a server that is no test's alone would ask of its clients.
+#[derive(Clone, Debug)]
+pub struct Guard {
+    /// Its certificate for 127.0.0.1, PEM.
+    pub certificate: String,
+    /// Its key, PEM.
+    pub key: String,
+    /// What its user must know.
+    pub password: String,
 }
 
 /// A database of its own on a server.
@@ -59,7 +71,12 @@ impl Database {
 
     /// Where it is, as `--store` takes it.
     pub fn url(&self) -> String {
-        format!("postgres://{USER}@127.0.0.1:{}/{}?sslmode=disable", self.server.port, self.name)
+        format!("{}?sslmode=disable", self.bare_url())
+    }
+
+    /// Where it is, with nothing said of TLS.
+    pub fn bare_url(&self) -> String {
+        format!("postgres://{USER}@127.0.0.1:{}/{}", self.server.port, self.name)
     }
 
     /// Runs a statement and answers what it prints.
@@ -86,18 +103,32 @@ impl Server {
         Ok(server)
     }
 
-    /// Starts a server with an empty database cluster.
+    /// Starts a server with an empty database cluster, that lets everybody in.
     pub fn start() -> io::Result<Self> {
+        Self::start_with(None)
+    }
+
+    /// Starts a server that speaks TLS and asks for a password.
+    pub fn start_guarded(guard: &Guard) -> io::Result<Self> {
+        Self::start_with(Some(guard))
+    }
+
+    fn start_with(guard: Option<&Guard>) -> io::Result<Self> {
         let bin = programs()?;
         let dir = tempfile::Builder::new().prefix("remit-pg").tempdir()?;
         let owner = owner()?;
-        if let Some((uid, gid)) = owner {
-            chown(dir.path(), Some(uid), Some(gid))?;
-        }
+        let own = |path: &Path| owner.map_or(Ok(()), |(uid, gid)| chown(path, Some(uid), Some(gid)));
+        own(dir.path())?;
+        let secret = |name: &str, text: &str| -> io::Result<PathBuf> {
+            let path = dir.path().join(name);
+            fs::write(&path, text)?;
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
+            own(&path)?;
+            Ok(path)
+        };
         let data = dir.path().join("data");
         let mut initdb = command(&bin.join("initdb"), owner);
-        initdb.args(["--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C", "--username", USER, "-D"]);
-        run(initdb.arg(&data))?;
+        initdb.args(["--no-sync", "--encoding=UTF8", "--locale=C", "--username", USER, "--auth-local=trust"]);
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let mut keeper = command(Path::new("/bin/sh"), owner);
         keeper.args(["-c", KEEPER, "keeper"]).arg(bin.join("postgres")).arg("-D").arg(&data);
@@ -105,9 +136,19 @@ impl Server {
         for setting in SETTINGS {
             keeper.args(["-c", setting]);
         }
-        let log = std::fs::File::create(dir.path().join("server.log"))?;
+        if let Some(guard) = guard {
+            initdb.arg("--auth-host=scram-sha-256").arg("--pwfile").arg(secret("password", &guard.password)?);
+            let (certificate, key) =
+                (secret("cert.pem", &guard.certificate)?, secret("key.pem", &guard.key)?);
+            keeper.args(["-c", "ssl=on", "-c", &format!("ssl_cert_file={}", certificate.display())]);
+            keeper.args(["-c", &format!("ssl_key_file={}", key.display())]);
+        } else {
+            initdb.arg("--auth-host=trust");
+        }
+        run(initdb.arg("-D").arg(&data))?;
+        let log = fs::File::create(dir.path().join("server.log"))?;
         let keeper = keeper.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log).spawn()?;
-        let server = Self { keeper, port, databases: AtomicU32::new(0), _dir: dir };
+        let server = Self { keeper, port, databases: AtomicU32::new(0), dir };
         server.wait_until_it_answers()?;
         Ok(server)
     }
@@ -125,7 +166,9 @@ impl Server {
 
     fn psql(&self, database: &str, sql: &str) -> io::Result<String> {
         let mut psql = Command::new(programs()?.join("psql"));
-        psql.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-U", USER]);
+        psql.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", USER]);
+        // By the socket in its own directory, where nobody is asked for a password.
+        psql.arg("-h").arg(self.dir.path());
         run(psql.arg("-p").arg(self.port.to_string()).args(["-d", database, "-c", sql]))
     }
 }
@@ -140,7 +183,7 @@ impl Drop for Server {
 
 /// Where the server's programs are.
 fn programs() -> io::Result<PathBuf> {
-    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let mut found: Vec<PathBuf> = versions.map(|version| version.path().join("bin")).collect();
     found.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
     let has_all = |dir: &PathBuf| ["initdb", "postgres", "psql"].iter().all(|p| dir.join(p).exists());
@@ -156,7 +199,7 @@ fn owner() -> io::Result<Option<(u32, u32)>> {
     if !rustix::process::geteuid().is_root() {
         return Ok(None);
     }
-    let users = std::fs::read_to_string("/etc/passwd")?;
+    let users = fs::read_to_string("/etc/passwd")?;
     let ids = |name: &str| {
         let line = users.lines().find(|line| line.split(':').next() == Some(name))?;
         let mut fields = line.split(':').skip(2);
@@ -196,7 +239,7 @@ mod tests {
         assert!(database.psql("SELECT nothing").is_err());
         let other = Database::create().unwrap();
         assert_ne!(database.url(), other.url());
-        let dir = other.server()._dir.path().to_owned();
+        let dir = other.server().dir.path().to_owned();
         assert!(dir.exists());
     }
 }
