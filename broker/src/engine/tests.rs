@@ -11,7 +11,7 @@ use remit_loops::{Actor, Body, Kind, ObjectId, RejectedCode, Signal, Timestamp};
 use remit_loops::{app, component, org};
 use remit_postgres::Database;
 
-use crate::engine::{Accepted, ClockSource, Engine, Options, Submission, SubmitError, replay};
+use crate::engine::{Accepted, ClockSource, Driver, Engine, Options, Submission, SubmitError, replay};
 use crate::store::postgres::Address;
 use crate::store::{MemoryStore, PostgresStore, Reader, SqliteStore, Store};
 
@@ -459,4 +459,36 @@ fn a_broker_takes_up_what_another_left() {
     }
     assert_eq!(store.inbox().unwrap(), []);
     replay(&store).unwrap();
+}
+
+#[test]
+fn the_weight_of_an_org_counts_after_a_restart() {
+    let store = MemoryStore::default();
+    let first_of_a_turn = |driver: &mut Driver, engine: &Engine| {
+        let mut sent = vec![];
+        for n in 0..3 {
+            for org in ["org_a", "org_b"] {
+                sent.push(Box::pin(engine.submit(org_signal(org, Some(&format!("{org}{n}")), pause()))));
+            }
+        }
+        sent.iter_mut().for_each(|sent| assert!(answer(sent.as_mut()).is_none()));
+        driver.turn();
+        let log = store.events(0, 99).unwrap();
+        log.into_iter().rev().take(6).map(|event| event.object.to_string()).collect::<Vec<_>>()
+    };
+    let open = || Engine::driven(Box::new(store.clone()), Options::default()).unwrap();
+    let (engine, mut driver) = open();
+    let weight = org::Signal::SetQuotas { apps: None, installs_per_app: None, weight: Some(3) };
+    let create = || org::Signal::Create {};
+    for (to, signal) in [("org_a", create()), ("org_b", create()), ("org_b", weight)] {
+        let mut sent = std::pin::pin!(engine.submit(org_signal(to, None, signal)));
+        assert!(answer(sent.as_mut()).is_none());
+        driver.turn();
+        assert!(answer(sent.as_mut()).unwrap().is_ok());
+    }
+    drop((engine, driver));
+    let (engine, mut driver) = open();
+    // Newest first: one of a, three of b, and the rest of a.
+    let order = first_of_a_turn(&mut driver, &engine);
+    assert_eq!(order, ["org_a", "org_a", "org_b", "org_b", "org_b", "org_a"]);
 }
