@@ -106,6 +106,7 @@ struct Mark {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Part {
     kind: String,
+    /// What it may need: by its release and, until a deploy by that has succeeded, by earlier ones.
     needs: Vec<String>,
     /// The release by which it was last begun: what can destroy it.
     release: ReleaseRef,
@@ -191,12 +192,14 @@ impl Install {
 
 impl Live {
     fn task_started(&mut self, at: Timestamp, operation: u64, component: &str, attempt: u32) {
-        if let Some(op) = self.operation_mut(operation)
-            && let Some(index) = op.graph.running(component)
-        {
-            let step = &mut op.graph.steps[index];
-            step.attempt = attempt;
-            step.since = at;
+        let Some(op) = self.operation_mut(operation) else { return };
+        let Some(index) = op.graph.running(component) else { return };
+        let step = &mut op.graph.steps[index];
+        step.attempt = attempt;
+        step.since = at;
+        let next = op.deploys(component);
+        if let Some((next, part)) = next.zip(self.parts.get_mut(component)) {
+            part.begin(next);
         }
     }
 
@@ -208,6 +211,11 @@ impl Live {
         outcome: &Outcome,
         facts: &Facts,
     ) -> Vec<Effect> {
+        let next = self.operation_mut(operation).and_then(|op| op.deploys(component));
+        let is_done = matches!(outcome, Outcome::Succeeded(_));
+        if let Some((next, part)) = next.zip(self.parts.get_mut(component)).filter(|_| is_done) {
+            part.go_by(next);
+        }
         let found_drift = self.learn(component, outcome, facts);
         let Some(op) = self.operation_mut(operation) else { return vec![] };
         let ended = op.step_ended(at, component, outcome);

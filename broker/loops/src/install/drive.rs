@@ -276,13 +276,11 @@ impl Live {
 
     /// What a step asks of its component. A deploy goes by the operation's release, anything else by the part's own.
     fn task(&mut self, op: &Operation, name: &str, action: Action) -> Option<Task> {
-        let component = op.component(name).filter(|_| action == Action::Deploy);
-        let input_digest = component.and_then(|c| self.input_digest(c));
+        let next = if action == Action::Deploy { op.planned(name) } else { None };
+        let input_digest = next.as_ref().and_then(|_| self.input_digest(op.component(name)?));
         let part = self.parts.get_mut(name)?;
-        if let Some((component, release)) = component.zip(op.release.as_ref()) {
-            part.go_by(release, component);
-            part.facts.may_exist = true;
-        }
+        part.facts.may_exist |= next.is_some();
+        let part = next.as_ref().unwrap_or(part);
         // An input that the part's release does not declare stays with the install and is not sent.
         let declared = self.inputs.iter().filter(|(name, _)| part.inputs.contains(name));
         let inputs = declared.map(|(name, value)| (name.clone(), value.clone())).collect();
@@ -300,11 +298,37 @@ impl Live {
     }
 }
 
+impl Operation {
+    /// A component as the operation's release has it.
+    pub(super) fn planned(&self, name: &str) -> Option<Part> {
+        Some(Part::of(self.release.as_ref()?, self.component(name)?))
+    }
+
+    /// What a deploy that is running here makes of a component.
+    pub(super) fn deploys(&self, name: &str) -> Option<Part> {
+        let index = self.graph.running(name)?;
+        self.planned(name).filter(|_| self.graph.steps[index].action == Action::Deploy)
+    }
+}
+
 impl Part {
-    /// From now on this release says how it is made and removed.
-    pub(super) fn go_by(&mut self, release: &Release, component: &crate::release::ReleaseComponent) {
+    /// A deploy by this release has begun: it says how the component is removed. What the component
+    /// was made to need before, it may need until the deploy has succeeded.
+    pub(super) fn begin(&mut self, next: Part) {
+        let is_there = self.facts.deployed.is_some() || self.facts.unfinished;
+        let earlier = if is_there { std::mem::take(&mut self.needs) } else { vec![] };
+        self.go_by(next);
+        for need in earlier {
+            if !self.needs.contains(&need) {
+                self.needs.push(need);
+            }
+        }
+    }
+
+    /// It is as this release wants it.
+    pub(super) fn go_by(&mut self, next: Part) {
         let (facts, failed) = (std::mem::take(&mut self.facts), self.failed.take());
-        *self = Self { facts, failed, ..Part::of(release, component) };
+        *self = Self { facts, failed, ..next };
     }
 
     fn of(release: &Release, component: &crate::release::ReleaseComponent) -> Self {

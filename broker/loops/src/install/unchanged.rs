@@ -31,10 +31,8 @@ impl Live {
         for index in ready {
             let name = op.graph.steps[index].component.clone();
             let Some(note) = self.unchanged(&op, index) else { continue };
-            if let (Some(component), Some(release), Some(part)) =
-                (op.component(&name), &op.release, self.parts.get_mut(&name))
-            {
-                part.go_by(release, component);
+            if let (Some(next), Some(part)) = (op.planned(&name), self.parts.get_mut(&name)) {
+                part.go_by(next);
             }
             effects.push(record("step.unchanged", format!("{name}: {note}")));
             op.graph.set(index, StepState::Unchanged(note), at);

@@ -92,6 +92,53 @@ fn a_deletion_waits_for_what_runs_to_stop() {
     assert_eq!(world.status(INSTALL), "deleted");
 }
 
+/// Active, and the deploy of a release by which `seed` needs the queue no more has come to `seed`.
+fn seed_is_next() -> World {
+    let mut world = active();
+    let mut second = release("1.0.1", 2);
+    second.components[3].needs = vec!["database".into()];
+    world.publish(second).unwrap();
+    for component in ["network", "database", "queue"] {
+        world.complete(component, success());
+    }
+    world
+}
+
+fn offered(world: &World) -> Vec<(String, Action)> {
+    world.offers().into_iter().map(|o| (o.spec.component, o.spec.action)).collect()
+}
+
+#[test]
+fn a_deploy_that_never_began_changes_nothing_of_a_teardown() {
+    let mut world = seed_is_next();
+    assert_eq!(offered(&world), [("seed".to_owned(), Action::Deploy)]);
+    delete(&mut world);
+    assert_eq!(
+        offered(&world),
+        [("seed".to_owned(), Action::Destroy)],
+        "what was made still needs the queue"
+    );
+    let release = &world.offers()[0].spec.release.version;
+    assert_eq!(release, "1.0.0", "what made it removes it");
+    world.work_off();
+    assert_eq!(world.status(INSTALL), "deleted");
+}
+
+#[test]
+fn until_a_deploy_has_succeeded_what_was_needed_before_may_be_needed_still() {
+    let mut world = seed_is_next();
+    world.start("seed");
+    let mut torn = world.clone();
+    delete(&mut torn);
+    torn.complete("seed", Outcome::Cancelled { message: "killed".into() });
+    assert_eq!(offered(&torn), [("seed".to_owned(), Action::Destroy)]);
+    assert_eq!(torn.offers()[0].spec.release.version, "1.0.1", "what began it last removes it");
+    world.complete("seed", success());
+    delete(&mut world);
+    let both = ["queue", "seed"].map(|name| (name.to_owned(), Action::Destroy));
+    assert_eq!(offered(&world), both, "it was made anew, and needs the queue no more");
+}
+
 #[test]
 fn a_deletion_needs_no_active_app_but_waits_while_the_install_is_paused() {
     let mut world = active();
