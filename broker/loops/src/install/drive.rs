@@ -153,9 +153,7 @@ impl Live {
             }
             Steps::OfParts(action, fits) => {
                 op.release = self.release.clone().filter(|_| action == Action::Deploy);
-                op.graph = self.graph_of(action, at, |name, part| {
-                    fits(part) && (op.release.is_none() || op.component(name).is_some())
-                });
+                op.graph = self.graph_of(action, at, op.release.as_ref(), fits);
             }
         }
         let text = format!("{} (operation {}) begins, asked by {}", op.what.as_str(), op.number, op.by);
@@ -164,16 +162,24 @@ impl Live {
         true
     }
 
-    /// A graph over the parts that fit. Needs were checked for cycles when the release was published.
-    fn graph_of(&self, action: Action, at: Timestamp, fits: impl Fn(&str, &Part) -> bool) -> Graph {
-        let chosen = self.parts.iter().filter(|(name, part)| fits(name, part));
-        let nodes: Vec<Node<'_>> = chosen
-            .map(|(name, part)| Node {
-                name,
-                needs: if action.mutates() { &part.needs } else { &[] },
-                action,
-            })
-            .collect();
+    /// A graph over the parts that fit: those of a release go by its needs, the others by their own.
+    fn graph_of<'a>(
+        &'a self,
+        action: Action,
+        at: Timestamp,
+        release: Option<&'a Release>,
+        fits: impl Fn(&Part) -> bool,
+    ) -> Graph {
+        let chosen = self.parts.iter().filter(|(_, part)| fits(part));
+        let node = |(name, part): (&'a String, &'a Part)| {
+            let needs = match release {
+                Some(release) => &release.components.iter().find(|c| c.name == *name)?.needs[..],
+                None if action.mutates() => &part.needs[..],
+                None => &[],
+            };
+            Some(Node { name, needs, action })
+        };
+        let nodes: Vec<Node<'_>> = chosen.filter_map(node).collect();
         let graph = match action {
             Action::Deploy | Action::Drift => Graph::forward(&nodes, at),
             Action::Destroy => Graph::reverse(&nodes, at),

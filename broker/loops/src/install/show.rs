@@ -297,7 +297,7 @@ impl Live {
 }
 
 impl Part {
-    fn is_whole(&self) -> bool {
+    pub(super) fn is_whole(&self) -> bool {
         self.facts.deployed.is_some() && self.failed.is_none() && !self.facts.unfinished
     }
 

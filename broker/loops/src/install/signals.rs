@@ -116,7 +116,7 @@ impl Signal {
 pub(super) enum What {
     /// To bring the install to a release: this version, or the newest.
     Deploy { version: Option<String> },
-    /// To deploy again what is not as it should be.
+    /// To deploy again what is not as it should be, or not there, by the release it is on.
     Heal,
     /// To deploy everything again.
     Reprovision,
@@ -152,8 +152,8 @@ impl What {
         match self {
             What::Deploy { version } => work("deploy", "updating", Steps::OfRelease(version.clone())),
             What::Heal => {
-                let is_unwell =
-                    |p: &Part| p.facts.drift.is_some() || p.failed.is_some() || p.facts.unfinished;
+                // What was never made, too: something that is to be mended may need it.
+                let is_unwell = |p: &Part| p.facts.drift.is_some() || !p.is_whole();
                 work("heal", "healing", Steps::OfParts(Action::Deploy, is_unwell))
             }
             What::Reprovision => {

@@ -1,9 +1,10 @@
 //! Whole lives of installs, driven through the loops alone: every notice is delivered in
 //! order, the runner is played by the test.
 
-use crate::world::{World, failure, release, success};
+use crate::world::{World, drifted, failure, release, success};
 use remit_loops::event::Values;
 use remit_loops::job::{AttemptId, FailureClass, Mode, Outcome};
+use remit_loops::release::ReleaseComponent;
 use remit_loops::runner::Report;
 use remit_loops::view::Detail;
 use remit_loops::{RejectedCode, Signal, app, install, org, runner};
@@ -148,6 +149,27 @@ fn drift_is_found_beside_everything_and_healed() {
     assert_eq!(world.status("ins_demo.shop.acme"), "drifted");
     world.install(install::Signal::Heal {}).unwrap();
     assert_eq!(world.work_off(), ["network"]);
+    assert_eq!(world.status("ins_demo.shop.acme"), "active");
+}
+
+#[test]
+fn healing_makes_what_was_never_made_and_in_dependency_order() {
+    let mut world = running_world();
+    world.work_off();
+    let mut second = release("1.0.1", 2);
+    let cache = ReleaseComponent { name: "cache".into(), ..second.components[0].clone() };
+    second.components.push(cache);
+    second.components[3].needs.push("cache".into());
+    world.publish(second).unwrap();
+    world.install(install::Signal::Cancel { operation: None, reason: "not now".into() }).unwrap();
+    world.install(install::Signal::CheckDrift {}).unwrap();
+    while let Some(offer) = world.offers().into_iter().next() {
+        let component = offer.spec.component;
+        world.complete(&component, if component == "seed" { drifted() } else { success() });
+    }
+    assert_eq!(world.status("ins_demo.shop.acme"), "drifted");
+    world.install(install::Signal::Heal {}).unwrap();
+    assert_eq!(world.work_off(), ["cache", "seed"], "by the release it is on, seed needs the cache");
     assert_eq!(world.status("ins_demo.shop.acme"), "active");
 }
 
