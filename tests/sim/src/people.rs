@@ -1,5 +1,7 @@
 //! What people do: vendor engineers, operators and customers, at random and with repeats.
 
+use std::collections::BTreeSet;
+
 use remit_loops::event::Values;
 use remit_loops::job::Mode;
 use remit_loops::release::{Recipe, Release, ReleaseComponent};
@@ -43,6 +45,12 @@ pub(crate) fn release(counter: u64) -> Release {
         inputs: vec!["size".into()],
         components,
     }
+}
+
+/// What a component needs by a release.
+pub(crate) fn needs(counter: u64, component: &str) -> BTreeSet<String> {
+    let found = release(counter).components.into_iter().find(|c| c.name == component);
+    found.map(|c| c.needs.into_iter().collect()).unwrap_or_default()
 }
 
 pub(crate) fn create() -> Signal {

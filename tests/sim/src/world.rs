@@ -19,10 +19,9 @@ pub(crate) struct Process {
     pub(crate) operation: String,
     /// The counter of its release.
     pub(crate) release: u64,
-    /// The counter of the release that the install goes by now.
-    pub(crate) goes_by: u64,
-    /// It is of an operation that mends single components, whatever the others are like.
-    pub(crate) mends: bool,
+    /// For a removal by a deploy: the counter of its release, which may say that less is needed now.
+    /// A person may have skipped a step of it, and with that has said so, too.
+    pub(crate) drops_by: Option<u64>,
 }
 
 impl Process {
@@ -38,10 +37,8 @@ pub(crate) struct Thing {
     pub(crate) exists: bool,
     pub(crate) drifted: bool,
     pub(crate) version: String,
-    /// The counter of the release by which a deploy began last.
-    pub(crate) begun_by: u64,
-    /// The counter of the release of the last deploy that the runner was asked for, whatever came of it.
-    pub(crate) asked_by: u64,
+    /// What it may need: by the deploy that succeeded last, and by every one that began after that.
+    pub(crate) needs: BTreeSet<String>,
 }
 
 #[derive(Default)]
@@ -73,8 +70,10 @@ impl World {
         }
         if process.action == Action::Deploy {
             // From its first moment on, something of it may be there.
+            let needs = people::needs(process.release, &process.component);
             let thing = self.thing(install, &process.component);
-            (thing.exists, thing.begun_by) = (true, process.release);
+            thing.exists = true;
+            thing.needs.extend(needs);
         }
         self.processes.insert((install, self.next_process), process);
         self.next_process
@@ -86,27 +85,17 @@ impl World {
         let thing = |name: &String| self.things.get(&(install, name.clone()));
         let exists = |name: &String| thing(name).is_some_and(|thing| thing.exists);
         match process.action {
-            Action::Deploy if process.mends => None,
             Action::Deploy => {
-                let release = people::release(process.release);
-                let component = release.components.iter().find(|c| c.name == *name)?;
-                let missing = component.needs.iter().find(|need| !exists(need))?;
+                let missing = people::needs(process.release, name).into_iter().find(|need| !exists(need))?;
                 Some(format!("I5 {name} of install {install} is made before {missing}, which it needs"))
             }
             Action::Destroy => {
                 let mut others = self.things.range((install, String::new())..(install + 1, String::new()));
-                let needs = |counter: u64, named: &String| {
-                    let release = people::release(counter);
-                    let component = release.components.into_iter().find(|c| c.name == *named);
-                    component.map(|c| c.needs.contains(name))
+                let still = |named: &String| {
+                    process.drops_by.is_none_or(|counter| people::needs(counter, named).contains(name))
                 };
-                let needs_it = |other: &Thing, named: &String| {
-                    // From the moment of an offer on, the broker goes by what the new release says.
-                    let newer = [other.asked_by.max(other.begun_by), process.goes_by];
-                    let still = newer.iter().all(|counter| needs(*counter, named).unwrap_or(true));
-                    other.exists && still && needs(other.begun_by, named) == Some(true)
-                };
-                let ((_, other), _) = others.find(|((_, named), other)| needs_it(other, named))?;
+                let needs_it = |thing: &Thing| thing.exists && thing.needs.contains(name);
+                let ((_, other), _) = others.find(|((_, named), thing)| needs_it(thing) && still(named))?;
                 Some(format!("I5 {name} of install {install} is destroyed before {other}, which needs it"))
             }
             Action::Drift => None,
@@ -125,10 +114,13 @@ impl World {
     pub(crate) fn finish(&mut self, install: usize, pid: u64, version: &str) {
         let Some(process) = self.processes.remove(&(install, pid)) else { return };
         self.touched.insert(install);
+        let needs = people::needs(process.release, &process.component);
         let thing = self.thing(install, &process.component);
         match process.action {
-            Action::Deploy => (thing.drifted, thing.version) = (false, version.to_owned()),
-            Action::Destroy => *thing = Thing { asked_by: thing.asked_by, ..Thing::default() },
+            Action::Deploy => {
+                *thing = Thing { exists: true, drifted: false, version: version.to_owned(), needs }
+            }
+            Action::Destroy => *thing = Thing::default(),
             Action::Drift => {}
         }
     }

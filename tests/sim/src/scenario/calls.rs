@@ -1,6 +1,6 @@
 //! How a runner gets work and begins it. Each call can be lost on the way there or on the way back, or come twice.
 
-use remit_loops::job::{Action, Failure, FailureClass, Outcome};
+use remit_loops::job::{Failure, FailureClass, Outcome};
 use remit_loops::runner::{Info, Offer, Presence, Report};
 use remit_loops::view::Detail;
 use remit_loops::{Actor, Body};
@@ -174,10 +174,6 @@ impl Run {
     fn take(&mut self, runner: usize, offer: Offer) {
         let (attempt, fence, component) = (offer.spec.id.clone(), offer.fence, offer.spec.component.clone());
         let key = (attempt, fence);
-        if offer.spec.action == Action::Deploy {
-            let install = self.runners[runner].install;
-            self.world.thing(install, &component).asked_by = offer.spec.release.counter;
-        }
         let forgets = self.has_bug(Bug::ForgetHighWater);
         let this = &self.runners[runner];
         let (install, host) = (this.install, this.host);
@@ -290,13 +286,13 @@ impl Run {
         };
         let (install, host) = (this.install, this.host);
         let view = self.broker.object(&install_id(install)).view();
-        let goes_by = match &view.detail {
-            Detail::Install { release: Some(release), .. } => release.counter,
-            _ => entry.spec.release.counter,
+        let is_teardown = view.operation.as_ref().is_some_and(|operation| operation.kind == "teardown");
+        let drops_by = match &view.detail {
+            Detail::Install { release: Some(release), .. } => Some(release.counter).filter(|_| !is_teardown),
+            _ => None,
         };
         let process = Process {
-            goes_by,
-            mends: view.operation.is_some_and(|operation| operation.kind == "heal"),
+            drops_by,
             install,
             component: entry.spec.component.clone(),
             action: entry.spec.action,
