@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use remit_loops::{ObjectId, Rejected, RejectedCode};
 
-use super::wire::{ErrorBody, ErrorDetail, IDEMPOTENCY_KEY_LEN_MAX, JSON_DEPTH_MAX, PAGE_LEN_MAX};
+use super::wire::{ErrorBody, ErrorDetail, IDEMPOTENCY_KEY_LEN_MAX, JSON_DEPTH_MAX};
 use crate::engine::SubmitError;
 use crate::store::StoreError;
 use crate::{artifacts, logs, tokens};
@@ -74,7 +74,7 @@ impl ApiError {
     }
 
     pub(crate) fn parameter_invalid(why: impl Into<String>) -> Self {
-        let hint = format!("see /openapi.json; a page has 1 to {PAGE_LEN_MAX} entries");
+        let hint = "/openapi.json says what each parameter may be";
         Self::new(StatusCode::BAD_REQUEST, "api.parameter_invalid", why, hint)
     }
 

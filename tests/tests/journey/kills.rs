@@ -82,7 +82,7 @@ fn a_step_that_is_stopped_can_be_tried_again() {
     let why = world.remit(&["why", "acme"]).unwrap();
     assert!(why.contains("warehouse") && why.contains("too big") && why.contains("attempt 1"), "{why}");
     let all = world.remit(&["why", "--all"]).unwrap();
-    assert!(all.contains("1 failed and wait for a person") && all.contains(&install), "{all}");
+    assert!(all.contains("1 failed and waiting for a person") && all.contains(&install), "{all}");
     world.remit(&["signal", "acme", "retry", "--component", "warehouse"]).unwrap();
     ends_well(&mut world, &install);
 }

@@ -109,16 +109,16 @@ fn sentence(items: &[WhyItem], looked_at: u64, is_cut: bool) -> String {
         return format!("Of {of} objects, all are done: nothing waits, nothing failed.");
     }
     let parts: Vec<String> = [
-        (Urgency::Failed, "failed and wait for a person"),
-        (Urgency::Attention, "need a look"),
-        (Urgency::Waiting, "wait"),
-        (Urgency::Underway, "are being worked at"),
+        (Urgency::Failed, "failed and waiting for a person"),
+        (Urgency::Attention, "to be looked at"),
+        (Urgency::Waiting, "waiting"),
+        (Urgency::Underway, "under way"),
     ]
     .into_iter()
     .filter(|(urgency, _)| count(*urgency) > 0)
     .map(|(urgency, words)| format!("{} {words}", count(urgency)))
     .collect();
-    format!("Of {of} objects, {}.", parts.join(", "))
+    format!("Of {of} objects: {}.", parts.join(", "))
 }
 
 fn word(urgency: Urgency) -> String {
