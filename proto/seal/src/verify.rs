@@ -21,7 +21,7 @@ use crate::{Digest, Refusal, strict};
 
 pub use bind::{Bound, bind};
 pub use input::{TEXT_LEN_MAX, broker_input_fits, input_fits};
-pub use job::{Context, JOB_ID_LEN_MAX, SKEW_MAX_MS, START_WINDOW_MAX_MS, is_job_id, job};
+pub use job::{Context, JOB_ID_LEN_MAX, SKEW_MAX_MS, START_WINDOW_MAX_MS, addressed, is_job_id, job};
 pub use name::{FIELD_LEN_MAX, NAME_LEN_MAX, is_field, is_name};
 pub use release::{ARTIFACT_SIZE_MAX, COMPONENTS_MAX, LONGEST_RUN_MAX_MS, LONGEST_RUN_MIN_MS, release};
 pub use root::{ROOT_HOPS_MAX, next_root, root, root_chain};

@@ -29,13 +29,24 @@ pub struct Context<'a> {
 
 /// A job's signature, type, audience, time and sequence, checked in that order; not yet bound to its release.
 pub fn job(root: &Verified<Root>, bytes: &[u8], context: &Context<'_>) -> Result<Verified<Job>, Refusal> {
+    let job = signed_for(root, bytes, context)?;
+    check_time(job.get(), context.now_ms)?;
+    check_seq(job.get().seq, context.seq_high)?;
+    Ok(job)
+}
+
+/// What a job says whose signature, type and audience are good, whatever its time and sequence: to know
+/// whose refusal it is. It is not verified, so nothing can bind it.
+pub fn addressed(root: &Verified<Root>, bytes: &[u8], context: &Context<'_>) -> Result<Job, Refusal> {
+    signed_for(root, bytes, context).map(|job| job.document)
+}
+
+fn signed_for(root: &Verified<Root>, bytes: &[u8], context: &Context<'_>) -> Result<Verified<Job>, Refusal> {
     let job: Verified<Job> = signed(root.get(), RoleName::Dispatch, PayloadType::Job, bytes)?;
     check_unexpired(root.get(), context.now_ms)?;
     check_form(job.get())?;
     check_vendor(root.get(), &job.get().audience.org)?;
     check_audience(&job.get().audience, context.audience)?;
-    check_time(job.get(), context.now_ms)?;
-    check_seq(job.get().seq, context.seq_high)?;
     Ok(job)
 }
 
