@@ -2,7 +2,7 @@
 //! and what passed on record before anything else sees it.
 
 use remit_seal::Refusal;
-use remit_seal::document::Class;
+use remit_seal::document::{Class, Job};
 use remit_seal::verify::{self, Bound, Context};
 
 use crate::data_dir::is_safe_name;
@@ -66,6 +66,24 @@ pub async fn admit(runner: &Runner, attempt: &Attempt, envelope: &[u8]) -> Resul
     Ok(Admitted { attempt: attempt.clone(), bound, action, realm })
 }
 
+/// Whether an envelope, refused or not, was signed for this runner and this very attempt.
+///
+/// Only the refusal of such a one is final and remembered. What an envelope with a bad signature or
+/// another audience says of itself is anybody's word: to remember it would let whoever passes envelopes
+/// on, and has no dispatch key, end attempts that are not theirs. Who has that key can end them anyway,
+/// by not offering them; and can fill no memory, because it is bounded, nor push what was carried to its
+/// end out of it, because refusals have a memory of their own.
+pub fn is_signed_for(runner: &Runner, attempt: &Attempt, envelope: &[u8]) -> bool {
+    let Ok(root) = runner.identity().root() else { return false };
+    let audience = runner.identity().audience(&runner.config);
+    let context = Context { audience: &audience, now_ms: now_ms(), seq_high: 0, counter_floor: 0 };
+    verify::addressed(&root, envelope, &context).is_ok_and(|signed| is_of(&signed, attempt))
+}
+
+fn is_of(signed: &Job, attempt: &Attempt) -> bool {
+    (&signed.job, signed.attempt, signed.fence) == (&attempt.job, attempt.attempt, attempt.fence)
+}
+
 /// Signatures, audience, time, sequence; then the release and the binding to it.
 async fn verify(runner: &Runner, attempt: &Attempt, envelope: &[u8]) -> Result<Bound, Rejection> {
     let identity = runner.identity();
@@ -75,7 +93,7 @@ async fn verify(runner: &Runner, attempt: &Attempt, envelope: &[u8]) -> Result<B
     let context = Context { audience: &audience, now_ms: now_ms(), seq_high, counter_floor: 0 };
     let job = verify::job(&root, envelope, &context)?;
     let signed = job.get();
-    if (&signed.job, signed.attempt, signed.fence) != (&attempt.job, attempt.attempt, attempt.fence) {
+    if !is_of(signed, attempt) {
         let words = "the envelope is signed for another attempt than the one it was offered as";
         return Err(refused("runner.lease_mismatch", words));
     }

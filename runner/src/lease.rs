@@ -145,15 +145,16 @@ async fn take(runner: &Arc<Runner>, lease: Lease, slot: OwnedSemaphorePermit) ->
     }
 }
 
-/// An attempt that is in hand, or was carried to its end: offered again, because the broker
-/// did not hear. It is never begun a second time.
+/// An attempt that is in hand, or is over: offered again, because the broker did not hear. It is
+/// never begun a second time; and once refused it is never begun, because its refusal, late or
+/// repeated, would end it for the broker while it runs.
 async fn is_known(runner: &Arc<Runner>, attempt: &Attempt) -> bool {
     let (open, finished) = {
         let state = runner.journal.state();
         (state.open.contains_key(attempt), state.is_finished(attempt))
     };
     if finished {
-        tracing::info!(%attempt, "offered again although it was reported; telling its outcome again");
+        tracing::info!(%attempt, "offered again although it is over; telling its outcome again");
         if let Ok(Some(outcome)) = runner.journal.outcome_of(attempt).await {
             let _ = tokio::time::timeout(REFUSAL_WAIT, report::send(runner, attempt, &outcome)).await;
         }
@@ -171,16 +172,20 @@ async fn refuse(
     let message = cut(message, 1024);
     tracing::error!(%attempt, code, message, "refused");
     runner.metrics.refuse(code);
-    let entry = Entry::Refused {
+    let outcome = Outcome::Refused { code: code.to_owned(), message: message.clone() };
+    let refused = Entry::Refused {
         attempt: attempt.clone(),
         envelope: remit_seal::Digest::of(envelope).hex(),
         code: code.to_owned(),
-        message: message.clone(),
+        message,
     };
-    if let Err(error) = runner.journal.append(entry).await {
-        tracing::error!(error = %crate::fault::chain(&error), "the refusal cannot be put on record");
+    let is_final = admission::is_signed_for(runner, attempt, envelope);
+    let ended = is_final.then(|| Entry::Ended { attempt: attempt.clone(), outcome: outcome.clone() });
+    for entry in [refused].into_iter().chain(ended) {
+        if let Err(error) = runner.journal.append(entry).await {
+            tracing::error!(error = %crate::fault::chain(&error), "the refusal cannot be put on record");
+        }
     }
-    let outcome = Outcome::Refused { code: code.to_owned(), message };
     let told = report::send(runner, attempt, &outcome);
     match tokio::time::timeout(REFUSAL_WAIT, told).await {
         Ok(true) => Taken::Refused,

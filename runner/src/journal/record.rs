@@ -59,7 +59,7 @@ pub enum Entry {
     },
     /// A tool was started for it.
     Process(Process),
-    /// It ended, and nothing of it runs any more.
+    /// It ended, and nothing of it runs any more; without having been accepted: it is refused for good.
     Ended {
         /// Which attempt.
         attempt: Attempt,

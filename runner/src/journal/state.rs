@@ -10,6 +10,10 @@ use crate::outcome::{Attempt, Outcome};
 /// How many finished attempts are remembered, to know them when they are offered again.
 const FINISHED_MAX: usize = 256;
 
+/// How many attempts that were refused for good are remembered: apart, so that no number of them
+/// makes a finished one forgotten.
+const REFUSED_MAX: usize = 256;
+
 /// The fold of all records.
 #[derive(Clone, Debug)]
 pub struct State {
@@ -30,6 +34,7 @@ pub struct State {
     /// Why the last append failed, while it is so.
     pub trouble: Option<String>,
     finished: VecDeque<Attempt>,
+    refused: VecDeque<Attempt>,
 }
 
 /// An attempt in hand.
@@ -57,6 +62,7 @@ impl Default for State {
             head: Digest::of(b""),
             trouble: None,
             finished: VecDeque::new(),
+            refused: VecDeque::new(),
         }
     }
 }
@@ -68,17 +74,19 @@ impl State {
         match &record.entry {
             Entry::Opened { install, .. } => self.install = Some(install.clone()),
             Entry::Accepted(accepted) => self.accept(accepted),
+            // What was refused may be a stranger's word; that it is final is said by an ending.
             Entry::Refused { .. } => {}
             Entry::Begun { attempt } => self.change(attempt, |open| open.begun = true),
             Entry::Process(process) => {
                 self.change(&process.attempt, |open| open.processes.push(process.clone()));
             }
-            Entry::Ended { attempt, outcome } => {
-                self.change(attempt, |open| open.outcome = Some(outcome.clone()));
-            }
+            Entry::Ended { attempt, outcome } => match self.open.get_mut(attempt) {
+                Some(open) => open.outcome = Some(outcome.clone()),
+                None => remember(&mut self.refused, attempt, REFUSED_MAX),
+            },
             Entry::Reported { attempt, .. } => {
                 self.open.remove(attempt);
-                self.finish(attempt.clone());
+                remember(&mut self.finished, attempt, FINISHED_MAX);
             }
         }
     }
@@ -98,15 +106,17 @@ impl State {
         }
     }
 
-    fn finish(&mut self, attempt: Attempt) {
-        if self.finished.len() == FINISHED_MAX {
-            self.finished.pop_front();
-        }
-        self.finished.push_back(attempt);
-    }
-
-    /// Whether this attempt was carried to its end and acknowledged, not long ago.
+    /// Whether this attempt is over, and was not long ago: it was carried to its end and acknowledged, or
+    /// refused for good.
     pub fn is_finished(&self, attempt: &Attempt) -> bool {
-        self.finished.contains(attempt)
+        self.finished.contains(attempt) || self.refused.contains(attempt)
     }
+}
+
+/// The oldest makes room.
+fn remember(attempts: &mut VecDeque<Attempt>, attempt: &Attempt, max: usize) {
+    if attempts.len() == max {
+        attempts.pop_front();
+    }
+    attempts.push_back(attempt.clone());
 }

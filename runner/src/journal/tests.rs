@@ -133,3 +133,32 @@ async fn pages_and_outcomes_are_read_back() {
     journal.append(Entry::Reported { attempt: attempt(1), taken: true }).await.unwrap();
     assert!(journal.state().is_finished(&attempt(1)));
 }
+
+#[tokio::test]
+async fn what_was_refused_for_good_is_over_and_other_refusals_are_not() {
+    let temp = tempfile::tempdir().unwrap();
+    let journal = filled(temp.path());
+    let refused = |n| Entry::Refused {
+        attempt: attempt(n),
+        envelope: "e".to_owned(),
+        code: "seal.expired".to_owned(),
+        message: "late".to_owned(),
+    };
+    let outcome = Outcome::Refused { code: "seal.expired".to_owned(), message: "late".to_owned() };
+    let journalled = [refused(3), refused(4), Entry::Ended { attempt: attempt(4), outcome: outcome.clone() }];
+    for entry in journalled.into_iter().chain([Entry::Reported { attempt: attempt(1), taken: true }]) {
+        journal.append(entry).await.unwrap();
+    }
+    drop(journal);
+    let journal = reopen(temp.path()).unwrap();
+    let over: Vec<u32> = (1..=4).filter(|n| journal.state().is_finished(&attempt(*n))).collect();
+    assert_eq!(over, [1, 4], "what a stranger sent under an attempt's name ends nothing");
+    assert_eq!(journal.outcome_of(&attempt(4)).await.unwrap(), Some(outcome));
+    assert!(!journal.state().open.contains_key(&attempt(4)), "nothing of it is to be recovered or reported");
+
+    let mut state = journal.state().clone();
+    let ended = |n| Record { n: 9, at_ms: 0, prev: String::new(), entry: ended(n) };
+    (5..1_000).for_each(|n| state.apply(&ended(n)));
+    assert!(!state.is_finished(&attempt(4)) && state.is_finished(&attempt(999)), "the memory is bounded");
+    assert!(state.is_finished(&attempt(1)), "refusals push nothing else out");
+}

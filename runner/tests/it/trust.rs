@@ -123,6 +123,37 @@ fn forged_and_repeated_envelopes_are_refused() {
 }
 
 #[test]
+fn what_was_refused_once_is_never_begun_and_forgery_ends_nothing() {
+    let mut bench = Bench::new();
+    let witness = witness(&bench);
+    let (release, digest) = bench.broker.publish(&[&witness]);
+    let _runner = bench.runner();
+    let job = bench.broker.job(&release, digest, "witness", "deploy");
+    let mut late = job.clone();
+    (late.issued_ms, late.not_before_ms) = (now() - 1_000_000, now() - 1_000_000);
+    late.not_after_ms = now() - 400_000;
+    let id = bench.broker.offer(&late);
+    assert_eq!(refusal(&bench, &id), "seal.expired");
+    // Signed anew under the same name: were it begun, the first refusal could still arrive and end it.
+    bench.broker.offer(&job);
+    crate::bench::wait("the refusal once more", || (bench.broker.outcomes(&id).len() >= 2).then_some(()));
+    let told = bench.broker.outcomes(&id);
+    assert!(
+        told.iter().all(|o| matches!(o, Outcome::Refused { code, .. } if code == "seal.expired")),
+        "{told:?}"
+    );
+    assert!(!bench.path("ran").exists() && !bench.broker.is_started(&id));
+
+    let job = bench.broker.job(&release, digest, "witness", "deploy");
+    let thief = SigningKey::ed25519_from_seed(&[9; 32]);
+    let by_thief = Envelope::sign(PayloadType::Job, &job, &[&thief]).unwrap().to_bytes();
+    let id = bench.broker.offer_bytes(&job, by_thief);
+    assert_eq!(refusal(&bench, &id), "seal.threshold");
+    bench.broker.offer(&job);
+    crate::bench::wait("the attempt to run", || bench.path("ran").exists().then_some(()));
+}
+
+#[test]
 fn releases_that_go_back_or_are_not_the_vendors_are_refused() {
     let mut bench = Bench::new();
     let witness = witness(&bench);
