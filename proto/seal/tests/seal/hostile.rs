@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use remit_seal::Digest;
-use remit_seal::document::{Audience, Class, Job, Release, Value};
+use remit_seal::document::{Audience, Class, Component, Job, Part, Release, Source, Value};
 use remit_seal::dsse::{Envelope, PayloadType};
 use remit_seal::verify::{self, Context, SKEW_MAX_MS, START_WINDOW_MAX_MS, Verified};
 
@@ -188,7 +188,7 @@ fn allowed(job: &Job, release: &Release, digest: Digest, context: &Context<'_>) 
         && in_time
         && job.seq > context.seq_high
         && job.release == digest
-        && release.app == "shop"
+        && release.app == context.audience.app
         && now < release.expires_ms
         && job.release_counter == release.counter
         && release.counter >= context.counter_floor
@@ -197,10 +197,30 @@ fn allowed(job: &Job, release: &Release, digest: Digest, context: &Context<'_>) 
         && classes.contains(&(&*job.operation, job.class))
         && job.longest_run_ms <= 600_000
         && (job.inputs.contains_key("debug") || !release.inputs.contains_key("debug"))
+        && release
+            .components
+            .iter()
+            .all(|component| refers(component).all(|name| release.inputs.contains_key(name)))
         && job
             .inputs
             .iter()
             .all(|(name, value)| release.inputs.contains_key(name) && input_allowed(name, value))
+}
+
+/// The inputs of the release that a component takes.
+fn refers(component: &Component) -> impl Iterator<Item = &str> {
+    component.inputs.values().flat_map(|source| match source {
+        Source::Input(name) => vec![&**name],
+        Source::Text(parts) => parts.iter().filter_map(input_of).collect(),
+        Source::Literal(_) | Source::Output(_) => vec![],
+    })
+}
+
+fn input_of(part: &Part) -> Option<&str> {
+    match part {
+        Part::Input(name) => Some(name),
+        Part::Literal(_) | Part::Output(_) => None,
+    }
 }
 
 fn input_allowed(name: &str, value: &Value) -> bool {
