@@ -7,7 +7,7 @@ use remit_loops::job::{AttemptId, FailureClass, Mode, Outcome};
 use remit_loops::release::ReleaseComponent;
 use remit_loops::runner::Report;
 use remit_loops::view::Detail;
-use remit_loops::{RejectedCode, Signal, app, install, org, runner};
+use remit_loops::{RejectedCode, Signal, Timestamp, app, install, org, runner};
 
 fn create() -> install::Signal {
     install::Signal::Create { inputs: Values::new(), mode: Mode::Real, labels: Values::new() }
@@ -361,4 +361,21 @@ fn nothing_begins_beside_what_a_restored_broker_does_not_know() {
     assert!(!world.offers().is_empty());
     world.work_off();
     assert_eq!(world.status("ins_demo.shop.acme"), "active");
+}
+
+#[test]
+fn a_token_that_has_expired_lets_nobody_in() {
+    let mut world = ready_world();
+    world.install(create()).unwrap();
+    let expires = Timestamp(world.now + 60_000);
+    let expect = runner::Signal::Expect { token_sha256: "token".into(), expires };
+    world.signal("run_demo.shop.acme", Signal::Runner(expect)).unwrap();
+    world.now += 60_000;
+    let refused = world.enrol_as("token", "key").unwrap_err();
+    assert!(refused.code == RejectedCode::Invalid && refused.message.contains("expired"), "{refused:?}");
+    assert_eq!(world.status("run_demo.shop.acme"), "expected");
+    let expect =
+        runner::Signal::Expect { token_sha256: "another".into(), expires: Timestamp(world.now + 60_000) };
+    world.signal("run_demo.shop.acme", Signal::Runner(expect)).unwrap();
+    world.enrol_as("another", "key").unwrap();
 }
