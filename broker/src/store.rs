@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 #[cfg(test)]
 mod conformance;
 pub mod memory;
+mod numbers;
 pub mod postgres;
 pub mod sqlite;
 

@@ -6,7 +6,6 @@
 
 use std::sync::Arc;
 
-use remit_loops::{Kind, ObjectId};
 use tokio_postgres::error::SqlState;
 
 use crate::store::{Peers, Reader, Store, StoreError, Transaction};
@@ -110,31 +109,4 @@ impl From<tokio_postgres::Error> for StoreError {
 fn words(error: &(dyn std::error::Error + 'static)) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
-}
-
-/// The number that stands for a kind in the database; never re-used.
-fn kind_number(kind: Kind) -> i16 {
-    match kind {
-        Kind::Org => 1,
-        Kind::App => 2,
-        Kind::Install => 3,
-        Kind::Component => 4,
-        Kind::Runner => 5,
-    }
-}
-
-fn object_id(kind: i16, path: &str) -> Result<ObjectId, StoreError> {
-    let unreadable = || StoreError::Corrupt(format!("an object of kind {kind} called `{path}`"));
-    let kind = Kind::ALL.into_iter().find(|k| kind_number(*k) == kind).ok_or_else(unreadable)?;
-    let names: Vec<&str> = path.split('.').collect();
-    ObjectId::new(kind, &names).map_err(|_| unreadable())
-}
-
-/// Numbers that only grow from zero fit both ways.
-fn to_sql(number: u64) -> i64 {
-    i64::try_from(number).expect("counters of one database stay below 2^63")
-}
-
-fn from_sql(number: i64) -> u64 {
-    u64::try_from(number).unwrap_or_default()
 }

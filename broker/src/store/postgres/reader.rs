@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use remit_loops::{Kind, ObjectId, Timestamp};
 use tokio_postgres::Row as SqlRow;
 
+use super::Address;
 use super::session::{Session, Value};
 use super::transaction::{EVENT_COLUMNS, get, read_event, read_notice};
-use super::{Address, from_sql, kind_number, object_id, to_sql};
+use crate::store::numbers::{from_sql, kind_number, object_id, to_sql};
 use crate::store::{InboxNotice, LogEnd, Reader, StoreError, StoredEvent, StoredObject};
 
 /// How many idle connections are kept.

@@ -10,7 +10,8 @@ use tokio_postgres::error::Severity;
 
 use super::schema::NUMBERS;
 use super::session::{Session, Value};
-use super::{Address, from_sql, kind_number, object_id, to_sql, words};
+use super::{Address, words};
+use crate::store::numbers::{from_sql, kind_number, object_id, to_sql};
 use crate::store::{
     EventWrite, Held, HeldObject, InboxNotice, KEY_ENTRY_LEN, ObjectWrite, Row, SpilledKey, StoreError,
     StoredEvent, StoredObject, Transaction, Wanted, decode_keys, encode_key,

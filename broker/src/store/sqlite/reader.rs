@@ -7,7 +7,8 @@ use remit_loops::{Kind, ObjectId, Timestamp};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row as SqlRow, params};
 
 use super::transaction::load;
-use super::{READER_CACHE_KIB, connect, from_sql, kind_number, object_id, to_sql};
+use super::{READER_CACHE_KIB, connect};
+use crate::store::numbers::{from_sql, kind_number, object_id, to_sql};
 use crate::store::{InboxNotice, LogEnd, Reader, StoreError, StoredEvent, StoredObject};
 
 /// How many idle connections are kept.

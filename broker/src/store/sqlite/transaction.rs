@@ -7,7 +7,7 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, Row as SqlRow, pa
 
 use super::checkpoint::{Checkpointer, PAGE_BYTES};
 use super::reader::{EVENT_COLUMNS, read_event};
-use super::{from_sql, kind_number, to_sql};
+use crate::store::numbers::{from_sql, kind_number, to_sql};
 use crate::store::{
     EventWrite, InboxNotice, KEY_ENTRY_LEN, ObjectWrite, Row, SpilledKey, StoreError, StoredEvent,
     StoredObject, Transaction, decode_keys, encode_key,

@@ -8,8 +8,8 @@ use remit_loops::{ObjectId, Timestamp};
 use tokio_postgres::{Client, Error};
 
 use super::Statements;
+use crate::store::numbers::{from_sql, kind_number, to_sql};
 use crate::store::postgres::session::Value;
-use crate::store::postgres::{from_sql, kind_number, to_sql};
 use crate::store::{EventWrite, ObjectWrite, Row, StoredEvent, StoredObject};
 
 #[derive(Default)]
