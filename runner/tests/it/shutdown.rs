@@ -1,22 +1,40 @@
 //! The first signal drains, the second forces; one runner to a directory; bad settings.
 
 use remit_proto::convert::Outcome;
+use remit_seal::Digest;
+use remit_seal::document::Release;
 use rustix::process::Signal;
 
-use crate::bench::{Bench, alive, wait};
+use crate::bench::{Bench, Runner, alive, wait};
 use crate::product::script;
+
+/// A runner that was told to drain while its script `slow` runs.
+struct Draining {
+    bench: Bench,
+    runner: Runner,
+    release: Release,
+    digest: Digest,
+    id: String,
+}
+
+impl Draining {
+    fn while_it_runs(slow: &str) -> Self {
+        let mut bench = Bench::new();
+        let (release, digest) = bench.broker.publish(&[&script("slow", slow)]);
+        let runner = bench.runner();
+        let job = bench.broker.job(&release, digest, "slow", "deploy");
+        let id = bench.broker.offer(&job);
+        wait("the script to run", || bench.broker.log(&id).contains("begun").then_some(()));
+        runner.signal(Signal::TERM);
+        wait("draining", || (runner.get("/v1/status")["mode"] == "draining").then_some(()));
+        Self { bench, runner, release, digest, id }
+    }
+}
 
 #[test]
 fn the_first_signal_finishes_what_is_in_hand() {
-    let mut bench = Bench::new();
-    let slow = script("slow", "echo begun; while [ ! -e \"$REMIT_STATE_DIR/go\" ]; do sleep 0.05; done");
-    let (release, digest) = bench.broker.publish(&[&slow]);
-    let mut runner = bench.runner();
-    let job = bench.broker.job(&release, digest, "slow", "deploy");
-    let id = bench.broker.offer(&job);
-    wait("the script to run", || bench.broker.log(&id).contains("begun").then_some(()));
-    runner.signal(Signal::TERM);
-    wait("draining", || (runner.get("/v1/status")["mode"] == "draining").then_some(()));
+    let slow = "echo begun; while [ ! -e \"$REMIT_STATE_DIR/go\" ]; do sleep 0.05; done";
+    let Draining { mut bench, mut runner, release, digest, id } = Draining::while_it_runs(slow);
     let next = bench.broker.job(&release, digest, "slow", "destroy");
     let next = bench.broker.offer(&next);
     std::fs::write(bench.data.join("state/slow/go"), "").unwrap();
@@ -27,15 +45,8 @@ fn the_first_signal_finishes_what_is_in_hand() {
 
 #[test]
 fn the_second_signal_ends_everything_at_once() {
-    let mut bench = Bench::new();
-    let slow = script("slow", "trap '' TERM INT; setsid sleep 86405 & echo begun; sleep 86406");
-    let (release, digest) = bench.broker.publish(&[&slow]);
-    let mut runner = bench.runner();
-    let job = bench.broker.job(&release, digest, "slow", "deploy");
-    let id = bench.broker.offer(&job);
-    wait("the script to run", || bench.broker.log(&id).contains("begun").then_some(()));
-    runner.signal(Signal::TERM);
-    wait("draining", || (runner.get("/v1/status")["mode"] == "draining").then_some(()));
+    let slow = "trap '' TERM INT; setsid sleep 86405 & echo begun; sleep 86406";
+    let Draining { bench, mut runner, id, .. } = Draining::while_it_runs(slow);
     runner.signal(Signal::INT);
     assert_eq!(runner.exit(), 75);
     assert!(alive(&format!("REMIT_ATTEMPT={id}.1")).is_empty());
