@@ -1,6 +1,10 @@
 //! Counts what passed and failed: the stage of the tests by its `test result:` lines, others as one.
+//! What a failed test said is printed again at the end, where a reader of a long output looks.
 
 use std::time::Duration;
+
+/// How many lines of a failed test's panic are printed again at the end.
+const FAILURE_LINES: usize = 8;
 
 /// How a stage ended.
 pub(crate) struct Outcome {
@@ -17,6 +21,7 @@ pub(crate) struct Tally {
     failed: usize,
     ignored: usize,
     skipped: usize,
+    failures: Vec<String>,
 }
 
 impl Tally {
@@ -33,6 +38,7 @@ impl Tally {
         self.passed += passed;
         self.failed += failed;
         self.ignored += tests.ignored;
+        self.failures.extend(failures(&outcome.log));
         let word = if failed == 0 { "ok" } else { "FAILED" };
         let count =
             if passed + failed > 1 { format!("{passed} passed, {failed} failed") } else { String::new() };
@@ -59,6 +65,9 @@ impl Tally {
         if self.skipped > 0 {
             println!("{} parts SKIPPED (named above)", self.skipped);
         }
+        for failure in &self.failures {
+            println!("{failure}");
+        }
         println!("{} passed, {} failed", self.passed, self.failed);
         self.failed == 0
     }
@@ -82,6 +91,19 @@ fn tests(log: &str) -> Tests {
     sum
 }
 
+/// What each failed test said: its name and the first lines of its panic, from the blocks that begin
+/// with `---- name stdout ----`.
+fn failures(log: &str) -> Vec<String> {
+    let blocks = log.split("\n---- ").skip(1);
+    let said = blocks.filter_map(|block| {
+        let (name, output) = block.split_once(" stdout ----\n")?;
+        let panic = output.lines().skip_while(|line| !line.contains("panicked at")).take(FAILURE_LINES);
+        let lines: Vec<&str> = panic.take_while(|line| !line.starts_with("stack backtrace")).collect();
+        Some(format!("FAILED {name}\n  {}", lines.join("\n  ")))
+    });
+    said.collect()
+}
+
 fn number_before(line: &str, word: &str) -> usize {
     let before = line.split(word).next().unwrap_or_default();
     let digits = before.rsplit(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
@@ -102,6 +124,16 @@ mod tests {
                    test result: FAILED. 10 passed; 2 failed; 0 ignored; 0 measured\n";
         assert_eq!(tests(log), Tests { passed: 14, failed: 2, ignored: 1 });
         assert_eq!(tests("nothing here"), Tests::default());
+    }
+
+    #[test]
+    fn a_failed_test_is_named_with_its_panic() {
+        let log = "running 2 tests\n\nfailures:\n\n---- store::keeps stdout ----\nnoise\n\
+                   thread 'store::keeps' panicked at src/store.rs:7:9:\nleft: 1\nstack backtrace:\n  0: x\n\
+                   \n\nfailures:\n    store::keeps\n\ntest result: FAILED. 1 passed; 1 failed; 0 ignored\n";
+        let want = "FAILED store::keeps\n  thread 'store::keeps' panicked at src/store.rs:7:9:\n  left: 1";
+        assert_eq!(failures(log), [want]);
+        assert!(failures("test result: ok. 4 passed; 0 failed; 1 ignored").is_empty());
     }
 
     #[test]
