@@ -10,7 +10,6 @@ pub mod programs;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -197,7 +196,7 @@ impl World {
             .arg(self.runner_dir(install))
             .arg("--input")
             .arg(format!("site_dir={}", self.path("site").display()))
-            .args(["--status-listen", &format!("127.0.0.1:{}", free_port()?)]);
+            .args(["--status-listen", &format!("127.0.0.1:{}", remit_postgres::free_port()?)]);
         if let Some(path) = &self.runner_path {
             command.env("PATH", path);
         }
@@ -290,11 +289,6 @@ impl World {
         let lines: Vec<&str> = text.lines().collect();
         format!("the end of {name}.log:\n{}", lines[lines.len().saturating_sub(40)..].join("\n"))
     }
-}
-
-/// A port that is free now. A broker that is started again needs the port that it had.
-fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
 fn copy(from: &Path, to: &Path) -> Result<()> {

@@ -15,7 +15,7 @@ use crate::engine::{Accepted, ClockSource, Driver, Engine, Options, Submission, 
 use crate::store::postgres::Address;
 use crate::store::{MemoryStore, PostgresStore, Reader, SqliteStore, Store};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 fn id(text: &str) -> ObjectId {
     text.parse().unwrap()

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 /// The server's one user; there are no passwords on the socket of a private directory.
 const USER: &str = "remit";
 /// How long the server may take to start or to stop.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 /// Kept as they are in earnest: a commit is on disk when it is answered.
 const SETTINGS: [&str; 6] = [
     "listen_addresses=127.0.0.1",
@@ -24,6 +24,12 @@ const SETTINGS: [&str; 6] = [
     "log_min_messages=warning",
     "autovacuum_naptime=10s",
 ];
+/// Below these the kernel gives no port to whoever asks for any, so nobody takes one between look and use.
+const PORTS: std::ops::Range<u32> = 15_000..32_000;
+/// How many ports a server tries, should others take them first.
+const TRIES: usize = 5;
+/// What the server's log says when another had its port.
+const PORT_TAKEN: &str = "could not create any TCP/IP sockets";
 /// Waits for the end of its input, which comes when the test's process ends, however it ends.
 const KEEPER: &str = r#""$@" & pid=$!; read -r _; kill -INT "$pid"; wait "$pid""#;
 
@@ -34,7 +40,7 @@ pub struct Server {
     port: u16,
     databases: AtomicU32,
     // Removed after the server has stopped.
-    dir: tempfile::TempDir,
+    dir: Arc<tempfile::TempDir>,
 }
 
 /// What a server that is no test's alone would ask of its clients.
@@ -129,38 +135,48 @@ impl Server {
         let data = dir.path().join("data");
         let mut initdb = command(&bin.join("initdb"), owner);
         initdb.args(["--no-sync", "--encoding=UTF8", "--locale=C", "--username", USER, "--auth-local=trust"]);
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let mut keeper = command(Path::new("/bin/sh"), owner);
-        keeper.args(["-c", KEEPER, "keeper"]).arg(bin.join("postgres")).arg("-D").arg(&data);
-        keeper.arg("-p").arg(port.to_string()).arg("-k").arg(dir.path());
-        for setting in SETTINGS {
-            keeper.args(["-c", setting]);
-        }
+        let mut settings: Vec<String> = SETTINGS.map(str::to_owned).into();
         if let Some(guard) = guard {
             initdb.arg("--auth-host=scram-sha-256").arg("--pwfile").arg(secret("password", &guard.password)?);
             let (certificate, key) =
                 (secret("cert.pem", &guard.certificate)?, secret("key.pem", &guard.key)?);
-            keeper.args(["-c", "ssl=on", "-c", &format!("ssl_cert_file={}", certificate.display())]);
-            keeper.args(["-c", &format!("ssl_key_file={}", key.display())]);
+            settings.push("ssl=on".into());
+            settings.push(format!("ssl_cert_file={}", certificate.display()));
+            settings.push(format!("ssl_key_file={}", key.display()));
         } else {
             initdb.arg("--auth-host=trust");
         }
         run(initdb.arg("-D").arg(&data))?;
-        let log = fs::File::create(dir.path().join("server.log"))?;
-        let keeper = keeper.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log).spawn()?;
-        let server = Self { keeper, port, databases: AtomicU32::new(0), dir };
-        server.wait_until_it_answers()?;
-        Ok(server)
+        let dir = Arc::new(dir);
+        for _ in 0..TRIES {
+            let port = free_port()?;
+            let mut keeper = command(Path::new("/bin/sh"), owner);
+            keeper.args(["-c", KEEPER, "keeper"]).arg(bin.join("postgres")).arg("-D").arg(&data);
+            keeper.arg("-p").arg(port.to_string()).arg("-k").arg(dir.path());
+            keeper.args(settings.iter().flat_map(|setting| ["-c", setting]));
+            let log = fs::File::create(dir.path().join("server.log"))?;
+            let keeper = keeper.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log).spawn()?;
+            let server = Self { keeper, port, databases: AtomicU32::new(0), dir: dir.clone() };
+            if server.answers()? {
+                return Ok(server);
+            }
+        }
+        Err(io::Error::new(io::ErrorKind::AddrInUse, "others take every port before the server does"))
     }
 
-    fn wait_until_it_answers(&self) -> io::Result<()> {
+    /// Waits until it answers; false if another took its port.
+    fn answers(&self) -> io::Result<bool> {
         let until = Instant::now() + PATIENCE;
         loop {
-            match self.psql("postgres", "SELECT 1") {
-                Ok(_) => return Ok(()),
-                Err(error) if Instant::now() > until => return Err(error),
-                Err(_) => std::thread::sleep(Duration::from_millis(20)),
+            let Err(error) = self.psql("postgres", "SELECT 1") else { return Ok(true) };
+            let log = fs::read_to_string(self.dir.path().join("server.log")).unwrap_or_default();
+            if log.contains(PORT_TAKEN) {
+                return Ok(false);
             }
+            if Instant::now() > until {
+                return Err(io::Error::other(format!("{error}; its log: {log}")));
+            }
+            std::thread::sleep(Duration::from_millis(20));
         }
     }
 
@@ -179,6 +195,24 @@ impl Drop for Server {
         drop(self.keeper.stdin.take());
         let _ = self.keeper.wait();
     }
+}
+
+/// A free port that the kernel gives to nobody who asks for any: still free when it is used, but for others
+/// who look for one in this way.
+pub fn free_port() -> io::Result<u16> {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let size = PORTS.end - PORTS.start;
+    // Every process begins elsewhere.
+    let first = std::process::id().wrapping_mul(7_919);
+    for _ in 0..size {
+        let step = NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = PORTS.start + first.wrapping_add(step) % size;
+        let port = u16::try_from(port).map_err(io::Error::other)?;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    Err(io::Error::new(io::ErrorKind::AddrInUse, "no port is free"))
 }
 
 /// Where the server's programs are.

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, anyhow};
-use remit_postgres::Database;
+use remit_postgres::{Database, free_port};
 
 use super::front::Front;
-use super::{Api, Process, free_port, programs, wait_for};
+use super::{Api, Process, programs, wait_for};
 
 /// The brokers. They share a data directory, as on a network file system.
 pub struct Brokers {
@@ -157,6 +157,7 @@ impl Brokers {
 
 impl Broker {
     fn new() -> Result<Broker> {
+        // A broker that is started again needs the ports that it had.
         Ok(Broker { api_port: free_port()?, rpc_port: free_port()?, process: None })
     }
 }
