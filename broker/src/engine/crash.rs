@@ -26,7 +26,8 @@ const URL: &str = "REMIT_CRASH_URL";
 const ROUNDS: usize = 5;
 /// How many signals a round acknowledges at least: together more than a hundred thousand.
 const ROUND_ACKS: usize = 20_000;
-const SENDERS: usize = 24;
+/// So many that a slow disk, too, takes them in few commits.
+const SENDERS: usize = 200;
 const OBJECTS: usize = 40;
 /// Only a hang takes so long, however slow the disk.
 const PATIENCE: Duration = Duration::from_secs(300);
