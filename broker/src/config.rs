@@ -4,12 +4,18 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
 use serde::Deserialize;
 
 /// The most names that the server certificate holds.
 const PUBLIC_HOSTS_MAX: usize = 32;
+/// So long a silence makes a runner lost, where nothing else was said.
+const SILENT_AFTER: Duration = Duration::from_secs(60);
+/// What may be said, in seconds: a runner at work speaks every ten seconds at the latest, a lost one matters
+/// within the hour.
+const SILENT_AFTER_S: std::ops::RangeInclusive<u64> = 15..=3_600;
 const API_LISTEN: &str = "127.0.0.1:7450";
 const RPC_LISTEN: &str = "127.0.0.1:7451";
 /// The embedded database's file in the data directory.
@@ -37,6 +43,10 @@ pub struct Flags {
     /// A name or address by which others reach the broker; the first is told to runners.
     #[arg(long, env = "REMIT_PUBLIC_HOST", value_name = "NAME", value_delimiter = ',')]
     pub public_host: Vec<String>,
+    /// So many seconds of silence make a runner lost: its install says so and starts nothing, its work
+    /// waits [default: 60].
+    #[arg(long, env = "REMIT_RUNNER_SILENT_AFTER", value_name = "SECONDS")]
+    pub runner_silent_after: Option<u64>,
     /// A TOML file with the same settings, names in snake_case.
     #[arg(long, env = "REMIT_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -56,6 +66,7 @@ struct File {
     rpc_listen: Option<String>,
     #[serde(default)]
     public_host: Vec<String>,
+    runner_silent_after: Option<u64>,
     log: Option<String>,
 }
 
@@ -72,6 +83,8 @@ pub struct Config {
     pub rpc_listen: SocketAddr,
     /// Names of the broker beside localhost.
     pub public_hosts: Vec<String>,
+    /// So long a silence makes a runner lost.
+    pub runner_silent_after: Duration,
     /// What to log.
     pub log: String,
 }
@@ -118,6 +131,7 @@ impl Config {
             api_listen: free,
             rpc_listen: free,
             public_hosts: vec![],
+            runner_silent_after: SILENT_AFTER,
             log: "info".to_owned(),
         }
     }
@@ -145,6 +159,7 @@ impl Config {
             api_listen: address("api-listen", &pick(&flags.api_listen, file.api_listen, API_LISTEN))?,
             rpc_listen: address("rpc-listen", &pick(&flags.rpc_listen, file.rpc_listen, RPC_LISTEN))?,
             public_hosts,
+            runner_silent_after: silence(flags.runner_silent_after.or(file.runner_silent_after))?,
             log: pick(&flags.log, file.log, "info"),
         })
     }
@@ -166,6 +181,15 @@ fn store_choice(
             None => Err(Error::new(wrong)),
         },
     }
+}
+
+fn silence(seconds: Option<u64>) -> Result<Duration, Error> {
+    let Some(seconds) = seconds else { return Ok(SILENT_AFTER) };
+    if SILENT_AFTER_S.contains(&seconds) {
+        return Ok(Duration::from_secs(seconds));
+    }
+    let (least, most) = (SILENT_AFTER_S.start(), SILENT_AFTER_S.end());
+    Err(Error(format!("runner-silent-after is {seconds}; it must be from {least} to {most} seconds")))
 }
 
 fn address(name: &str, text: &str) -> Result<SocketAddr, Error> {
@@ -222,6 +246,7 @@ mod tests {
             ("public_host = 7", "public_host"),
             ("store = \"mysql://x\"", "sqlite:FILE"),
             ("store = \"sqlite:\"", "postgres://"),
+            ("runner_silent_after = 5", "from 15 to 3600"),
         ] {
             let error = Config::merge(&flags(), Some(file)).unwrap_err().to_string();
             assert!(error.contains(word), "{error}");

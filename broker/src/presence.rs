@@ -13,15 +13,15 @@ use std::time::{Duration, Instant};
 use remit_loops::runner::{self, Info, Report};
 use remit_loops::{Actor, Body, Kind, Object, ObjectId};
 
-use crate::engine::{Engine, Submission};
+use crate::engine::{Engine, Submission, SubmitError};
 use crate::store::StoreError;
 
-/// So long a silence means that a runner is lost.
-pub(crate) const SILENCE_MAX: Duration = Duration::from_secs(60);
-/// How often silence is looked for.
-const SWEEP_EVERY: Duration = Duration::from_secs(5);
-/// A sweep that comes so late says that this broker was stopped or starved, not that runners were silent.
-const PAUSE: Duration = Duration::from_secs(15);
+/// How often silence is looked for, as a part of the silence that means lost; and never less often than this.
+const SWEEPS: u32 = 12;
+const SWEEP_EVERY_MAX: Duration = Duration::from_secs(5);
+/// A sweep that comes so many sweeps late says that this broker was stopped or starved, not that runners were
+/// silent.
+const PAUSE: u32 = 3;
 const PAGE: usize = 500;
 
 /// One runner as this broker heard of it.
@@ -37,8 +37,10 @@ struct Seen {
 }
 
 /// Who is there.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Presence {
+    /// So long a silence means that a runner is lost.
+    silence: Duration,
     seen: Arc<Mutex<HashMap<ObjectId, Seen>>>,
 }
 
@@ -62,6 +64,11 @@ impl Drop for Call {
 }
 
 impl Presence {
+    /// Nobody is there yet; who is silent for longer than this is lost.
+    pub(crate) fn new(silence: Duration) -> Self {
+        Self { silence, seen: Arc::default() }
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<ObjectId, Seen>> {
         self.seen.lock().expect("nobody panics while holding it")
     }
@@ -122,12 +129,13 @@ impl Presence {
 
     /// Tells the loops of runners that have been silent for too long, for ever.
     pub(crate) async fn watch(self, engine: Engine) {
-        let mut peers = engine.is_shared().then(shared::Peers::new);
+        let mut peers = engine.is_shared().then(|| shared::Peers::new(self.silence));
+        let every = SWEEP_EVERY_MAX.min(self.silence / SWEEPS);
         let mut swept = Instant::now();
         loop {
-            tokio::time::sleep(SWEEP_EVERY).await;
+            tokio::time::sleep(every).await;
             let now = Instant::now();
-            if now - swept > PAUSE {
+            if now - swept > every * PAUSE {
                 self.excuse(now);
             }
             swept = now;
@@ -142,7 +150,7 @@ impl Presence {
                     }
                 },
             };
-            report_lost(&engine, lost).await;
+            self.report_lost(&engine, lost).await;
         }
     }
 
@@ -170,26 +178,31 @@ impl Presence {
         }
     }
 
+    async fn report_lost(&self, engine: &Engine, lost: Runners) {
+        for (runner, generation) in lost {
+            let Err(error) = engine.submit(submission(&runner, Report::Lost { generation })).await else {
+                continue;
+            };
+            tracing::info!(%runner, %error, "could not tell that a runner is lost");
+            // A loop that has gone on to another generation does not want to hear it; a store that is away
+            // for a moment must hear it later.
+            if !matches!(error, SubmitError::Rejected(_)) {
+                self.adopt(vec![(runner, generation)]);
+            }
+        }
+    }
+
     /// Takes those out that are silent; a later word begins anew.
     fn take_silent(&self, now: Instant) -> Runners {
         let mut silent = vec![];
         self.lock().retain(|runner, seen| {
-            let is_silent = seen.calls == 0 && now.saturating_duration_since(seen.last) > SILENCE_MAX;
+            let is_silent = seen.calls == 0 && now.saturating_duration_since(seen.last) > self.silence;
             if is_silent && seen.is_told {
                 silent.push((runner.clone(), seen.generation));
             }
             !is_silent
         });
         silent
-    }
-}
-
-async fn report_lost(engine: &Engine, lost: Runners) {
-    for (runner, generation) in lost {
-        if let Err(error) = engine.submit(submission(&runner, Report::Lost { generation })).await {
-            // A loop that has gone on to another generation does not want to hear it.
-            tracing::info!(%runner, %error, "could not tell that a runner is lost");
-        }
     }
 }
 
@@ -200,28 +213,46 @@ fn submission(runner: &ObjectId, report: Report) -> Submission {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::Options;
+    use crate::store::MemoryStore;
+
+    const SILENCE: Duration = Duration::from_secs(60);
+
+    #[tokio::test]
+    async fn a_loss_that_could_not_be_told_is_told_later() {
+        let presence = Presence::new(SILENCE);
+        let lost = vec![("run_demo.shop.acme".parse().unwrap(), 1)];
+        let store = MemoryStore::default();
+        let engine = Engine::start(Box::new(store.clone()), Options::default()).unwrap();
+        presence.report_lost(&engine, lost.clone()).await;
+        let later = Instant::now() + 2 * SILENCE;
+        assert!(presence.take_silent(later).is_empty(), "its loop said that it knows of no such runner");
+        store.break_down();
+        presence.report_lost(&engine, lost.clone()).await;
+        assert_eq!(presence.take_silent(later), lost);
+    }
 
     #[test]
     fn a_broker_that_was_paused_blames_nobody() {
-        let presence = Presence::default();
+        let presence = Presence::new(SILENCE);
         let id: ObjectId = "run_demo.shop.acme".parse().unwrap();
         drop(presence.begin(&id, 1, Some("a")));
-        let later = Instant::now() + 2 * SILENCE_MAX;
+        let later = Instant::now() + 2 * SILENCE;
         presence.excuse(later);
-        assert!(presence.take_silent(later + SILENCE_MAX).is_empty());
-        assert_eq!(presence.take_silent(later + 2 * SILENCE_MAX), [(id, 1)]);
+        assert!(presence.take_silent(later + SILENCE).is_empty());
+        assert_eq!(presence.take_silent(later + 2 * SILENCE), [(id, 1)]);
     }
 
     #[test]
     fn a_runner_is_told_of_once_and_again_after_silence() {
-        let presence = Presence::default();
+        let presence = Presence::new(SILENCE);
         let id: ObjectId = "run_demo.shop.acme".parse().unwrap();
         let (poll, told) = presence.begin(&id, 1, Some("a"));
         assert!(told);
         let (call, told) = presence.begin(&id, 1, None);
         assert!(!told, "a call without a boot is the same runner");
         drop(call);
-        let later = Instant::now() + 2 * SILENCE_MAX;
+        let later = Instant::now() + 2 * SILENCE;
         assert!(presence.take_silent(later).is_empty(), "an outstanding poll is presence");
         drop(poll);
         assert!(presence.take_silent(Instant::now()).is_empty());

@@ -270,7 +270,7 @@ fn edge(
 ) -> Result<Edge, Error> {
     let data = &config.data_dir;
     let objects = objects(data)?;
-    let presence = Presence::default();
+    let presence = Presence::new(config.runner_silent_after);
     Ok(Edge {
         tokens: Tokens::new(engine.clone()),
         artifacts: Artifacts::new(objects.clone()),

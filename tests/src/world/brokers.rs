@@ -15,6 +15,7 @@ pub struct Brokers {
     directory: PathBuf,
     all: Vec<Broker>,
     shared: Option<Shared>,
+    settings: Vec<(&'static str, &'static str)>,
 }
 
 struct Broker {
@@ -32,8 +33,12 @@ struct Shared {
 
 impl Brokers {
     pub(super) fn one(directory: &Path) -> Result<Brokers> {
-        let mut brokers =
-            Brokers { directory: directory.to_owned(), all: vec![Broker::new()?], shared: None };
+        let mut brokers = Brokers {
+            directory: directory.to_owned(),
+            all: vec![Broker::new()?],
+            shared: None,
+            settings: vec![],
+        };
         brokers.start(0)?;
         Ok(brokers)
     }
@@ -43,7 +48,7 @@ impl Brokers {
         let ports = |of: fn(&Broker) -> u16| all.iter().map(of).collect::<Vec<_>>();
         let (api, rpc) = (Front::start(&ports(|b| b.api_port))?, Front::start(&ports(|b| b.rpc_port))?);
         let shared = Some(Shared { database: Database::create()?, api, rpc });
-        let mut brokers = Brokers { directory: directory.to_owned(), all, shared };
+        let mut brokers = Brokers { directory: directory.to_owned(), all, shared, settings: vec![] };
         // All at once, as they come up after an outage.
         for number in 0..count {
             brokers.spawn(number)?;
@@ -63,9 +68,15 @@ impl Brokers {
         Ok(())
     }
 
+    /// Sets a variable of the environment for brokers that are started from now on.
+    pub fn set(&mut self, name: &'static str, value: &'static str) {
+        self.settings.push((name, value));
+    }
+
     fn spawn(&mut self, number: usize) -> Result<()> {
         let mut command = Command::new(programs::path("remit-broker")?);
         command.arg("serve").arg("--data-dir").arg(self.directory.join("broker"));
+        command.envs(self.settings.iter().copied());
         let broker = &self.all[number];
         command.args(["--api-listen", &format!("127.0.0.1:{}", broker.api_port)]);
         command.args(["--rpc-listen", &format!("127.0.0.1:{}", broker.rpc_port)]);

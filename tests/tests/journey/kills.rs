@@ -67,6 +67,36 @@ fn a_runner_that_is_killed_costs_at_most_a_repeat() {
     ends_well(&mut world, &install);
 }
 
+/// A runner that is gone for longer than its silence may last: the install says so, what is asked meanwhile
+/// waits, and both go on when it is back.
+#[test]
+fn work_waits_for_a_runner_that_has_gone_silent() {
+    if !there_is_terraform() {
+        return;
+    }
+    let (mut world, install) = in_the_middle_of_loading();
+    let runner = install.replacen("ins_", "run_", 1);
+    world.kill_broker().unwrap();
+    world.brokers().set("REMIT_RUNNER_SILENT_AFTER", "15");
+    world.start_broker().unwrap();
+    world.kill_runner(&install).unwrap();
+    world.until_status(&runner, "offline").unwrap();
+    let why = world.remit(&["why", "acme"]).unwrap();
+    assert!(why.contains("its runner is silent"), "{why}");
+    let asked = world.remit(&["signal", "acme", "reprovision"]).unwrap();
+    let queue = world.remit(&["queue", "acme"]).unwrap();
+    assert!(queue.contains("reprovision"), "{asked}{queue}");
+    assert_eq!(count(&world, "end"), 0, "nobody has finished the load");
+    world.restart_runner(&install).unwrap();
+    world.until_status(&runner, "online").unwrap();
+    wait_for("the operation that waited", || {
+        let timeline = world.remit(&["timeline", "acme"])?;
+        Ok(timeline.contains("reprovision (operation 2) is done").then_some(()))
+    })
+    .unwrap();
+    ends_well(&mut world, &install);
+}
+
 /// One step is stopped by hand: its tool ends, the install is held, and a retry finishes it.
 #[test]
 fn a_step_that_is_stopped_can_be_tried_again() {
