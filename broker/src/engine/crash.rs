@@ -40,8 +40,7 @@ fn what_was_acknowledged_survives_kill_9() {
         let mut child = start_child(dir.path(), round, None);
         // Kills come at other moments of the batch each time: after another number of acknowledgements.
         wait_for(seen + ROUND_ACKS + 97 * round, dir.path(), &mut child);
-        child.kill().unwrap();
-        child.wait().unwrap();
+        child.kill();
         let store = SqliteStore::open(&database(dir.path())).unwrap();
         seen = check_acknowledged(&*store.reader(), &read_acks(dir.path()));
     }
@@ -118,19 +117,36 @@ fn acks(dir: &Path) -> PathBuf {
     dir.join("acknowledged")
 }
 
-fn start_child(dir: &Path, round: usize, url: Option<&str>) -> Child {
+/// A process that takes events until it is killed; a test that fails leaves none of them behind.
+struct Taker(Child);
+
+impl Taker {
+    fn kill(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+impl Drop for Taker {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn start_child(dir: &Path, round: usize, url: Option<&str>) -> Taker {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "engine::crash::child", "--ignored"]).env(DIR, dir);
     url.map(|url| command.env(URL, url));
     command.env("REMIT_CRASH_ROUND", round.to_string());
-    command.stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap()
+    Taker(command.stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap())
 }
 
-fn wait_for(lines: usize, dir: &Path, child: &mut Child) {
+fn wait_for(lines: usize, dir: &Path, child: &mut Taker) {
     let until = Instant::now() + PATIENCE;
     while count_acks(dir) < lines {
         assert!(Instant::now() < until, "the child is too slow");
-        assert!(child.try_wait().unwrap().is_none(), "the child ended by itself");
+        assert!(child.0.try_wait().unwrap().is_none(), "the child ended by itself");
         std::thread::sleep(Duration::from_millis(5));
     }
 }

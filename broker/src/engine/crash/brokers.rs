@@ -1,13 +1,13 @@
 //! Several brokers on one database: one is killed, one is stopped and goes on, connections are cut off, and
 //! the others work.
 
-use std::process::{Child, Command};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use remit_postgres::Database;
 
 use super::{
-    Address, PATIENCE, PostgresStore, check_acknowledged, count_acks, read_acks, replay, start_child,
+    Address, PATIENCE, PostgresStore, Taker, check_acknowledged, count_acks, read_acks, replay, start_child,
 };
 
 const BROKERS: usize = 3;
@@ -19,7 +19,7 @@ const WITHIN: Duration = Duration::from_secs(60);
 /// A broker in a process of its own, with its own list of what it has acknowledged.
 struct Broker {
     dir: tempfile::TempDir,
-    child: Child,
+    child: Taker,
 }
 
 impl Broker {
@@ -33,15 +33,8 @@ impl Broker {
     }
 
     fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args([format!("-{name}"), self.child.id().to_string()]).status();
+        let sent = Command::new("kill").args([format!("-{name}"), self.child.0.id().to_string()]).status();
         assert!(sent.unwrap().success());
-    }
-}
-
-impl Drop for Broker {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -67,8 +60,7 @@ fn brokers_share_a_database_while_one_is_killed_and_one_is_stopped() {
     for round in 0..ROUNDS {
         wait_for_more(&brokers.iter().collect::<Vec<_>>(), 100 + 37 * round, PATIENCE);
         let (killed, stopped) = (round % BROKERS, (round + 1) % BROKERS);
-        brokers[killed].child.kill().unwrap();
-        brokers[killed].child.wait().unwrap();
+        brokers[killed].child.kill();
         brokers[stopped].signal("STOP");
         // Whatever goes on on a connection now, a commit among it, is cut off.
         let cut = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
@@ -81,8 +73,7 @@ fn brokers_share_a_database_while_one_is_killed_and_one_is_stopped() {
         gone.push(std::mem::replace(&mut brokers[killed], start()));
     }
     for broker in &mut brokers {
-        broker.child.kill().unwrap();
-        broker.child.wait().unwrap();
+        broker.child.kill();
     }
     let store = PostgresStore::open(Address::parse(&url, None).unwrap()).unwrap();
     // What the last broker left in the middle, a next one takes up; here nobody does, and replay allows it.
