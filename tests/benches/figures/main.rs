@@ -12,6 +12,7 @@ mod postgres;
 mod rpc;
 mod runner;
 mod seal;
+mod simulator;
 mod vendor;
 
 use std::time::Instant;
@@ -28,6 +29,7 @@ const AREAS: &[(&str, Measure)] = &[
     ("postgres", postgres::figures),
     ("pickup", pickup::figures),
     ("million", million::figures),
+    ("sim", simulator::figures),
     ("api", api::figures),
     ("rpc", rpc::figures),
     ("runner", runner::figures),

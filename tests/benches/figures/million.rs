@@ -1,16 +1,19 @@
-//! A million objects beside a thousand on the embedded store: what a signal costs, how long the engine takes
-//! to start, and how much memory it holds.
+//! A million objects beside a thousand: what a signal costs on the embedded store and on PostgreSQL, how long
+//! the engine takes to start, and how much memory it holds.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use remit_broker::engine::{self, Engine};
-use remit_broker::store::{EventWrite, ObjectWrite, Row, SqliteStore, Store, Transaction};
+use remit_broker::store::postgres::Address;
+use remit_broker::store::{EventWrite, ObjectWrite, PostgresStore, Row, SqliteStore, Store, Transaction};
 use remit_loops::event::Effect;
 use remit_loops::{Body, Event, Kind, Object, ObjectId, Signal, Timestamp, app, org};
+use remit_postgres::{Database, Server as PostgresServer};
 use remit_tests::figure::{Figure, Options};
 
 use crate::broker::{Server, ready};
@@ -33,9 +36,34 @@ const STARTS: usize = 5;
 const WORK: Duration = Duration::from_secs(10);
 
 pub(crate) fn figures(options: &Options) -> Result<Vec<Figure>> {
-    if !options.wants("million.") && !options.filter.as_deref().is_some_and(|f| f.starts_with("million")) {
-        return Ok(vec![]);
+    let wants =
+        |area: &str| options.filter.as_deref().is_none_or(|f| area.contains(f) || f.starts_with(area));
+    let mut figures = if wants("million.") { embedded(options)? } else { vec![] };
+    if wants("million_postgres.") {
+        figures.extend(shared(options)?);
     }
+    Ok(figures)
+}
+
+/// What a signal costs on PostgreSQL.
+fn shared(options: &Options) -> Result<Vec<Figure>> {
+    let server = Arc::new(PostgresServer::start()?);
+    let (few, many) = (Database::on(&server)?, Database::on(&server)?);
+    let open = |database: &Database| -> Result<Box<dyn Store>> {
+        let address = Address::parse(&database.url(), None).map_err(anyhow::Error::msg)?;
+        Ok(PostgresStore::open(address)?)
+    };
+    let orgs = options.scale(1_000, 10);
+    make(&mut *open(&few)?, 1)?;
+    let began = Instant::now();
+    make(&mut *open(&many)?, orgs)?;
+    eprintln!("  made {} objects in {} s on PostgreSQL", orgs * (APPS + 1), began.elapsed().as_secs());
+    // What the server would find out about its tables by itself, some minutes later.
+    [&few, &many].into_iter().try_for_each(|database| database.psql("ANALYZE").map(drop))?;
+    costs("million_postgres", open(&few)?, open(&many)?, orgs, options)
+}
+
+fn embedded(options: &Options) -> Result<Vec<Figure>> {
     let dir = tempfile::tempdir_in(disk())?;
     let (few, many) = (dir.path().join("few.db"), dir.path().join("many.db"));
     let orgs = options.scale(1_000, 10);
@@ -46,7 +74,8 @@ pub(crate) fn figures(options: &Options) -> Result<Vec<Figure>> {
     eprintln!("  made {} objects in {} s, {size} MiB", orgs * (APPS + 1), began.elapsed().as_secs());
     let mut figures = starts(&few, &many)?;
     figures.extend(memory((&few, 1), (&many, orgs), options.scale(WORK, Duration::from_secs(1)))?);
-    figures.extend(costs(&few, &many, orgs, options)?);
+    let (at_few, at_many) = (SqliteStore::open(&few)?, SqliteStore::open(&many)?);
+    figures.extend(costs("million", at_few, at_many, orgs, options)?);
     figures.extend(bare_costs(&few, dir.path(), orgs, options)?);
     Ok(figures)
 }
@@ -125,9 +154,15 @@ fn make_org(tx: &mut dyn Transaction, org: usize) -> Result<()> {
 }
 
 /// What one signal costs, alone and with 64 senders: to any of all, and to a thousand of them.
-fn costs(few: &Path, many: &Path, orgs: usize, options: &Options) -> Result<Vec<Figure>> {
-    let few = Load::start(vec![SqliteStore::open(few)?], app_id, APPS)?;
-    let mut many = Load::start(vec![SqliteStore::open(many)?], app_id, APPS)?;
+fn costs(
+    area: &str,
+    few: Box<dyn Store>,
+    many: Box<dyn Store>,
+    orgs: usize,
+    options: &Options,
+) -> Result<Vec<Figure>> {
+    let few = Load::start(vec![few], app_id, APPS)?;
+    let mut many = Load::start(vec![many], app_id, APPS)?;
     let mut figures = vec![];
     for senders in SENDERS {
         let (mut at_few, mut at_some, mut at_all) = (Sent::default(), Sent::default(), Sent::default());
@@ -141,7 +176,7 @@ fn costs(few: &Path, many: &Path, orgs: usize, options: &Options) -> Result<Vec<
         eprintln!("  {senders} senders: a thousand {at_few:?}, of a million {at_some:?}, all {at_all:?}");
         let us = |sent: &Sent| 1e6 / sent.rate();
         for (name, sent) in [("any_of_a_million", &at_all), ("a_thousand_of_a_million", &at_some)] {
-            let name = format!("million.signal_{senders}_senders_to_{name}");
+            let name = format!("{area}.signal_{senders}_senders_to_{name}");
             figures.push(Figure::new(name, us(sent), "us").against(us(&at_few)));
         }
     }

@@ -6,6 +6,19 @@ use std::sync::OnceLock;
 
 use anyhow::{Context, Result, bail};
 
+const PROGRAMS_OF_BENCHES: [&str; 10] = [
+    "--profile",
+    "bench",
+    "--bin",
+    "remit",
+    "--bin",
+    "remit-broker",
+    "--bin",
+    "remit-runner",
+    "--bin",
+    "remit-sim",
+];
+
 static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
 
 /// Where a program of the workspace is, freshly built.
@@ -34,11 +47,7 @@ fn build() -> Result<PathBuf> {
         command.env_remove(name);
     }
     // Beside the benches only what they start, built as they are: a release would take minutes more to link.
-    let what: &[&str] = if directory.ends_with("release") {
-        &["--profile", "bench", "--bin", "remit", "--bin", "remit-broker", "--bin", "remit-runner"]
-    } else {
-        &["--bins"]
-    };
+    let what: &[&str] = if directory.ends_with("release") { &PROGRAMS_OF_BENCHES } else { &["--bins"] };
     let status = command
         .args(["build", "--workspace", "--quiet"])
         .args(what)
