@@ -19,6 +19,7 @@ mod request;
 mod runners;
 mod signals;
 mod system;
+mod trust;
 mod why;
 pub mod wire;
 
@@ -58,6 +59,10 @@ fn short() -> Routes {
         .routes(routes!(system::metrics))
         .routes(routes!(system::whoami))
         .routes(routes!(system::dispatch_key))
+        .routes(routes!(trust::dispatch_keys, trust::next_dispatch_key))
+        .routes(routes!(trust::retire_dispatch_key))
+        .routes(routes!(trust::roots, trust::publish_root))
+        .routes(routes!(trust::standing, trust::restrict))
         .routes(routes!(orgs::create))
         .routes(routes!(orgs::make_token, orgs::list_tokens))
         .routes(routes!(orgs::revoke_token))

@@ -1,21 +1,27 @@
-//! The broker's dispatch key, and the envelopes that it signs with it.
+//! The broker's dispatch keys, and the envelopes and statuses that it signs with them.
 //!
 //! An envelope is signed at the moment it is handed out, from what the runner's loop holds:
 //! the same sequence number and fence each time, fresh times.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use remit_loops::job::{Action, Mode};
 use remit_loops::runner::Offer;
 use remit_loops::{ObjectId, Timestamp};
-use remit_seal::document::{Audience, Class, Job, KeySpec, Value};
+use remit_seal::document::{Audience, Class, Job, KeySpec, Status as SealedStatus, Value};
 use remit_seal::dsse::{Envelope, PayloadType};
 use remit_seal::key::SigningKey;
 use zeroize::Zeroizing;
 
 use crate::private_file;
 
+const CURRENT: &str = "dispatch.key";
+const NEXT: &str = "dispatch.next.key";
+/// What another broker did to the files counts after so long.
+const READ_EVERY: Duration = Duration::from_secs(5);
 /// How long an envelope may wait to be started.
 const START_WITHIN_MS: i64 = 15 * 60_000;
 
@@ -51,36 +57,105 @@ pub enum Error {
     },
 }
 
-/// The key that the broker signs envelopes with.
-pub(crate) struct DispatchKey {
-    key: SigningKey,
+/// The keys that the broker signs envelopes with: one, and while keys change the next one too.
+///
+/// While there are two, everything is signed by both, so that a runner may know either of them.
+pub(crate) struct DispatchKeys {
+    directory: PathBuf,
+    held: RwLock<Held>,
 }
 
-impl DispatchKey {
-    /// The key of this directory; made at the first start.
+struct Held {
+    keys: Vec<Arc<SigningKey>>,
+    read: Instant,
+}
+
+impl DispatchKeys {
+    /// The keys of this directory; the first is made at the first start.
     pub(crate) fn open(directory: &Path) -> Result<Self, Error> {
-        let path = directory.join("dispatch.key");
-        let file = path.display().to_string();
-        let io = |source| Error::File { file: file.clone(), source };
-        if let Some(pem) = private_file::read(&path).map_err(io)?.map(Zeroizing::new) {
-            let key = SigningKey::from_pem(&pem).map_err(|source| Error::Key { file, source })?;
-            return Ok(Self { key });
+        if load(&directory.join(CURRENT))?.is_none() {
+            make(&directory.join(CURRENT))?;
         }
-        let mut seed = Zeroizing::new([0u8; 32]);
-        getrandom::fill(seed.as_mut()).map_err(Error::Randomness)?;
-        let key = SigningKey::ed25519_from_seed(&seed);
-        private_file::write(&path, key.to_pem().as_bytes()).map_err(io)?;
-        Ok(Self { key })
+        let held = RwLock::new(Held { keys: read(directory)?, read: Instant::now() });
+        Ok(Self { directory: directory.to_owned(), held })
     }
 
-    /// The public half, as it stands in a root.
-    pub(crate) fn public(&self) -> KeySpec {
-        self.key.public()
+    /// The keys, the current one first. Another broker with this directory may have changed them.
+    fn keys(&self) -> Vec<Arc<SigningKey>> {
+        {
+            let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
+            if held.read.elapsed() < READ_EVERY {
+                return held.keys.clone();
+            }
+        }
+        let found = read(&self.directory);
+        let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
+        held.read = Instant::now();
+        match found {
+            Ok(keys) => held.keys = keys,
+            Err(error) => {
+                tracing::error!(%error, "the dispatch keys cannot be read; going on with those known");
+            }
+        }
+        held.keys.clone()
     }
 
-    /// The key's id.
-    pub(crate) fn id(&self) -> String {
-        self.key.id()
+    /// The public halves, as they stand in a root, the current one first.
+    pub(crate) fn public(&self) -> Vec<KeySpec> {
+        self.keys().iter().map(|key| key.public()).collect()
+    }
+
+    /// The keys' ids, the current one first.
+    pub(crate) fn ids(&self) -> Vec<String> {
+        self.keys().iter().map(|key| key.id()).collect()
+    }
+
+    /// Makes the next key; answers whether there was none yet.
+    pub(crate) fn make_next(&self) -> Result<bool, Error> {
+        let path = self.directory.join(NEXT);
+        let is_new = load(&path)?.is_none();
+        if is_new {
+            make(&path)?;
+        }
+        self.read_again()?;
+        Ok(is_new)
+    }
+
+    /// Gives the current key up for the next one, or the next one up; answers whether it was one of two.
+    pub(crate) fn retire(&self, id: &str) -> Result<bool, Error> {
+        let (current, next) = (self.directory.join(CURRENT), self.directory.join(NEXT));
+        let keys = read(&self.directory)?;
+        let done = match &keys[..] {
+            [first, _] if first.id() == id => std::fs::rename(&next, &current),
+            [_, second] if second.id() == id => std::fs::remove_file(&next),
+            _ => return Ok(false),
+        };
+        let file = next.display().to_string();
+        done.and_then(|()| std::fs::File::open(&self.directory)?.sync_all())
+            .map_err(|source| Error::File { file, source })?;
+        self.read_again()?;
+        Ok(true)
+    }
+
+    fn read_again(&self) -> Result<(), Error> {
+        let keys = read(&self.directory)?;
+        *self.held.write().unwrap_or_else(PoisonError::into_inner) = Held { keys, read: Instant::now() };
+        Ok(())
+    }
+
+    fn signed<T: serde::Serialize>(
+        &self,
+        kind: PayloadType,
+        document: &T,
+    ) -> Result<Vec<u8>, remit_seal::Refusal> {
+        let keys = self.keys();
+        let keys: Vec<&SigningKey> = keys.iter().map(Arc::as_ref).collect();
+        Ok(Envelope::sign(kind, document, &keys)?.to_bytes())
+    }
+
+    /// A status, signed.
+    pub(crate) fn sign_status(&self, document: &SealedStatus) -> Result<Vec<u8>, remit_seal::Refusal> {
+        self.signed(PayloadType::Status, document)
     }
 
     /// The envelope of an offer, for one generation of an install's runner.
@@ -113,10 +188,28 @@ impl DispatchKey {
             not_after_ms: now.plus_ms(START_WITHIN_MS).0,
             longest_run_ms: spec.longest_run_ms,
         };
-        let envelope =
-            Envelope::sign(PayloadType::Job, &job, &[&self.key]).map_err(|e| refused(e.to_string()))?;
-        Ok(envelope.to_bytes())
+        self.signed(PayloadType::Job, &job).map_err(|e| refused(e.to_string()))
     }
+}
+
+fn read(directory: &Path) -> Result<Vec<Arc<SigningKey>>, Error> {
+    let keys = [load(&directory.join(CURRENT))?, load(&directory.join(NEXT))?];
+    Ok(keys.into_iter().flatten().map(Arc::new).collect())
+}
+
+fn load(path: &Path) -> Result<Option<SigningKey>, Error> {
+    let file = || path.display().to_string();
+    let pem = private_file::read(path).map_err(|source| Error::File { file: file(), source })?;
+    let Some(pem) = pem.map(Zeroizing::new) else { return Ok(None) };
+    SigningKey::from_pem(&pem).map(Some).map_err(|source| Error::Key { file: file(), source })
+}
+
+fn make(path: &Path) -> Result<(), Error> {
+    let mut seed = Zeroizing::new([0u8; 32]);
+    getrandom::fill(seed.as_mut()).map_err(Error::Randomness)?;
+    let key = SigningKey::ed25519_from_seed(&seed);
+    let written = private_file::write(path, key.to_pem().as_bytes());
+    written.map_err(|source| Error::File { file: path.display().to_string(), source })
 }
 
 fn audience(install: &ObjectId, epoch: u64, generation: u64) -> Option<Audience> {
@@ -142,4 +235,29 @@ pub(crate) fn inputs(texts: &BTreeMap<String, String>) -> Result<BTreeMap<String
         Ok((name.clone(), value))
     };
     texts.iter().map(value).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_change_with_an_overlap() {
+        let dir = tempfile::tempdir().unwrap();
+        let keys = DispatchKeys::open(dir.path()).unwrap();
+        let [first] = &keys.ids()[..] else { panic!("one to begin with") };
+        assert!(!keys.retire(first).unwrap(), "the only one is not given up");
+        assert!(keys.make_next().unwrap() && !keys.make_next().unwrap());
+        let both = keys.ids();
+        assert_eq!((both.len(), &both[0]), (2, first));
+        assert_eq!(DispatchKeys::open(dir.path()).unwrap().ids(), both);
+        assert!(!keys.retire("another").unwrap());
+        assert!(keys.retire(first).unwrap());
+        assert_eq!(keys.ids(), both[1..]);
+        assert_eq!(DispatchKeys::open(dir.path()).unwrap().ids(), both[1..]);
+        keys.make_next().unwrap();
+        let next = keys.ids()[1].clone();
+        assert!(keys.retire(&next).unwrap(), "a change of mind");
+        assert_eq!(keys.ids(), both[1..]);
+    }
 }

@@ -4,13 +4,11 @@ use std::sync::Arc;
 
 use remit_loops::ObjectId;
 use remit_seal::Digest;
-use remit_seal::document::Root;
-use remit_seal::verify::{self, Verified};
 use tokio::sync::{Mutex, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::artifacts::Artifacts;
-use crate::dispatch::DispatchKey;
+use crate::dispatch::DispatchKeys;
 use crate::engine::Engine;
 use crate::logs::Logs;
 use crate::metrics::Metrics;
@@ -19,11 +17,10 @@ use crate::presence::Presence;
 use crate::progress::Progress;
 use crate::store::StoreError;
 use crate::tokens::Tokens;
+use crate::trust::Trust;
 
 /// How many people and programs may follow events, logs or uploads at once.
 const STREAMS_MAX: usize = 1000;
-/// Records: each org's pinned root, a DSSE envelope.
-const ROOTS: &str = "root";
 
 /// Everything that the handlers of either door work with.
 pub(crate) struct Edge {
@@ -34,7 +31,8 @@ pub(crate) struct Edge {
     pub(crate) presence: Presence,
     pub(crate) progress: Progress,
     pub(crate) authority: Authority,
-    pub(crate) dispatch: DispatchKey,
+    pub(crate) dispatch: DispatchKeys,
+    pub(crate) trust: Trust,
     pub(crate) metrics: Metrics,
     /// Where runners call.
     pub(crate) rpc_url: String,
@@ -51,25 +49,8 @@ impl Edge {
         Arc::new(Semaphore::new(STREAMS_MAX))
     }
 
-    /// The root that was pinned for an org, as it was given.
-    pub(crate) async fn root_bytes(&self, org: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        self.engine.get_record(ROOTS, org).await
-    }
-
-    /// The root that was pinned for an org, verified again.
-    pub(crate) async fn root(&self, org: &str) -> Result<Option<Verified<Root>>, StoreError> {
-        let Some(bytes) = self.root_bytes(org).await? else { return Ok(None) };
-        let root = verify::root(&bytes, None, self.engine.now().0);
-        root.map(Some).map_err(|e| StoreError::Corrupt(format!("the root of {org}: {e}")))
-    }
-
-    /// Pins an org's root.
-    pub(crate) async fn pin_root(&self, org: &str, bytes: Vec<u8>) -> Result<(), StoreError> {
-        self.engine.put_record(ROOTS, org, bytes).await
-    }
-
-    /// sha256 of the payload of the root of this object's org, hexadecimal.
+    /// sha256 of the payload of the newest root of this object's org.
     pub(crate) async fn root_digest(&self, id: &ObjectId) -> Result<Option<Digest>, StoreError> {
-        Ok(self.root(id.org_name()).await?.map(|root| root.digest()))
+        Ok(self.trust.newest(id.org_name()).await?.map(|root| root.digest()))
     }
 }

@@ -20,5 +20,6 @@ mod rpc;
 pub mod serve;
 pub mod store;
 mod tokens;
+mod trust;
 
 pub use serve::{Listeners, Running, serve};

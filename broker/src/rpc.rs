@@ -16,6 +16,7 @@ use remit_loops::Object;
 use remit_loops::runner::{Info, Runner};
 use remit_proto::convert::{
     ArtifactRequest, Completion, Enrolment, LeaseRequest, LogChunk, Progress, RenewLease, Renewal,
+    TrustRequest,
 };
 use remit_proto::limit::{CONTROL_SIZE_MAX, LOG_MESSAGE_SIZE_MAX};
 use remit_proto::v1;
@@ -217,6 +218,21 @@ impl RunnerService for Service {
             self.complete(&known, completion).await
         };
         self.counted("CompleteJob", result.await)
+    }
+
+    async fn fetch_trust(
+        &self,
+        request: Request<v1::FetchTrustRequest>,
+    ) -> Result<Response<v1::FetchTrustResponse>, Status> {
+        let result = async {
+            let known = self.known(&request, None).await?;
+            let ask: TrustRequest = read(request.into_inner())?;
+            let org = known.identity.install.org_name();
+            let after = self.edge.trust.after(org, ask.root_version).await.map_err(|e| status::store(&e))?;
+            let trust = after.signed(|status| self.edge.dispatch.sign_status(status));
+            Ok(trust.map_err(status::internal)?.into())
+        };
+        self.counted("FetchTrust", result.await)
     }
 
     type FetchArtifactStream = artifact::Chunks;

@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 
 use crate::artifacts::Artifacts;
 use crate::config::{Config, StoreChoice};
-use crate::dispatch::{self, DispatchKey};
+use crate::dispatch::{self, DispatchKeys};
 use crate::door::{self, Clients, Door, Limits};
 use crate::edge::Edge;
 use crate::engine::{Engine, Options, Submission, SubmitError};
@@ -31,6 +31,7 @@ use crate::progress::Progress;
 use crate::store::postgres::Address;
 use crate::store::{PostgresStore, SqliteStore, StoreError};
 use crate::tokens::{self, Tokens};
+use crate::trust::Trust;
 use crate::{api, backup, rpc};
 
 /// How long the answers under way may take when the broker goes down.
@@ -277,7 +278,8 @@ fn edge(
         logs: Logs::new(objects, engine.is_shared()),
         progress: Progress::default(),
         authority: Authority::open(data, engine.now())?,
-        dispatch: DispatchKey::open(data)?,
+        dispatch: DispatchKeys::open(data)?,
+        trust: Trust::new(engine.clone()),
         metrics: Metrics::new(engine.clone(), presence.clone()),
         rpc_url: rpc_url(config, rpc_addr),
         making_org: tokio::sync::Mutex::new(()),

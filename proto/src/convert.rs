@@ -7,12 +7,16 @@
 mod identity;
 mod lease;
 mod report;
+mod trust;
 
 use crate::limit;
 
 pub use identity::{ArtifactChunk, ArtifactRequest, Enrolment, Identity, Renewal, RunnerInfo, Token};
-pub use lease::{AttemptRef, Lease, LeasePhase, LeaseRequest, RenewLease, Stop, StopReason, Verdict};
+pub use lease::{
+    AttemptRef, Lease, LeaseAnswer, LeasePhase, LeaseRequest, RenewLease, Stop, StopReason, Verdict,
+};
 pub use report::{ChangeCounts, Completion, Failure, FailureClass, LogChunk, Outcome, Progress, Success};
+pub use trust::{Trust, TrustRequest};
 
 /// A message that is not of the protocol. `code()` is stable and has a heading in `docs/errors/wire.md`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -33,6 +33,10 @@ pub const CERTIFICATE_SIZE_MAX: usize = 16 << 10;
 pub const CERTIFICATES_MAX: usize = 4;
 /// The largest envelope in a lease.
 pub const ENVELOPE_SIZE_MAX: usize = 64 << 10;
+/// The most roots of one `FetchTrust`: what leaves room for a status in `CONTROL_SIZE_MAX`.
+pub const ROOTS_MAX: usize = 2;
+/// The largest root or status.
+pub const ROOT_SIZE_MAX: usize = 64 << 10;
 /// The longest lease.
 pub const LEASE_MAX_MS: u32 = 10 * 60 * 1_000;
 /// The most attempts that a runner holds at once.

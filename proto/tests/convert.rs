@@ -8,8 +8,8 @@ use std::path::Path;
 
 use remit_proto::convert::{
     ArtifactChunk, ArtifactRequest, AttemptRef, ChangeCounts, Completion, Enrolment, Failure, FailureClass,
-    Identity, Lease, LeasePhase, LeaseRequest, LogChunk, Outcome, Progress, RenewLease, Renewal, RunnerInfo,
-    Stop, StopReason, Success, Token, Verdict, WireError, cut,
+    Identity, Lease, LeaseAnswer, LeasePhase, LeaseRequest, LogChunk, Outcome, Progress, RenewLease, Renewal,
+    RunnerInfo, Stop, StopReason, Success, Token, Trust, TrustRequest, Verdict, WireError, cut,
 };
 use remit_proto::{limit, v1};
 use remit_seal::Digest;
@@ -33,12 +33,19 @@ fn lease_request() -> LeaseRequest {
         held: vec![attempt()],
         seq_high: 7,
         fence_high: 8,
+        root_version: 2,
+        status_ms: 5,
     }
 }
 
 fn enrolment() -> Enrolment {
     let token = Token::new("remit_once_x".to_owned());
-    Enrolment { install: "ins_demo.shop.acme".to_owned(), token, csr: vec![1], info: info() }
+    let root = Some(Digest::of(b"root"));
+    Enrolment { install: "ins_demo.shop.acme".to_owned(), token, csr: vec![1], info: info(), root }
+}
+
+fn trust() -> Trust {
+    Trust { roots: vec![vec![1], vec![2]], status: Some(vec![3]) }
 }
 
 fn identity() -> Identity {
@@ -103,6 +110,10 @@ fn every_message_reads_back_as_it_was_written() {
         data: b"x\xff".to_vec(),
         is_final: true,
     });
+    back::<_, v1::EnrollRequest>(&Enrolment { root: None, ..enrolment() });
+    back::<_, v1::FetchTrustRequest>(&TrustRequest { root_version: 3 });
+    back::<_, v1::FetchTrustResponse>(&trust());
+    back::<_, v1::FetchTrustResponse>(&Trust { status: None, ..trust() });
     back::<_, v1::FetchArtifactRequest>(&ArtifactRequest { digest: Digest::of(b"x"), offset: 3 });
     back::<_, v1::FetchArtifactResponse>(&ArtifactChunk { total_size: 3, bytes: b"abc".to_vec() });
 }
@@ -183,7 +194,10 @@ fn a_lease_message_that_breaks_a_rule_is_refused() {
             ("for ever", |w| w.lease_ms = u32::MAX, "wire.out_of_range"),
         ],
     );
-    assert_eq!(Lease::read(v1::LeaseJobResponse { lease: None }).unwrap(), None);
+    assert_eq!(
+        LeaseAnswer::try_from(v1::LeaseJobResponse { lease: None, trust_news: true }).unwrap(),
+        LeaseAnswer { lease: None, trust_news: true }
+    );
 }
 
 #[test]

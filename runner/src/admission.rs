@@ -2,12 +2,12 @@
 //! and what passed on record before anything else sees it.
 
 use remit_seal::Refusal;
-use remit_seal::document::{Class, Job};
+use remit_seal::document::{Class, Job, Release};
 use remit_seal::verify::{self, Bound, Context};
 
 use crate::data_dir::is_safe_name;
 use crate::executor::Action;
-use crate::fault::{Coded, chain, now_ms};
+use crate::fault::{Coded, chain};
 use crate::journal::{Accepted, Entry};
 use crate::outcome::Attempt;
 use crate::outputs::Realm;
@@ -74,10 +74,11 @@ pub async fn admit(runner: &Runner, attempt: &Attempt, envelope: &[u8]) -> Resul
 /// by not offering them; and can fill no memory, because it is bounded, nor push what was carried to its
 /// end out of it, because refusals have a memory of their own.
 pub fn is_signed_for(runner: &Runner, attempt: &Attempt, envelope: &[u8]) -> bool {
-    let Ok(root) = runner.identity().root() else { return false };
+    let view = runner.trust.view();
     let audience = runner.identity().audience(&runner.config);
-    let context = Context { audience: &audience, now_ms: now_ms(), seq_high: 0, counter_floor: 0 };
-    verify::addressed(&root, envelope, &context).is_ok_and(|signed| is_of(&signed, attempt))
+    let (seq_high, counter_floor, is_fresh) = (0, 0, view.is_fresh());
+    let context = Context { audience: &audience, now_ms: view.now_ms, seq_high, counter_floor, is_fresh };
+    verify::addressed(&view.root, envelope, &context).is_ok_and(|signed| is_of(&signed, attempt))
 }
 
 fn is_of(signed: &Job, attempt: &Attempt) -> bool {
@@ -87,23 +88,26 @@ fn is_of(signed: &Job, attempt: &Attempt) -> bool {
 /// Signatures, audience, time, sequence; then the release and the binding to it.
 async fn verify(runner: &Runner, attempt: &Attempt, envelope: &[u8]) -> Result<Bound, Rejection> {
     let identity = runner.identity();
-    let root = identity.root()?;
+    let view = runner.trust.view();
+    let (root, now_ms) = (&view.root, view.now_ms);
     let audience = identity.audience(&runner.config);
     let seq_high = runner.journal.state().seq_high;
-    let context = Context { audience: &audience, now_ms: now_ms(), seq_high, counter_floor: 0 };
-    let job = verify::job(&root, envelope, &context)?;
+    let (counter_floor, is_fresh) = (0, view.is_fresh());
+    let context = Context { audience: &audience, now_ms, seq_high, counter_floor, is_fresh };
+    let job = verify::job(root, envelope, &context)?;
     let signed = job.get();
     if !is_of(signed, attempt) {
         let words = "the envelope is signed for another attempt than the one it was offered as";
         return Err(refused("runner.lease_mismatch", words));
     }
-    let release = runner.cache.release(&runner.link, &root, &signed.release).await;
+    let release = runner.cache.release(&runner.link, &view, signed).await;
     let release = release.map_err(|error| {
         if error.is_away() { Rejection::Away(chain(&error)) } else { refused(error.code(), chain(&error)) }
     })?;
     let floors = runner.journal.state().floors.clone();
-    let counter_floor = floors.get(&release.get().channel).copied().unwrap_or(0);
-    Ok(verify::bind(job, &release, &Context { counter_floor, ..context })?)
+    let Release { app, channel, .. } = release.get();
+    let counter_floor = floors.get(channel).copied().unwrap_or(0).max(view.standing.floor(app, channel));
+    Ok(verify::bind(root, job, &release, &Context { counter_floor, ..context })?)
 }
 
 /// What the operation does here, if its class says no less than that.

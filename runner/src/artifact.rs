@@ -6,15 +6,16 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use remit_proto::limit;
-use remit_seal::document::{Component, Release, Root};
+use remit_seal::document::{Class, Component, Job, Release, Root};
 use remit_seal::verify::{self, Verified};
 use remit_seal::{Digest, Refusal};
 use sha2::{Digest as _, Sha256};
 
 use crate::archive;
 use crate::data_dir::{self, DataDir, read_bounded, remove_file, write_atomic};
-use crate::fault::{Coded, now_ms};
+use crate::fault::Coded;
 use crate::link::{self, Link};
+use crate::trust::View;
 
 /// The largest signed release, in bytes: its cap of 256 KiB, in base64, with room for signatures.
 const RELEASE_LEN_MAX: u64 = 512 * 1024;
@@ -109,18 +110,16 @@ impl Cache {
         Self { releases: dir.path("cache/releases"), artifacts: dir.path("cache/artifacts") }
     }
 
-    /// The signed release whose payload has this digest, verified.
-    pub async fn release(
-        &self,
-        link: &Link,
-        root: &Verified<Root>,
-        digest: &Digest,
-    ) -> Result<Verified<Release>, Error> {
+    /// The signed release that a job names, verified. Fetched again when it destroys and too few keys had
+    /// signed what is here: another signature may have been added since.
+    pub async fn release(&self, link: &Link, view: &View, job: &Job) -> Result<Verified<Release>, Error> {
+        let (root, digest) = (&view.root, &job.release);
         let path = self.releases.join(format!("{}.json", digest.hex()));
         let io = |source| Error::Io { path: path.clone(), source };
         if let Some(bytes) = read_bounded(&path, RELEASE_LEN_MAX).map_err(io)?
-            && let Ok(release) = verify::release(root, &bytes, now_ms())
+            && let Ok(release) = verify::kept_release(root, &bytes, view.now_ms)
             && release.digest() == *digest
+            && is_signed_enough(root.get(), job, &release)
         {
             return Ok(release);
         }
@@ -136,7 +135,7 @@ impl Cache {
         if too_large {
             return Err(Error::TooLarge { digest: *digest, max: RELEASE_LEN_MAX });
         }
-        let release = verify::release(root, &bytes, now_ms())?;
+        let release = verify::kept_release(root, &bytes, view.now_ms)?;
         if release.digest() != *digest {
             return Err(Error::Mismatch { digest: *digest });
         }
@@ -207,6 +206,12 @@ impl Cache {
         }
         Ok(())
     }
+}
+
+fn is_signed_enough(root: &Root, job: &Job, release: &Verified<Release>) -> bool {
+    let rule = root.destroy.as_ref().filter(|rule| rule.channels.contains(&release.get().channel));
+    let need = rule.filter(|_| job.class == Class::Destroy).map_or(0, |rule| rule.threshold);
+    release.signers() >= need as usize
 }
 
 /// Fetches into a file that may hold the beginning already.

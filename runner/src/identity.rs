@@ -167,7 +167,7 @@ impl Identity {
             stored,
         };
         let pinned = config.root_sha256.unwrap_or(identity.stored.root_digest);
-        verify::root(&identity.root, Some(&pinned), now_ms())?;
+        verify::first_root(&identity.root, &pinned)?;
         Ok(Some(identity))
     }
 
@@ -196,9 +196,9 @@ impl Identity {
         config.install.audience(self.stored.epoch, self.stored.generation)
     }
 
-    /// The vendor's root, verified anew against the pin and the clock.
-    pub fn root(&self) -> Result<Verified<Root>, Refusal> {
-        verify::root(&self.root, Some(&self.stored.root_digest), now_ms())
+    /// The pinned root, verified anew; `trust` knows those that follow it.
+    pub fn first_root(&self) -> Result<Verified<Root>, Refusal> {
+        verify::first_root(&self.root, &self.stored.root_digest)
     }
 
     /// How long until half the certificate's life is over.
@@ -225,8 +225,8 @@ async fn enroll(config: &Config, dir: &DataDir, info: &RunnerInfo) -> Result<Ide
     let token = read_token(source)?;
     let key = pending_key(dir)?;
     let link = Link::new(config.broker.clone(), &config.ca_pem, None, 0)?;
-    let (granted, root) = ask(config, &link, &token, &key, info).await?;
-    let verified = verify::root(&root, Some(&pinned), now_ms())?;
+    let (granted, root) = ask(config, &link, &token, &key, (info, &pinned)).await?;
+    let verified = verify::first_root(&root, &pinned)?;
     let identity = keep(dir, &config.install.id(), &key, &granted, root, verified.digest())?;
     let pending = dir.path(PENDING);
     remove_file(&pending).map_err(|source| Error::Io { path: pending, source })?;
@@ -242,7 +242,7 @@ async fn ask(
     link: &Link,
     token: &str,
     key: &rcgen::KeyPair,
-    info: &RunnerInfo,
+    (info, pinned): (&RunnerInfo, &Digest),
 ) -> Result<(Granted, Vec<u8>), Error> {
     let csr = request(key)?;
     let mut backoff = Backoff::broker();
@@ -252,6 +252,7 @@ async fn ask(
             token: Token::new(token.to_owned()),
             csr: csr.clone(),
             info: info.clone(),
+            root: Some(*pinned),
         };
         match link.enroll(enrolment).await {
             Ok(answer) => return Ok(answer),

@@ -4,15 +4,16 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use remit_proto::convert::Lease;
+use remit_proto::convert::{Lease, LeaseAnswer};
 use remit_proto::limit;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::admission::{self, Rejection};
 use crate::attempt;
 use crate::backoff::Backoff;
+use crate::fault::Coded;
 use crate::journal::Entry;
-use crate::link::Error;
+use crate::link::{Error, Marks};
 use crate::outcome::{Attempt, Outcome, cut};
 use crate::report;
 use crate::runner::Runner;
@@ -46,10 +47,13 @@ pub async fn run(runner: Arc<Runner>) {
         let Some(polled) = poll(&runner, wait_ms).await else { continue };
         runner.heard(polled.as_ref().err());
         match polled {
+            Ok(LeaseAnswer { trust_news: true, lease: None }) => follow(&runner, &mut backoff).await,
             // A broker that is going down answers at once.
-            Ok(None) if wait_ms > 0 && asked.elapsed() < EARLY => rest(&runner, &mut backoff).await,
-            Ok(None) => backoff.reset(),
-            Ok(Some(lease)) => match take(&runner, lease, slot).await {
+            Ok(LeaseAnswer { lease: None, .. }) if wait_ms > 0 && asked.elapsed() < EARLY => {
+                rest(&runner, &mut backoff).await;
+            }
+            Ok(LeaseAnswer { lease: None, .. }) => backoff.reset(),
+            Ok(LeaseAnswer { lease: Some(lease), .. }) => match take(&runner, lease, slot).await {
                 Taken::Begun => {
                     backoff.reset();
                     patience.reset();
@@ -99,18 +103,35 @@ async fn next_slot(runner: &Runner, slots: &Arc<Semaphore>) -> Option<OwnedSemap
 
 /// One poll; `None` when the runner was paused or drained meanwhile. What the broker may
 /// just have offered is offered again, because nothing of it was confirmed.
-async fn poll(runner: &Runner, wait_ms: u32) -> Option<Result<Option<Lease>, Error>> {
+async fn poll(runner: &Runner, wait_ms: u32) -> Option<Result<LeaseAnswer, Error>> {
     let mut mode = runner.follow_mode();
     let held: Vec<Attempt> = runner.active().into_keys().collect();
     runner.metrics.polls.inc();
     let install = runner.config.install.id();
     let marks = {
         let state = runner.journal.state();
-        (state.seq_high, state.fence_high)
+        let (root_version, status_ms) = runner.trust.marks();
+        Marks { seq_high: state.seq_high, fence_high: state.fence_high, root_version, status_ms }
     };
     tokio::select! {
         answer = runner.link.lease(&install, &runner.info, &held, marks, wait_ms) => Some(answer),
         _ = mode.wait_for(|m| m.draining || m.paused) => None,
+    }
+}
+
+/// The vendor's keys have changed, or their status is due.
+async fn follow(runner: &Runner, backoff: &mut Backoff) {
+    match runner.trust.follow(&runner.link).await {
+        Ok(()) => backoff.reset(),
+        Err(error) => {
+            let words = crate::fault::chain(&error);
+            tracing::error!(
+                code = error.code(),
+                error = words,
+                "what the broker says of the vendor's keys is not believed"
+            );
+            rest(runner, backoff).await;
+        }
     }
 }
 

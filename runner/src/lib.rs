@@ -30,6 +30,7 @@ pub mod report;
 pub mod runner;
 pub mod status;
 pub mod stop;
+pub mod trust;
 
 pub use config::Config;
 pub use fault::Coded;

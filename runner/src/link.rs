@@ -20,7 +20,7 @@ use tonic::{Code, Status};
 use crate::fault::Coded;
 use crate::outcome::{Attempt, Outcome};
 
-pub use remit_proto::convert::{Identity, Lease, RunnerInfo};
+pub use remit_proto::convert::{Identity, LeaseAnswer, RunnerInfo, Trust};
 pub use tls::{Error as TlsError, Keys};
 
 /// How long a call that does not wait may take.
@@ -35,6 +35,19 @@ pub enum Verdict {
     Continue,
     /// Stop, and why.
     Stop(String),
+}
+
+/// How far this runner has got: what it tells with every poll.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Marks {
+    /// The greatest sequence number that it has accepted.
+    pub seq_high: u64,
+    /// The greatest fence.
+    pub fence_high: u64,
+    /// The version of the newest root that it trusts.
+    pub root_version: u64,
+    /// When the newest status that it has was signed.
+    pub status_ms: i64,
 }
 
 /// Why a call did not do what it should.
@@ -193,20 +206,29 @@ impl Link {
         install: &str,
         info: &RunnerInfo,
         held: &[Attempt],
-        (seq_high, fence_high): (u64, u64),
+        marks: Marks,
         wait_ms: u32,
-    ) -> Result<Option<Lease>, Error> {
+    ) -> Result<LeaseAnswer, Error> {
         let request = v1::LeaseJobRequest::from(convert::LeaseRequest {
             install: install.to_owned(),
             wait_ms,
             info: info.clone(),
             held: held.iter().take(limit::HELD_MAX).map(wire::attempt_ref).collect(),
-            seq_high,
-            fence_high,
+            seq_high: marks.seq_high,
+            fence_high: marks.fence_high,
+            root_version: marks.root_version,
+            status_ms: marks.status_ms,
         });
         let wait = Duration::from_millis(u64::from(wait_ms)) + CALL_TIMEOUT;
         let answer = bounded(wait, self.poller().lease_job(request)).await?;
-        Ok(Lease::read(answer)?)
+        Ok(LeaseAnswer::try_from(answer)?)
+    }
+
+    /// What follows the root of this version.
+    pub async fn trust(&self, root_version: u64) -> Result<Trust, Error> {
+        let request = v1::FetchTrustRequest::from(convert::TrustRequest { root_version });
+        let answer = bounded(CALL_TIMEOUT, self.client().fetch_trust(request)).await?;
+        Ok(Trust::try_from(answer)?)
     }
 
     /// May this attempt start? Answers at once.

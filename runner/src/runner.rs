@@ -24,6 +24,7 @@ use crate::outcome::Attempt;
 use crate::outputs::Store;
 use crate::status::Metrics;
 use crate::stop::{Reason, Stop};
+use crate::trust::{self, Trust};
 use crate::{lease, recovery, status};
 
 /// How long a draining runner waits for the broker to take its last reports; they are sent
@@ -51,6 +52,9 @@ pub enum Error {
     /// TLS.
     #[error(transparent)]
     Tls(#[from] link::TlsError),
+    /// What the vendor's keys are.
+    #[error(transparent)]
+    Trust(#[from] trust::Error),
     /// The status API's address is taken.
     #[error("cannot listen on {addr} for the status API")]
     Status {
@@ -68,6 +72,7 @@ impl Coded for Error {
             Error::Identity(error) => error.code(),
             Error::Journal(error) => error.code(),
             Error::Tls(error) => error.code(),
+            Error::Trust(error) => error.code(),
             Error::Status { .. } => "runner.status_listen",
         }
     }
@@ -78,6 +83,7 @@ impl Coded for Error {
             Error::Identity(error) => error.hint(),
             Error::Journal(error) => error.hint(),
             Error::Tls(error) => error.hint(),
+            Error::Trust(error) => error.hint(),
             Error::Status { .. } => {
                 "give another --status-listen, e.g. 127.0.0.1:0 for any free port".to_owned()
             }
@@ -106,6 +112,8 @@ pub struct Runner {
     pub journal: Journal,
     /// The way to the broker.
     pub link: Link,
+    /// What the vendor's keys are.
+    pub trust: Trust,
     /// The components' locks.
     pub locks: Locks,
     /// Releases and artefacts.
@@ -301,6 +309,7 @@ async fn assemble(config: Config, dir: DataDir) -> Result<Runner, Error> {
     let journal = Journal::open(&dir.path("journal"), &config.install.id())?;
     let identity = Identity::establish(&config, &dir, &info).await?;
     let link = Link::new(config.broker.clone(), &config.ca_pem, Some(identity.keys()), config.capacity)?;
+    let trust = Trust::open(&dir, &identity)?;
     let mode = Mode { paused: dir.path(PAUSED_FILE).exists(), draining: false };
     Ok(Runner {
         locks: Locks::new(&dir),
@@ -319,6 +328,7 @@ async fn assemble(config: Config, dir: DataDir) -> Result<Runner, Error> {
         info,
         journal,
         link,
+        trust,
         executors,
     })
 }

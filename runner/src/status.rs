@@ -105,6 +105,7 @@ async fn status(State(runner): Shared) -> Json<Value> {
         "boot": runner.info.boot,
         "generation": identity.generation(),
         "root_sha256": identity.root_digest().hex(),
+        "trust": trust(&runner),
         "certificate_ends_ms": identity.not_after_ms(),
         "started_ms": runner.started_ms,
         "mode": if mode.draining { "draining" } else if mode.paused { "paused" } else { "running" },
@@ -126,6 +127,20 @@ async fn status(State(runner): Shared) -> Json<Value> {
             "trouble": journal.trouble,
         },
     }))
+}
+
+/// What the customer can compare with what the vendor publishes.
+fn trust(runner: &Runner) -> Value {
+    let view = runner.trust.view();
+    json!({
+        "root_version": view.root.get().version,
+        "root_sha256": runner.trust.root_digest().hex(),
+        "root_expires_ms": view.root.get().expires_ms,
+        "status_ms": view.standing.time_ms,
+        "status_fresh": view.is_fresh(),
+        "floors": view.standing.floors,
+        "revoked": view.standing.revoked,
+    })
 }
 
 async fn jobs(State(runner): Shared) -> Json<Value> {

@@ -169,7 +169,7 @@ async fn releases(edge: &Edge, install: &ObjectId) -> Result<Vec<Release>, ApiEr
     }
     digests.dedup();
     let org = install.org_name();
-    let Some(root) = edge.root(org).await? else { return Ok(vec![]) };
+    let Some(root) = edge.trust.newest(org).await? else { return Ok(vec![]) };
     let mut releases = vec![];
     for digest in digests {
         let Ok(digest) = digest.parse::<Digest>() else { continue };

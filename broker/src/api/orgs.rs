@@ -14,6 +14,7 @@ use super::request::{Body, IdempotencyKey, Name, Operator, Tenant};
 use super::wire::{ErrorBody, NewOrg, NewToken, OrgCreated, TokenList, TokenMade};
 use crate::edge::Edge;
 use crate::engine::{Submission, SubmitError};
+use crate::trust;
 
 /// Makes an org and pins its trust root.
 #[utoipa::path(
@@ -34,14 +35,15 @@ pub(super) async fn create(
         .map_err(|e| ApiError::refusal("the trust root", &e))?;
     check_root(&edge, &new.name, root.get())?;
     let _making = edge.making_org.lock().await;
-    let pinned = edge.root(&new.name).await?;
-    let is_same = pinned.as_ref().is_some_and(|p| p.digest() == root.digest());
+    let all = edge.trust.all(&new.name).await?;
+    let is_same = all.iter().any(|bytes| trust::digest(bytes) == Some(root.digest()));
+    let pinned = all.last();
     if pinned.is_some() && !is_same && is_alive(&edge, &org).await? {
         let message = format!("org {} exists and has another trust root", new.name);
         return Err(ApiError::conflict("api.org_exists", message, "choose another name, or use that root"));
     }
     if !is_same {
-        edge.pin_root(&new.name, new.root.into_bytes()).await?;
+        edge.trust.pin(&new.name, &root, new.root.into_bytes()).await?;
     }
     let body = EventBody::Signal(Signal::Org(org::Signal::Create {}));
     let submission = Submission { to: org.clone(), by: operator.0.actor(), key: Some(key), body };
@@ -53,12 +55,12 @@ pub(super) async fn create(
     Ok(Json(OrgCreated { org, root_sha256: root.digest().hex(), duplicate }))
 }
 
-fn check_root(edge: &Edge, org: &str, root: &remit_seal::document::Root) -> Result<(), ApiError> {
+pub(super) fn check_root(edge: &Edge, org: &str, root: &remit_seal::document::Root) -> Result<(), ApiError> {
     if root.vendor != org {
         let message = format!("the trust root is of `{}`, not of `{org}`", root.vendor);
         return Err(ApiError::unprocessable("api.root_wrong_org", message, "make a root for this org"));
     }
-    if root.dispatch.keys.contains(&edge.dispatch.id()) {
+    if edge.dispatch.ids().iter().any(|id| root.dispatch.keys.contains(id)) {
         return Ok(());
     }
     let message = "the trust root does not let this broker's dispatch key sign jobs";
@@ -66,7 +68,7 @@ fn check_root(edge: &Edge, org: &str, root: &remit_seal::document::Root) -> Resu
     Err(ApiError::unprocessable("api.root_without_dispatch", message, hint))
 }
 
-async fn is_alive(edge: &Edge, org: &ObjectId) -> Result<bool, ApiError> {
+pub(super) async fn is_alive(edge: &Edge, org: &ObjectId) -> Result<bool, ApiError> {
     let found = edge.engine.query(org).await?;
     Ok(found.is_some_and(|s| s.object.view().status.word != "deleted"))
 }

@@ -76,7 +76,7 @@ pub(super) async fn publish(
     Whole(signed): Whole,
 ) -> Result<Json<ReleaseAccepted>, ApiError> {
     let org = tenant.org.name();
-    let root = edge.root(org).await?.ok_or_else(|| ApiError::no_object(&tenant.org))?;
+    let root = edge.trust.judge(org).await?.ok_or_else(|| ApiError::no_object(&tenant.org))?;
     let verified = verify::release(&root, &signed, edge.engine.now().0)
         .map_err(|e| ApiError::refusal("the release", &e))?;
     let app = tenant.org.child(&verified.get().app).map_err(|e| {
@@ -86,6 +86,7 @@ pub(super) async fn publish(
     let release = summary(&verified);
     let is_published = check_counter(&edge, &app, &release).await?;
     if is_published {
+        keep_more_signed(&edge, org, &root, &verified, signed).await?;
         return Ok(Json(ReleaseAccepted { app, release, duplicate: true }));
     }
     super::admit::check_room(&edge, &app).await?;
@@ -96,6 +97,24 @@ pub(super) async fn publish(
     let submission = Submission { to: app.clone(), by, key: Some(key), body: EventBody::Signal(signal) };
     let duplicate = edge.engine.submit(submission).await?.duplicate;
     Ok(Json(ReleaseAccepted { app, release, duplicate }))
+}
+
+/// The same release with another signature: a second person's, that it may destroy.
+async fn keep_more_signed(
+    edge: &Edge,
+    org: &str,
+    root: &Verified<document::Root>,
+    release: &Verified<document::Release>,
+    signed: Bytes,
+) -> Result<(), ApiError> {
+    let kept = edge.artifacts.release(org, &release.digest()).await?;
+    let kept = verify::kept_release(root, &kept, edge.engine.now().0);
+    // One whose key was revoked since counts for nothing.
+    let is_less = kept.map_or(true, |kept| kept.signers() < release.signers());
+    if is_less {
+        edge.artifacts.put_release(org, &release.digest(), signed).await?;
+    }
+    Ok(())
 }
 
 async fn check_artifacts(edge: &Edge, org: &str, release: &document::Release) -> Result<(), ApiError> {

@@ -148,6 +148,18 @@ impl FromRequestParts<State> for Name {
     }
 }
 
+/// The path's `{key}`: the id of a signing key.
+pub(crate) struct KeyId(pub(crate) String);
+
+impl FromRequestParts<State> for KeyId {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &State) -> Result<Self, ApiError> {
+        let id = path_param(parts, "key").await?;
+        if Digest::from_hex(&id).is_ok() { Ok(KeyId(id)) } else { Err(ApiError::not_found("such key")) }
+    }
+}
+
 /// The path's `{digest}`.
 pub(crate) struct DigestPath(pub(crate) Digest);
 

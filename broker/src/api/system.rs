@@ -6,7 +6,6 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
-use remit_seal::document::Algorithm;
 
 use super::error::ApiError;
 use super::request::{Caller, Operator};
@@ -57,13 +56,9 @@ pub(super) async fn whoami(caller: Caller) -> Json<WhoAmI> {
     Json(WhoAmI { name, scope })
 }
 
-/// The public key of the broker's envelopes, to be named in a trust root.
+/// The public key of the broker's envelopes, to be named in a trust root; while keys change, the next one.
 #[utoipa::path(get, path = "/v1/dispatch-key", tag = "system", responses((status = 200, body = DispatchKey)))]
 pub(super) async fn dispatch_key(State(edge): State<Arc<Edge>>, _caller: Caller) -> Json<DispatchKey> {
-    let key = edge.dispatch.public();
-    let algorithm = match key.algorithm {
-        Algorithm::Ed25519 => "ed25519",
-        Algorithm::EcdsaP256Sha256 => "ecdsa-p256-sha256",
-    };
-    Json(DispatchKey { algorithm: algorithm.to_owned(), spki: key.spki })
+    let newest = edge.dispatch.public().pop().expect("there is a key from the first start on");
+    Json(super::trust::public(newest))
 }

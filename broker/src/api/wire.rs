@@ -3,12 +3,18 @@
 //! Times are milliseconds since the Unix epoch, sizes and offsets bytes. New fields may be
 //! added; readers ignore those they do not know.
 
+mod trust;
+
 use remit_loops::event::Level;
 use remit_loops::release::Release;
 use remit_loops::view::View;
 use remit_loops::{Actor, ObjectId, Timestamp, Urgency, Waiting};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+pub use trust::{
+    DispatchKeyInfo, DispatchKeyList, NewRestriction, RootInfo, RootList, RootPublished, Standing,
+};
 
 /// The header that every POST and DELETE carries: sending one key twice does a thing once.
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";

@@ -42,7 +42,7 @@ impl Service {
             return Err(refused("this token was used already"));
         }
         let identity = self.certify(&request, &install, (runner.epoch(), runner.generation()))?;
-        let root = self.edge.root_bytes(install.org_name()).await.map_err(|e| store(&e))?;
+        let root = self.edge.trust.pinned(install.org_name(), enrolment.root).await.map_err(|e| store(&e))?;
         let root = root.ok_or_else(|| internal(format!("org {} has no root", install.org_name())))?;
         tracing::info!(%install, generation = identity.generation, "a runner enrolled");
         Ok(v1::EnrollResponse { identity: Some(identity.into()), root })

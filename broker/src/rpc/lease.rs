@@ -55,12 +55,18 @@ impl Service {
         let until = Instant::now() + Duration::from_millis(ask.wait_ms.into());
         // Armed before the first look: an offer that comes between them is not missed.
         let mut changes = self.edge.engine.watch(&identity.runner);
+        let mut trust = self.edge.trust.follow();
+        let org = identity.install.org_name();
         let waiting = Waiting::new(&self.edge.metrics.polls);
         loop {
             let found = self.edge.engine.query(&identity.runner).await.map_err(|e| store(&e))?;
             let found = found.ok_or_else(|| internal("a runner is gone"))?;
             let runner = runner_of(&found)?;
             check_generation(&identity, runner)?;
+            let has_news = self.edge.trust.has_news(org, ask.root_version, ask.status_ms).await;
+            if has_news.map_err(|e| store(&e))? {
+                return Ok(v1::LeaseJobResponse { lease: None, trust_news: true });
+            }
             if let Some(offer) = runner.next_offer().filter(|o| !is_held(o, &ask.held)) {
                 drop(waiting);
                 let identified = (identity.epoch, identity.generation);
@@ -70,15 +76,16 @@ impl Service {
                 self.edge.metrics.envelopes.inc();
                 let attempt = attempt_ref(&offer);
                 let lease = Lease { attempt, envelope, lease_ms: LEASE_MS };
-                return Ok(v1::LeaseJobResponse { lease: Some(lease.into()) });
+                return Ok(v1::LeaseJobResponse { lease: Some(lease.into()), trust_news: false });
             }
             drop(found);
-            let nothing = v1::LeaseJobResponse { lease: None };
+            let nothing = v1::LeaseJobResponse { lease: None, trust_news: false };
             if Instant::now() >= until {
                 return Ok(nothing);
             }
             tokio::select! {
                 () = changes.changed() => {}
+                Ok(()) = trust.changed() => {}
                 () = tokio::time::sleep_until(until) => return Ok(nothing),
                 () = self.edge.stopping.cancelled() => return Ok(nothing),
             }

@@ -30,6 +30,7 @@ fn fill(path: &str) -> String {
     path.replace("{org}", "demo")
         .replace("{id}", "ins_demo.shop.acme")
         .replace("{name}", "ci")
+        .replace("{key}", &remit_seal::Digest::of(b"key").hex())
         .replace("{digest}", &digest)
         .replace("{job}", "job_demo.shop.acme.network.e1.o1")
         .replace("{attempt}", "1")
@@ -68,10 +69,10 @@ async fn no_route_shows_or_changes_anything_of_another_org() {
         let request = request.body(json!({"pause": {"reason": "because I can"}}).to_string());
         match route.path.as_str() {
             // Nobody's in particular.
-            "/v1/whoami" | "/v1/dispatch-key" => {
+            "/v1/whoami" | "/v1/dispatch-key" | "/v1/dispatch-keys" if route.method == Method::GET => {
                 assert!(request.send().await.unwrap().status().is_success(), "{what}");
             }
-            "/metrics" | "/v1/orgs" => {
+            "/metrics" | "/v1/orgs" | "/v1/dispatch-keys" | "/v1/dispatch-keys/{key}" => {
                 assert_eq!(refused(request).await, (403, "api.operator_only".to_owned()), "{what}");
             }
             "/v1/objects" => {

@@ -9,5 +9,6 @@ mod foreign;
 mod logs;
 mod past;
 mod rpc;
+mod trust;
 mod why;
 mod world;

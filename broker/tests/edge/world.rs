@@ -294,9 +294,19 @@ impl World {
         token: &str,
         csr: Vec<u8>,
     ) -> Result<v1::EnrollResponse, tonic::Status> {
+        self.enrol_pinned(token, csr, Vec::new()).await
+    }
+
+    /// By one that has pinned the root with this digest.
+    pub(crate) async fn enrol_pinned(
+        &self,
+        token: &str,
+        csr: Vec<u8>,
+        root_sha256: Vec<u8>,
+    ) -> Result<v1::EnrollResponse, tonic::Status> {
         let mut client = RunnerServiceClient::new(self.channel(None).await);
-        let install = "ins_demo.shop.acme".to_owned();
-        let request = v1::EnrollRequest { install, token: token.to_owned(), csr, info: info("boot-1") };
+        let (install, info) = ("ins_demo.shop.acme".to_owned(), info("boot-1"));
+        let request = v1::EnrollRequest { install, token: token.to_owned(), csr, info, root_sha256 };
         client.enroll(request).await.map(tonic::Response::into_inner)
     }
 

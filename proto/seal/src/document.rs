@@ -322,6 +322,19 @@ pub struct Root {
     pub release: Role,
     /// Who signs jobs.
     pub dispatch: Role,
+    /// Where one release key does not suffice to destroy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub destroy: Option<DestroyRule>,
+}
+
+/// In these channels, a release allows what destroys only when so many release keys signed it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DestroyRule {
+    /// How many different release keys must have signed.
+    pub threshold: u32,
+    /// The channels, such as those of production.
+    pub channels: Vec<String>,
 }
 
 /// A public key and the one algorithm it is for.
@@ -353,4 +366,24 @@ pub struct Role {
     pub keys: Vec<String>,
     /// How many different ones must sign; at least 1.
     pub threshold: u32,
+}
+
+/// What a dispatch key says of now: the time, what may not be gone back to, what counts no more.
+///
+/// It can only take away: nothing that it says makes anything believed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Status {
+    /// The org's bare name.
+    pub vendor: String,
+    /// The version of the vendor's newest root.
+    pub root_version: u64,
+    /// When it was signed.
+    pub time_ms: i64,
+    /// Until when it is fresh; at most 24 hours after `time_ms`.
+    pub expires_ms: i64,
+    /// The lowest release counters that may still run, by `app/channel`.
+    pub floors: BTreeMap<String, u64>,
+    /// Ids of release and dispatch keys that sign nothing any more.
+    pub revoked: Vec<String>,
 }

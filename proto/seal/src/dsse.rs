@@ -26,6 +26,8 @@ pub enum PayloadType {
     Release,
     /// A job.
     Job,
+    /// A status.
+    Status,
 }
 
 impl PayloadType {
@@ -35,13 +37,14 @@ impl PayloadType {
             PayloadType::Root => "application/vnd.remit.root.v1+json",
             PayloadType::Release => "application/vnd.remit.release.v1+json",
             PayloadType::Job => "application/vnd.remit.job.v1+json",
+            PayloadType::Status => "application/vnd.remit.status.v1+json",
         }
     }
 
     /// The most bytes of a container of this type.
     pub fn size_max(self) -> usize {
         match self {
-            PayloadType::Root | PayloadType::Job => 64 << 10,
+            PayloadType::Root | PayloadType::Job | PayloadType::Status => 64 << 10,
             PayloadType::Release => 256 << 10,
         }
     }
@@ -53,6 +56,7 @@ impl fmt::Display for PayloadType {
             PayloadType::Root => "trust root",
             PayloadType::Release => "release",
             PayloadType::Job => "job",
+            PayloadType::Status => "status",
         })
     }
 }
@@ -121,10 +125,7 @@ impl Envelope {
         keys: &[&SigningKey],
     ) -> Result<Self, Refusal> {
         check_count(keys.len())?;
-        let payload = serde_json::to_vec(document)
-            .map_err(|e| Refusal::DocumentInvalid { detail: clip(&e.to_string()) })?;
-        strict::check(&payload).map_err(Refusal::Json)?;
-        let mut envelope = Self { payload_type: kind.as_str().to_owned(), payload, signatures: Vec::new() };
+        let mut envelope = Self::unsigned(kind, document)?;
         for key in keys {
             envelope.countersign(key)?;
         }
@@ -132,12 +133,27 @@ impl Envelope {
         Ok(envelope)
     }
 
+    /// A document that nobody has signed yet, for keys that are not in this process.
+    pub fn unsigned<T: Serialize>(kind: PayloadType, document: &T) -> Result<Self, Refusal> {
+        let payload = serde_json::to_vec(document)
+            .map_err(|e| Refusal::DocumentInvalid { detail: clip(&e.to_string()) })?;
+        strict::check(&payload).map_err(Refusal::Json)?;
+        let envelope = Self { payload_type: kind.as_str().to_owned(), payload, signatures: Vec::new() };
+        check_size(&envelope.to_bytes(), kind)?;
+        Ok(envelope)
+    }
+
     /// Adds this key's signature, in place of an earlier one by it.
     pub fn countersign(&mut self, key: &SigningKey) -> Result<(), Refusal> {
-        let keyid = key.id();
-        self.signatures.retain(|signature| signature.keyid != keyid);
+        let sig = key.sign(&self.message());
+        self.attach(Signature { sig, keyid: key.id() })
+    }
+
+    /// Adds a signature that was made elsewhere over `message`, in place of an earlier one by its key.
+    pub fn attach(&mut self, signature: Signature) -> Result<(), Refusal> {
+        self.signatures.retain(|kept| kept.keyid != signature.keyid);
         check_count(self.signatures.len() + 1)?;
-        self.signatures.push(Signature { sig: key.sign(&self.message()), keyid });
+        self.signatures.push(signature);
         Ok(())
     }
 

@@ -3,6 +3,8 @@
 //! Every text that comes from the document itself is clipped and escaped before it gets here
 //! (`clip`), so that a hostile document cannot write into a log or onto a screen.
 
+mod code;
+
 use crate::Digest;
 use crate::dsse::PayloadType;
 use crate::strict::Fault;
@@ -65,6 +67,40 @@ pub enum Refusal {
         have: usize,
         /// How many must.
         need: u32,
+    },
+    /// Signed by a key that counts no more.
+    #[error("signed by a key that the {role} role has no more: it was revoked; sign with another")]
+    KeyRevoked {
+        /// The role.
+        role: &'static str,
+    },
+    /// A status whose times make no sense.
+    #[error("the status is not sound: {detail}")]
+    StatusInvalid {
+        /// What is wrong.
+        detail: &'static str,
+    },
+    /// A status of a root that is not the one trusted.
+    #[error(
+        "the status is of root version {found}, but version {trusted} is trusted: take the roots between"
+    )]
+    StatusRoot {
+        /// The version trusted now.
+        trusted: u64,
+        /// The status's.
+        found: u64,
+    },
+    /// A status from before the one that is known.
+    #[error("the status is {behind_ms} ms older than one that was seen before")]
+    StatusOld {
+        /// By how much.
+        behind_ms: i64,
+    },
+    /// A status whose time is over.
+    #[error("the status expired {late_ms} ms ago: check the clocks of this machine and of the broker")]
+    StatusExpired {
+        /// How late.
+        late_ms: i64,
     },
     /// Signed, but not of the shape of its type.
     #[error("the document does not have the shape of its type: {detail}")]
@@ -158,6 +194,20 @@ pub enum Refusal {
         max: usize,
         /// What it may hold beside letters and digits.
         extra: char,
+    },
+    /// Too few release keys allow that something is destroyed.
+    #[error(
+        "`{operation}` destroys: in channel `{channel}` {need} release keys must have signed the release, and {have} did"
+    )]
+    DestroyThreshold {
+        /// The operation.
+        operation: String,
+        /// The channel.
+        channel: String,
+        /// How many signed.
+        have: usize,
+        /// How many must.
+        need: u32,
     },
     /// Two of one name.
     #[error("the name `{name}` is given twice")]
@@ -397,67 +447,6 @@ pub enum Refusal {
         /// The input.
         input: String,
     },
-}
-
-impl Refusal {
-    /// The stable code, e.g. `seal.signature_invalid`.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Refusal::TooLarge { .. } => "seal.too_large",
-            Refusal::Json(fault) => fault.code(),
-            Refusal::ContainerInvalid { .. } => "seal.container_invalid",
-            Refusal::SignatureCount { .. } => "seal.signature_count",
-            Refusal::PayloadType { .. } => "seal.payload_type",
-            Refusal::SignatureInvalid { .. } => "seal.signature_invalid",
-            Refusal::Threshold { .. } => "seal.threshold",
-            Refusal::DocumentInvalid { .. } => "seal.document_invalid",
-            Refusal::DigestInvalid => "seal.digest_invalid",
-            Refusal::KeyInvalid { .. } => "seal.key_invalid",
-            Refusal::KeyId { .. } => "seal.key_id",
-            Refusal::RootPin { .. } => "seal.root_pin",
-            Refusal::RootInvalid { .. } => "seal.root_invalid",
-            Refusal::RootVersion { .. } => "seal.root_version",
-            Refusal::RootExpired { .. } => "seal.root_expired",
-            Refusal::Vendor { .. } => "seal.vendor",
-            Refusal::ReleaseExpired { .. } => "seal.release_expired",
-            Refusal::ReleaseInvalid { .. } => "seal.release_invalid",
-            Refusal::ReleaseLimit { .. } => "seal.release_limit",
-            Refusal::Name { .. } => "seal.name",
-            Refusal::NameDuplicate { .. } => "seal.name_duplicate",
-            Refusal::NeedsUnknown { .. } => "seal.needs_unknown",
-            Refusal::NeedsCycle { .. } => "seal.needs_cycle",
-            Refusal::SourceUnknown { .. } => "seal.source_unknown",
-            Refusal::SourceOrder { .. } => "seal.source_order",
-            Refusal::InputSpec { .. } => "seal.input_spec",
-            Refusal::Commands { .. } => "seal.commands",
-            Refusal::Audience { .. } => "seal.audience",
-            Refusal::Epoch { .. } => "seal.epoch",
-            Refusal::Generation { .. } => "seal.generation",
-            Refusal::Window { .. } => "seal.window",
-            Refusal::IssuedInFuture { .. } => "seal.issued_in_future",
-            Refusal::NotYet { .. } => "seal.not_yet",
-            Refusal::Expired { .. } => "seal.expired",
-            Refusal::Replayed { .. } => "seal.replayed",
-            Refusal::JobInvalid { .. } => "seal.job_invalid",
-            Refusal::ReleaseMismatch { .. } => "seal.release_mismatch",
-            Refusal::ReleaseAudience { .. } => "seal.release_audience",
-            Refusal::CounterMismatch { .. } => "seal.counter_mismatch",
-            Refusal::Rollback { .. } => "seal.rollback",
-            Refusal::ComponentUnknown { .. } => "seal.component_unknown",
-            Refusal::OperationUnknown { .. } => "seal.operation_unknown",
-            Refusal::ClassMismatch { .. } => "seal.class_mismatch",
-            Refusal::ApprovalMissing { .. } => "seal.approval_missing",
-            Refusal::LongestRun { .. } => "seal.longest_run",
-            Refusal::SandboxRequired { .. } => "seal.sandbox_required",
-            Refusal::InputUnknown { .. } => "seal.input_unknown",
-            Refusal::InputAuthority { .. } => "seal.input_authority",
-            Refusal::InputType { .. } => "seal.input_type",
-            Refusal::InputBounds { .. } => "seal.input_bounds",
-            Refusal::InputChoice { .. } => "seal.input_choice",
-            Refusal::InputText { .. } => "seal.input_text",
-            Refusal::InputMissing { .. } => "seal.input_missing",
-        }
-    }
 }
 
 /// The most characters of a foreign text that a refusal repeats.

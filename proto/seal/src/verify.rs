@@ -9,6 +9,7 @@ mod job;
 mod name;
 mod release;
 mod root;
+mod status;
 
 use std::collections::BTreeSet;
 
@@ -23,14 +24,18 @@ pub use bind::{Bound, bind};
 pub use input::{TEXT_LEN_MAX, broker_input_fits, input_fits};
 pub use job::{Context, JOB_ID_LEN_MAX, SKEW_MAX_MS, START_WINDOW_MAX_MS, addressed, is_job_id, job};
 pub use name::{FIELD_LEN_MAX, NAME_LEN_MAX, is_field, is_name};
-pub use release::{ARTIFACT_SIZE_MAX, COMPONENTS_MAX, LONGEST_RUN_MAX_MS, LONGEST_RUN_MIN_MS, release};
-pub use root::{ROOT_HOPS_MAX, next_root, root, root_chain};
+pub use release::{
+    ARTIFACT_SIZE_MAX, COMPONENTS_MAX, LONGEST_RUN_MAX_MS, LONGEST_RUN_MIN_MS, kept_release, release,
+};
+pub use root::{ROOT_HOPS_MAX, first_root, next_root, root, root_chain};
+pub use status::{STATUS_LIFE_MAX_MS, Standing, status};
 
 /// A document whose signatures and shape were verified, with the digest of its exact bytes.
 #[derive(Clone, Debug)]
 pub struct Verified<T> {
     document: T,
     digest: Digest,
+    signers: usize,
 }
 
 impl<T> Verified<T> {
@@ -43,6 +48,11 @@ impl<T> Verified<T> {
     pub fn digest(&self) -> Digest {
         self.digest
     }
+
+    /// How many different keys of its role signed it.
+    pub fn signers(&self) -> usize {
+        self.signers
+    }
 }
 
 /// A document signed by a role of the root, after its signatures and before its own checks.
@@ -53,8 +63,9 @@ fn signed<T: DeserializeOwned>(
     bytes: &[u8],
 ) -> Result<Verified<T>, Refusal> {
     let envelope = Envelope::parse(bytes, kind)?;
-    check_threshold(root, role, &envelope)?;
-    Ok(Verified { document: strict::from_slice(&envelope.payload)?, digest: envelope.payload_digest() })
+    let signers = check_threshold(root, role, &envelope)?;
+    let document = strict::from_slice(&envelope.payload)?;
+    Ok(Verified { document, digest: envelope.payload_digest(), signers })
 }
 
 /// The roles of a root.
@@ -85,8 +96,8 @@ impl RoleName {
     }
 }
 
-/// Whether enough different keys of the role signed. Signatures by others are not looked at.
-fn check_threshold(root: &Root, role: RoleName, envelope: &Envelope) -> Result<(), Refusal> {
+/// How many different keys of the role signed, if they are enough. Signatures by others are not looked at.
+fn check_threshold(root: &Root, role: RoleName, envelope: &Envelope) -> Result<usize, Refusal> {
     let Role { keys, threshold } = role.of(root);
     let message = envelope.message();
     let (mut counted, mut any_false) = (BTreeSet::new(), false);
@@ -104,11 +115,20 @@ fn check_threshold(root: &Root, role: RoleName, envelope: &Envelope) -> Result<(
     // A root whose threshold is 0 was refused when it was read; this holds even so.
     let need = (*threshold).max(1);
     if counted.len() >= need as usize {
-        return Ok(());
+        return Ok(counted.len());
     }
+    let is_revoked = role != RoleName::Root && envelope.signatures.iter().any(|s| is_unused(root, &s.keyid));
     let role = role.as_str();
     if any_false {
         return Err(Refusal::SignatureInvalid { role });
     }
+    if is_revoked {
+        return Err(Refusal::KeyRevoked { role });
+    }
     Err(Refusal::Threshold { role, have: counted.len(), need })
+}
+
+/// Whether a root has this key and no use for it: what is left of one that was revoked.
+fn is_unused(root: &Root, keyid: &String) -> bool {
+    root.keys.contains_key(keyid) && !RoleName::ALL.iter().any(|role| role.of(root).keys.contains(keyid))
 }

@@ -77,6 +77,8 @@ pub struct Enrolment {
     pub csr: Vec<u8>,
     /// What the runner says of itself.
     pub info: RunnerInfo,
+    /// The digest of the root that it has pinned, if it says.
+    pub root: Option<Digest>,
 }
 
 impl TryFrom<v1::EnrollRequest> for Enrolment {
@@ -93,14 +95,24 @@ impl TryFrom<v1::EnrollRequest> for Enrolment {
             token,
             csr: bounded_bytes("csr", wire.csr, limit::CSR_SIZE_MAX)?,
             info: required("info", wire.info)?.try_into()?,
+            root: root_digest(&wire.root_sha256)?,
         })
     }
 }
 
 impl From<Enrolment> for v1::EnrollRequest {
-    fn from(Enrolment { install, token, csr, info }: Enrolment) -> Self {
-        Self { install, token: token.expose().to_owned(), csr, info: Some(info.into()) }
+    fn from(Enrolment { install, token, csr, info, root }: Enrolment) -> Self {
+        let root_sha256 = root.map(|digest| digest.as_bytes().to_vec()).unwrap_or_default();
+        Self { install, token: token.expose().to_owned(), csr, info: Some(info.into()), root_sha256 }
     }
+}
+
+fn root_digest(bytes: &[u8]) -> Result<Option<Digest>, WireError> {
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    let malformed = |_| WireError::Malformed { field: "root_sha256", expected: "the 32 bytes of a sha256" };
+    bytes.try_into().map(|bytes| Some(Digest::from_bytes(bytes))).map_err(malformed)
 }
 
 /// A runner asks for a new certificate of its generation.

@@ -59,6 +59,10 @@ pub struct LeaseRequest {
     pub seq_high: u64,
     /// The greatest fence that it has seen.
     pub fence_high: u64,
+    /// The version of the newest root that it trusts; 0 when it takes no newer ones.
+    pub root_version: u64,
+    /// When the newest status that it has was signed; 0 when it has none.
+    pub status_ms: i64,
 }
 
 impl TryFrom<v1::LeaseJobRequest> for LeaseRequest {
@@ -73,14 +77,18 @@ impl TryFrom<v1::LeaseJobRequest> for LeaseRequest {
             held: wire.held.into_iter().map(AttemptRef::try_from).collect::<Result<_, _>>()?,
             seq_high: within("seq_high", wire.seq_high, 0, limit::MARK_MAX)?,
             fence_high: within("fence_high", wire.fence_high, 0, limit::MARK_MAX)?,
+            root_version: within("root_version", wire.root_version, 0, limit::MARK_MAX)?,
+            status_ms: wire.status_ms,
         })
     }
 }
 
 impl From<LeaseRequest> for v1::LeaseJobRequest {
-    fn from(LeaseRequest { install, wait_ms, info, held, seq_high, fence_high }: LeaseRequest) -> Self {
-        let held = held.into_iter().map(Into::into).collect();
-        Self { install, wait_ms, info: Some(info.into()), held, seq_high, fence_high }
+    fn from(ask: LeaseRequest) -> Self {
+        let LeaseRequest { install, wait_ms, info, held, seq_high, fence_high, root_version, status_ms } =
+            ask;
+        let (held, info) = (held.into_iter().map(Into::into).collect(), Some(info.into()));
+        Self { install, wait_ms, info, held, seq_high, fence_high, root_version, status_ms }
     }
 }
 
@@ -113,10 +121,20 @@ impl From<Lease> for v1::Lease {
     }
 }
 
-impl Lease {
-    /// Reads an answer to a poll; none when there was no work.
-    pub fn read(wire: v1::LeaseJobResponse) -> Result<Option<Self>, WireError> {
-        wire.lease.map(Self::try_from).transpose()
+/// The answer to a poll.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeaseAnswer {
+    /// Work, if there was any.
+    pub lease: Option<Lease>,
+    /// There is a newer root, or a status to be had.
+    pub trust_news: bool,
+}
+
+impl TryFrom<v1::LeaseJobResponse> for LeaseAnswer {
+    type Error = WireError;
+
+    fn try_from(wire: v1::LeaseJobResponse) -> Result<Self, WireError> {
+        Ok(Self { lease: wire.lease.map(Lease::try_from).transpose()?, trust_news: wire.trust_news })
     }
 }
 

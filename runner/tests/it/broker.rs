@@ -34,6 +34,11 @@ pub(crate) struct Held {
     pub(crate) info: Option<RunnerInfo>,
     pub(crate) polls: u32,
     pub(crate) renewals: u32,
+    /// Roots that follow the first, by version, and the status of the last.
+    pub(crate) roots: Vec<(u64, Vec<u8>)>,
+    pub(crate) status: Option<Vec<u8>>,
+    /// A runner that knows less than this root version and status time is told so.
+    pub(crate) news: Option<(u64, i64)>,
 }
 
 /// What its calls share.

@@ -80,13 +80,18 @@ impl RunnerService for Calls {
             let held = self.0.held();
             held.offers.iter().find(|(of, _)| !ask.held.contains(of)).cloned()
         };
-        let found = self.wait(ask.wait_ms, next).await;
+        let has_news = || self.0.held().news.is_some_and(|news| (ask.root_version, ask.status_ms) < news);
+        let either = || if has_news() { Some(None) } else { next().map(Some) };
+        let Some(found) = self.wait(ask.wait_ms, either).await else {
+            return Ok(Response::new(v1::LeaseJobResponse { lease: None, trust_news: false }));
+        };
+        let trust_news = found.is_none();
         let lease = found.map(|(attempt, envelope)| v1::Lease {
             attempt: Some(attempt.into()),
             envelope,
             lease_ms: 60_000,
         });
-        Ok(Response::new(v1::LeaseJobResponse { lease }))
+        Ok(Response::new(v1::LeaseJobResponse { lease, trust_news }))
     }
 
     async fn renew_lease(&self, request: Request<v1::RenewLeaseRequest>) -> Answer<v1::RenewLeaseResponse> {
@@ -165,5 +170,16 @@ impl RunnerService for Calls {
             .map(|chunk| Ok(v1::FetchArtifactResponse { total_size, chunk: chunk.to_vec() }))
             .collect();
         Ok(Response::new(Box::pin(futures::stream::iter(parts))))
+    }
+
+    async fn fetch_trust(&self, request: Request<v1::FetchTrustRequest>) -> Answer<v1::FetchTrustResponse> {
+        known(&request)?;
+        let ask: convert::TrustRequest = read(request.into_inner())?;
+        let held = self.0.held();
+        let after = |(version, _): &&(u64, Vec<u8>)| *version > ask.root_version;
+        let roots: Vec<Vec<u8>> =
+            held.roots.iter().filter(after).map(|(_, root)| root.clone()).take(2).collect();
+        let status = held.status.clone().filter(|_| roots.is_empty());
+        Ok(Response::new(convert::Trust { roots, status }.into()))
     }
 }

@@ -40,9 +40,15 @@ impl Vendor {
             root: role(&self.root_key),
             release: role(&self.release_key),
             dispatch: role(&self.dispatch_key),
+            destroy: None,
         };
         let envelope = Envelope::sign(PayloadType::Root, &root, &[&self.root_key]).unwrap();
         (envelope.to_bytes(), envelope.payload_digest())
+    }
+
+    /// A root signed by the root key.
+    pub(crate) fn sign_root(&self, root: &Root) -> Vec<u8> {
+        Envelope::sign(PayloadType::Root, root, &[&self.root_key]).unwrap().to_bytes()
     }
 
     /// A signed release of these components.

@@ -102,7 +102,7 @@ impl RunnerService for Bare {
             *count % COUNT_EVERY == 0
         });
         tokio::time::sleep(Duration::from_millis(request.get_ref().wait_ms.into())).await;
-        Ok(Response::new(v1::LeaseJobResponse { lease: None }))
+        Ok(Response::new(v1::LeaseJobResponse { lease: None, trust_news: false }))
     }
 
     async fn enroll(&self, _: Request<v1::EnrollRequest>) -> Result<Response<v1::EnrollResponse>, Status> {
@@ -138,6 +138,13 @@ impl RunnerService for Bare {
         &self,
         _: Request<v1::CompleteJobRequest>,
     ) -> Result<Response<v1::CompleteJobResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn fetch_trust(
+        &self,
+        _: Request<v1::FetchTrustRequest>,
+    ) -> Result<Response<v1::FetchTrustResponse>, Status> {
         Err(Status::unimplemented(""))
     }
 

@@ -60,7 +60,13 @@ async fn enrol(server: &Server, vendor: &Vendor, shared: &Channel, n: usize) -> 
     let token = vendor.runner_token(n).await?;
     let key = rcgen::KeyPair::generate()?;
     let csr = rcgen::CertificateParams::default().serialize_request(&key)?.der().to_vec();
-    let request = v1::EnrollRequest { install: install(n), token: token.token, csr, info: info() };
+    let request = v1::EnrollRequest {
+        install: install(n),
+        token: token.token,
+        csr,
+        info: info(),
+        ..Default::default()
+    };
     let answer = RunnerServiceClient::new(shared.clone()).enroll(request).await?.into_inner();
     let chain = answer.identity.context("an identity")?.certificate_chain;
     let identity = Identity::from_pem(bare::pem(&chain), key.serialize_pem());

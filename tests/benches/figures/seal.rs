@@ -77,14 +77,20 @@ impl Case {
         let envelope = Envelope::sign(PayloadType::Job, &self.job, &[dispatch])?;
         let (bytes, message) = (envelope.to_bytes(), envelope.message());
         let public = PublicKey::from_spec(&dispatch.public())?;
-        let context = Context { audience: &self.job.audience, now_ms: NOW_MS, seq_high: 0, counter_floor: 1 };
+        let context = Context {
+            audience: &self.job.audience,
+            now_ms: NOW_MS,
+            seq_high: 0,
+            counter_floor: 1,
+            is_fresh: false,
+        };
         let sign = times(rounds, || {
             Envelope::sign(PayloadType::Job, &self.job, &[dispatch]).map(|envelope| envelope.to_bytes())
         })?;
         let unsigned = Envelope { signatures: Vec::new(), ..envelope.clone() };
         let bare_sign = times(rounds, || unsigned.clone().countersign(dispatch))?;
         let verify = times(rounds, || {
-            verify::bind(verify::job(&self.root, &bytes, &context)?, &self.release, &context)
+            verify::bind(&self.root, verify::job(&self.root, &bytes, &context)?, &self.release, &context)
         })?;
         let bare = times(rounds, || {
             anyhow::ensure!(public.verifies(&message, &envelope.signatures[0].sig));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::input::broker_input_fits;
 use super::{Context, Verified, release};
-use crate::document::{Approval, Authority, Component, Job, Operation, Release, Value};
+use crate::document::{Approval, Authority, Class, Component, Job, Operation, Release, Root, Value};
 use crate::refusal::clip;
 use crate::{Digest, Refusal};
 
@@ -29,15 +29,18 @@ pub struct Bound {
 
 /// Binds a verified job to the verified release that it names: digest, counter, component, operation and class, inputs.
 pub fn bind(
+    root: &Verified<Root>,
     job: Verified<Job>,
     release: &Verified<Release>,
     context: &Context<'_>,
 ) -> Result<Bound, Refusal> {
-    let Verified { document: job, digest: job_digest } = job;
+    let Verified { document: job, digest: job_digest, .. } = job;
     check_release(&job, release, context)?;
+    let component = find_component(&job, release.get())?.clone();
+    let operation = find_operation(&job, release.get())?.clone();
+    check_time(&operation, release.get(), context)?;
+    check_destroy(root.get(), &job, &operation, release)?;
     let release = release.get();
-    let component = find_component(&job, release)?.clone();
-    let operation = find_operation(&job, release)?.clone();
     check_run(&job, &component)?;
     let inputs = inputs(&job, release)?;
     Ok(Bound { job, job_digest, component, operation, release: release.clone(), inputs })
@@ -54,8 +57,6 @@ fn check_release(job: &Job, release: &Verified<Release>, context: &Context<'_>) 
     if release.app != job.audience.app {
         return Err(Refusal::ReleaseAudience { part: "app" });
     }
-    // Verified releases are kept; this one may have expired since.
-    release::check_time(release, context.now_ms)?;
     if job.release_counter != release.counter {
         return Err(Refusal::CounterMismatch { job: job.release_counter, release: release.counter });
     }
@@ -63,6 +64,32 @@ fn check_release(job: &Job, release: &Verified<Release>, context: &Context<'_>) 
         return Err(Refusal::Rollback { counter: release.counter, floor: context.counter_floor });
     }
     Ok(())
+}
+
+/// By an expired release nothing is made or changed. What it made may still be removed, so that nobody
+/// is left with what they cannot get rid of; but only while the vendor's word of now is known.
+fn check_time(operation: &Operation, release: &Release, context: &Context<'_>) -> Result<(), Refusal> {
+    if operation.class == Class::Destroy && context.is_fresh {
+        return Ok(());
+    }
+    release::check_time(release, context.now_ms)
+}
+
+fn check_destroy(
+    root: &Root,
+    job: &Job,
+    operation: &Operation,
+    release: &Verified<Release>,
+) -> Result<(), Refusal> {
+    let channel = &release.get().channel;
+    let rule = root.destroy.as_ref().filter(|rule| rule.channels.contains(channel));
+    let Some(rule) = rule.filter(|_| operation.class == Class::Destroy) else { return Ok(()) };
+    let (have, need) = (release.signers(), rule.threshold);
+    if have >= need as usize {
+        return Ok(());
+    }
+    let (operation, channel) = (job.operation.clone(), channel.clone());
+    Err(Refusal::DestroyThreshold { operation, channel, have, need })
 }
 
 fn find_component<'a>(job: &Job, release: &'a Release) -> Result<&'a Component, Refusal> {

@@ -25,6 +25,8 @@ pub struct Context<'a> {
     pub seq_high: u64,
     /// The lowest release counter it accepts for this app's channel.
     pub counter_floor: u64,
+    /// Whether a status is known that has not expired (`Standing::is_fresh`).
+    pub is_fresh: bool,
 }
 
 /// A job's signature, type, audience, time and sequence, checked in that order; not yet bound to its release.

@@ -27,12 +27,18 @@ const ARGUMENTS_MAX: usize = 128;
 const PARTS_MAX: usize = 128;
 const LABEL_LEN_MAX: u64 = 128;
 
-/// A release of this vendor.
+/// A release of this vendor that has not expired.
 pub fn release(root: &Verified<Root>, bytes: &[u8], now_ms: i64) -> Result<Verified<Release>, Refusal> {
+    let release = kept_release(root, bytes, now_ms)?;
+    check_time(release.get(), now_ms)?;
+    Ok(release)
+}
+
+/// A release of this vendor, whether or not it has expired: `bind` decides what may still be done by it.
+pub fn kept_release(root: &Verified<Root>, bytes: &[u8], now_ms: i64) -> Result<Verified<Release>, Refusal> {
     let release: Verified<Release> = signed(root.get(), RoleName::Release, PayloadType::Release, bytes)?;
     check_unexpired(root.get(), now_ms)?;
     check_vendor(root.get(), &release.get().vendor)?;
-    check_time(release.get(), now_ms)?;
     check_sound(release.get())?;
     Ok(release)
 }

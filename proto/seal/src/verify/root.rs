@@ -14,6 +14,8 @@ use crate::{Digest, Refusal, strict};
 pub const ROOT_HOPS_MAX: usize = 1024;
 /// The most keys a root may name.
 const KEYS_MAX: usize = 64;
+/// The most channels that a rule for destroying may name.
+const CHANNELS_MAX: usize = 64;
 
 /// A root that signs itself: whoever calls this has pinned its digest or shows it to a person.
 pub fn root(bytes: &[u8], pinned: Option<&Digest>, now_ms: i64) -> Result<Verified<Root>, Refusal> {
@@ -45,13 +47,13 @@ pub fn next_root(trusted: &Verified<Root>, bytes: &[u8]) -> Result<Verified<Root
     let envelope = Envelope::parse(bytes, PayloadType::Root)?;
     check_threshold(trusted.get(), RoleName::Root, &envelope)?;
     let next = parse(&envelope)?;
-    check_threshold(next.get(), RoleName::Root, &envelope)?;
+    let signers = check_threshold(next.get(), RoleName::Root, &envelope)?;
     let (old, new) = (trusted.get(), next.get());
     if new.version != old.version.saturating_add(1) {
         return Err(Refusal::RootVersion { trusted: old.version, found: new.version });
     }
     check_vendor(old, &new.vendor)?;
-    Ok(next)
+    Ok(Verified { signers, ..next })
 }
 
 pub(super) fn check_unexpired(root: &Root, now_ms: i64) -> Result<(), Refusal> {
@@ -66,6 +68,12 @@ pub(super) fn check_vendor(root: &Root, vendor: &str) -> Result<(), Refusal> {
     Err(Refusal::Vendor { expected: root.vendor.clone(), found: clip(vendor) })
 }
 
+/// The pinned root, whose time may be over: those that follow it count. Nothing else is believed by an
+/// expired one, since every document's own check looks at that.
+pub fn first_root(bytes: &[u8], pinned: &Digest) -> Result<Verified<Root>, Refusal> {
+    self_signed(bytes, Some(pinned))
+}
+
 fn self_signed(bytes: &[u8], pinned: Option<&Digest>) -> Result<Verified<Root>, Refusal> {
     let envelope = Envelope::parse(bytes, PayloadType::Root)?;
     let found = envelope.payload_digest();
@@ -73,8 +81,8 @@ fn self_signed(bytes: &[u8], pinned: Option<&Digest>) -> Result<Verified<Root>, 
         return Err(Refusal::RootPin { pinned: *pinned, found });
     }
     let root = parse(&envelope)?;
-    check_threshold(root.get(), RoleName::Root, &envelope)?;
-    Ok(root)
+    let signers = check_threshold(root.get(), RoleName::Root, &envelope)?;
+    Ok(Verified { signers, ..root })
 }
 
 /// The only place where a document is parsed before a signature over it was verified: the
@@ -82,7 +90,7 @@ fn self_signed(bytes: &[u8], pinned: Option<&Digest>) -> Result<Verified<Root>, 
 fn parse(envelope: &Envelope) -> Result<Verified<Root>, Refusal> {
     let root: Root = strict::from_slice(&envelope.payload)?;
     check_sound(&root)?;
-    Ok(Verified { document: root, digest: envelope.payload_digest() })
+    Ok(Verified { document: root, digest: envelope.payload_digest(), signers: 0 })
 }
 
 fn unsound(detail: impl Into<String>) -> Refusal {
@@ -104,6 +112,7 @@ fn check_sound(root: &Root) -> Result<(), Refusal> {
     for name in RoleName::ALL {
         check_role(root, name)?;
     }
+    check_destroy(root)?;
     check_apart(root)
 }
 
@@ -132,6 +141,22 @@ fn check_role(root: &Root, name: RoleName) -> Result<(), Refusal> {
     Ok(())
 }
 
+fn check_destroy(root: &Root) -> Result<(), Refusal> {
+    let Some(rule) = &root.destroy else { return Ok(()) };
+    rule.channels.iter().try_for_each(|name| check_name("a channel", name))?;
+    if rule.channels.is_empty() || rule.channels.len() > CHANNELS_MAX {
+        return Err(unsound(format!(
+            "its rule for destroying names no channel, or more than {CHANNELS_MAX}"
+        )));
+    }
+    let keys = root.release.keys.len();
+    if rule.threshold < root.release.threshold || rule.threshold as usize > keys {
+        let detail = "its threshold for destroying is below that of releases, or above their number of keys";
+        return Err(unsound(detail));
+    }
+    Ok(())
+}
+
 /// The broker holds the dispatch keys; one that could also sign releases or roots would
 /// make it the vendor.
 fn check_apart(root: &Root) -> Result<(), Refusal> {
@@ -143,6 +168,11 @@ fn check_apart(root: &Root) -> Result<(), Refusal> {
 }
 
 impl Root {
+    /// Whether it makes sense as a whole: what a signer asks before signing.
+    pub fn check(&self) -> Result<(), Refusal> {
+        check_sound(self)
+    }
+
     /// A first root with one key for each role.
     pub fn one_of_one(
         vendor: &str,
@@ -158,7 +188,8 @@ impl Root {
         };
         let (root, release, dispatch) = (role(root)?, role(release)?, role(dispatch)?);
         let vendor = vendor.to_owned();
-        let made = Self { vendor, version: 1, created_ms, expires_ms, keys, root, release, dispatch };
+        let (version, destroy) = (1, None);
+        let made = Self { vendor, version, created_ms, expires_ms, keys, root, release, dispatch, destroy };
         check_sound(&made)?;
         Ok(made)
     }

@@ -6,6 +6,7 @@ use remit_seal::document::{
 use remit_seal::verify::{COMPONENTS_MAX, LONGEST_RUN_MAX_MS, SKEW_MAX_MS, START_WINDOW_MAX_MS};
 use remit_seal::{Digest, document::Algorithm};
 
+use crate::destroying::DESTROYING;
 use crate::world::{
     DAY, DISPATCH, Key, NOW, RELEASE, ROOT, STRANGER, World, component, input, map, run, text, world,
 };
@@ -50,7 +51,8 @@ fn what_is_bound_is_what_was_signed() {
 }
 
 pub(crate) fn all() -> Vec<Case> {
-    [GOOD, CONTAINER, PAYLOADS, SIGNATURES, ROOTS, RELEASES, SOURCES, INPUTS, JOBS, BINDING].concat()
+    [GOOD, CONTAINER, PAYLOADS, SIGNATURES, ROOTS, RELEASES, SOURCES, INPUTS, JOBS, BINDING, DESTROYING]
+        .concat()
 }
 
 const GOOD: &[Case] = &[

@@ -29,9 +29,9 @@ fn a_kept_release_binds_nothing_when_it_has_expired() {
     let root = verify::root(&signed.root, Some(&signed.pin), NOW).unwrap();
     let release = verify::release(&root, &signed.release, NOW).unwrap();
     let job = verify::job(&root, &signed.job, &world.context()).unwrap();
-    assert!(verify::bind(job.clone(), &release, &world.context()).is_ok());
+    assert!(verify::bind(&root, job.clone(), &release, &world.context()).is_ok());
     world.now_ms = NOW + 1;
-    let bound = verify::bind(job, &release, &world.context());
+    let bound = verify::bind(&root, job, &release, &world.context());
     assert_eq!(bound.unwrap_err().code(), "seal.release_expired");
 }
 
@@ -48,6 +48,6 @@ fn a_job_is_not_bound_to_another_vendors_release() {
     let job = sign(PayloadType::Job, &world.job, &[DISPATCH]);
     let own = verify::root(&sign(PayloadType::Root, &world.root, &[ROOT]), None, NOW).unwrap();
     let job = verify::job(&own, &job, &world.context()).unwrap();
-    let bound = verify::bind(job, &release, &world.context());
+    let bound = verify::bind(&own, job, &release, &world.context());
     assert_eq!(bound.unwrap_err().code(), "seal.release_audience");
 }

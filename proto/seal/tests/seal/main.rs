@@ -6,10 +6,12 @@
 
 mod cases;
 mod codes;
+mod destroying;
 mod hostile;
 mod kept;
 mod keys;
 mod oracle;
 mod rotation;
+mod status;
 mod vectors;
 mod world;

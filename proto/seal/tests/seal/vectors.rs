@@ -31,6 +31,8 @@ struct Vector {
     now_ms: i64,
     seq_high: u64,
     counter_floor: u64,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    is_fresh: bool,
     expect: String,
 }
 
@@ -59,6 +61,7 @@ fn every_vector_is_answered_as_its_index_says() {
             now_ms: vector.now_ms,
             seq_high: vector.seq_high,
             counter_floor: vector.counter_floor,
+            is_fresh: vector.is_fresh,
         };
         let found = match run(&signed, &context) {
             Ok(_) => "ok",
@@ -114,6 +117,7 @@ fn made() -> (Vec<Vector>, BTreeMap<String, Vec<u8>>) {
             now_ms: world.now_ms,
             seq_high: world.seq_high,
             counter_floor: world.counter_floor,
+            is_fresh: world.is_fresh,
             expect: expect.to_owned(),
         });
     }

@@ -82,6 +82,7 @@ pub(crate) struct World {
     pub(crate) now_ms: i64,
     pub(crate) seq_high: u64,
     pub(crate) counter_floor: u64,
+    pub(crate) is_fresh: bool,
 }
 
 /// The signed bytes and the pin: all that a vector keeps.
@@ -113,8 +114,9 @@ impl World {
     }
 
     pub(crate) fn context(&self) -> Context<'_> {
-        let Self { audience, now_ms, seq_high, counter_floor, .. } = self;
-        Context { audience, now_ms: *now_ms, seq_high: *seq_high, counter_floor: *counter_floor }
+        let Self { audience, now_ms, seq_high, counter_floor, is_fresh, .. } = self;
+        let (now_ms, seq_high, counter_floor, is_fresh) = (*now_ms, *seq_high, *counter_floor, *is_fresh);
+        Context { audience, now_ms, seq_high, counter_floor, is_fresh }
     }
 }
 
@@ -125,9 +127,9 @@ pub(crate) fn payload_digest(envelope: &[u8], kind: PayloadType) -> Digest {
 /// All that a runner does before it acts: root, release, job, binding.
 pub(crate) fn run(signed: &Signed, context: &Context<'_>) -> Result<Bound, Refusal> {
     let root = verify::root(&signed.root, Some(&signed.pin), context.now_ms)?;
-    let release = verify::release(&root, &signed.release, context.now_ms)?;
+    let release = verify::kept_release(&root, &signed.release, context.now_ms)?;
     let job = verify::job(&root, &signed.job, context)?;
-    verify::bind(job, &release, context)
+    verify::bind(&root, job, &release, context)
 }
 
 pub(crate) fn world() -> World {
@@ -155,6 +157,7 @@ pub(crate) fn world() -> World {
         now_ms: NOW,
         seq_high: 6,
         counter_floor: 4,
+        is_fresh: false,
     }
 }
 
