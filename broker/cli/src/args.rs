@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::command::keys::KeysCommand;
 use crate::command::signal::SignalArgs;
 use crate::context::Globals;
 use crate::failure::EXIT_CODES;
@@ -56,7 +57,7 @@ pub enum Command {
         /// The product's folder; otherwise the nearest.
         dir: Option<PathBuf>,
     },
-    /// Your keys: root and release. They stay on this machine.
+    /// Your keys and trust roots: make, rotate, revoke. Private keys stay on this machine.
     #[command(subcommand)]
     Keys(KeysCommand),
     /// Your org: the tenant of the broker.
@@ -120,15 +121,6 @@ pub enum Command {
     },
 }
 
-/// `remit keys`
-#[derive(Debug, Subcommand)]
-pub enum KeysCommand {
-    /// Make a root key and a release key, each in a file that only you can read.
-    Init,
-    /// Show the ids of your keys and where they are; never the keys.
-    Show,
-}
-
 /// `remit org`
 #[derive(Debug, Subcommand)]
 pub enum OrgCommand {
@@ -172,6 +164,22 @@ Examples:
         /// Check, pack and sign, but send nothing that lasts.
         #[arg(long)]
         dry_run: bool,
+        /// Bring the artefacts to the broker, but write the signed release here in place of publishing it.
+        #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
+        save: Option<PathBuf>,
+    },
+    /// Add your release key's signature to a release that somebody else signed.
+    Sign {
+        /// The release, as `release create --save` wrote it.
+        file: PathBuf,
+        /// The key to sign with [default: the release key in the keys directory].
+        #[arg(long, value_name = "FILE")]
+        key: Option<PathBuf>,
+    },
+    /// Publish a signed release whose artefacts are at the broker; or one again that more have signed.
+    Publish {
+        /// The release.
+        file: PathBuf,
     },
     /// The releases of the app.
     List,

@@ -4,6 +4,7 @@
 //! broker that is away for a moment costs a moment.
 
 mod events;
+mod trust;
 
 use std::time::Duration;
 

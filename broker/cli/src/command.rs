@@ -3,12 +3,13 @@
 mod app;
 mod init;
 pub(crate) mod install;
-mod keys;
+pub mod keys;
 mod link;
 mod logs;
 mod object;
 pub(crate) mod org;
 pub(crate) mod release;
+mod release_file;
 pub mod signal;
 mod token;
 mod why;
@@ -34,7 +35,7 @@ pub async fn run(cli: Cli) -> Result<()> {
     match cli.command {
         Command::Init { dir } => init::init(&context, &dir),
         Command::Check { dir } => check(&context, dir.as_deref()),
-        Command::Keys(command) => keys::run(&context, &command),
+        Command::Keys(command) => keys::run(&context, &command).await,
         Command::Org(command) => org::run(&context, command).await,
         Command::App(command) => app::run(&context, command).await,
         Command::Release(command) => release::run(&context, command).await,

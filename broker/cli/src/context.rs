@@ -34,6 +34,15 @@ pub struct Globals {
     /// Where the vendor's keys are; otherwise .remit/keys beside the nearest remit.toml.
     #[arg(long, global = true, env = "REMIT_KEYS_DIR", value_name = "DIR", help_heading = "Product")]
     pub keys_dir: Option<PathBuf>,
+    /// The file with the passphrase of your private keys, where they have one; `-` for standard input.
+    #[arg(
+        long,
+        global = true,
+        env = "REMIT_KEY_PASSPHRASE_FILE",
+        value_name = "FILE",
+        help_heading = "Product"
+    )]
+    pub key_passphrase_file: Option<PathBuf>,
     /// How to answer.
     #[arg(short, long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
     pub output: Format,
@@ -86,10 +95,11 @@ impl Context {
 
     /// The keys.
     pub fn keys(&self) -> Result<KeysDir> {
-        match &self.globals.keys_dir {
-            Some(dir) => Ok(KeysDir::new(dir)),
-            None => Ok(KeysDir::new(self.product_dir()?.join(keys::DIR_DEFAULT))),
-        }
+        let dir = match &self.globals.keys_dir {
+            Some(dir) => KeysDir::new(dir),
+            None => KeysDir::new(self.product_dir()?.join(keys::DIR_DEFAULT)),
+        };
+        dir.with_passphrase(self.globals.key_passphrase_file.as_ref())
     }
 
     /// The org's id.

@@ -2,6 +2,9 @@
 //!
 //! They never leave this machine and are never printed. Brokers get signatures, not keys.
 
+pub mod ceremony;
+pub mod pem;
+
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -42,29 +45,76 @@ impl Role {
     }
 }
 
+/// How a key signs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Algorithm {
+    /// Ed25519.
+    #[default]
+    Ed25519,
+    /// ECDSA over P-256, as a KMS has it.
+    P256,
+}
+
+/// The word for how a key signs.
+pub fn algorithm(of: remit_seal::document::Algorithm) -> &'static str {
+    match of {
+        remit_seal::document::Algorithm::Ed25519 => "ed25519",
+        remit_seal::document::Algorithm::EcdsaP256Sha256 => "ecdsa-p256-sha256",
+    }
+}
+
 /// A directory with keys.
-#[derive(Clone, Debug)]
-pub struct KeysDir(PathBuf);
+#[derive(Clone)]
+pub struct KeysDir {
+    dir: PathBuf,
+    passphrase: Option<Zeroizing<String>>,
+}
+
+impl std::fmt::Debug for KeysDir {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "KeysDir({})", self.dir.display())
+    }
+}
+
+/// A key that was made.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Made {
+    /// Its id.
+    pub id: String,
+    /// The private half.
+    pub file: PathBuf,
+    /// The public half.
+    pub public: PathBuf,
+}
 
 impl KeysDir {
     /// Keys in this directory.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
-        Self(dir.into())
+        Self { dir: dir.into(), passphrase: None }
+    }
+
+    /// The same, with the passphrase in this file for those that have one, and for new ones.
+    pub fn with_passphrase(self, file: Option<&PathBuf>) -> Result<Self> {
+        Ok(Self { passphrase: pem::passphrase(file)?, ..self })
+    }
+
+    fn passphrase(&self) -> Option<&str> {
+        self.passphrase.as_ref().map(|text| text.as_str())
     }
 
     /// The directory.
     pub fn path(&self) -> &Path {
-        &self.0
+        &self.dir
     }
 
     /// The file of a key.
     pub fn file(&self, role: Role) -> PathBuf {
-        self.0.join(format!("{}.pem", role.as_str()))
+        self.dir.join(format!("{}.pem", role.as_str()))
     }
 
     /// The file of the signed root.
     pub fn root_file(&self) -> PathBuf {
-        self.0.join("root.json")
+        self.dir.join("root.json")
     }
 
     /// Makes both keys. Refuses to write over one.
@@ -74,37 +124,72 @@ impl KeysDir {
             let hint = "keys are never written over; use another --keys-dir, or move the old ones away";
             return Err(Failure::new(Exit::Refused, "cli.keys_exist", message, hint));
         }
-        make_private_dir(&self.0)?;
+        make_private_dir(&self.dir)?;
         for role in Role::ALL {
-            let mut seed = Zeroizing::new([0u8; 32]);
-            getrandom::fill(seed.as_mut_slice()).map_err(|e| {
-                let message = format!("the system gives no randomness: {e}");
-                Failure::new(Exit::Local, "cli.randomness", message, "try again later")
-            })?;
-            let key = SigningKey::ed25519_from_seed(&seed);
-            write_private(&self.file(role), key.to_pem().as_bytes())?;
+            let key = new_key(Algorithm::Ed25519)?;
+            write_private(&self.file(role), pem::write(&key, self.passphrase())?.as_bytes())?;
         }
         Ok(())
+    }
+
+    /// Makes one key and writes its public half beside it. Refuses to write over one.
+    pub fn make(&self, name: &str, algorithm: Algorithm) -> Result<Made> {
+        if !remit_seal::verify::is_name(name) {
+            let hint = "use 1 to 40 of a-z, 0-9 and -, beginning with a letter";
+            return Err(Failure::usage(format!("`{}` is no name for a key", name.escape_debug()), hint));
+        }
+        let (file, public) =
+            (self.dir.join(format!("{name}.pem")), self.dir.join(format!("{name}.pub.json")));
+        if file.exists() {
+            let hint = "keys are never written over; choose another name";
+            return Err(Failure::new(
+                Exit::Refused,
+                "cli.keys_exist",
+                format!("{} is there already", file.display()),
+                hint,
+            ));
+        }
+        make_private_dir(&self.dir)?;
+        let key = new_key(algorithm)?;
+        write_private(&file, pem::write(&key, self.passphrase())?.as_bytes())?;
+        let json = serde_json::to_vec_pretty(&key.public()).expect("a key's public half is two texts");
+        std::fs::write(&public, json).map_err(|e| Failure::file("write", &public, &e))?;
+        Ok(Made { id: key.id(), file, public })
+    }
+
+    /// Every private key in the directory, by the names of their files.
+    pub fn all(&self) -> Result<Vec<SigningKey>> {
+        let entries = match std::fs::read_dir(&self.dir) {
+            Ok(entries) => entries,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(e) => return Err(Failure::file("read", &self.dir, &e)),
+        };
+        let paths = entries.map(|entry| entry.map(|entry| entry.path()));
+        let mut paths: Vec<PathBuf> =
+            paths.collect::<std::io::Result<_>>().map_err(|e| Failure::file("read", &self.dir, &e))?;
+        paths.retain(|path| path.extension().is_some_and(|extension| extension == "pem"));
+        paths.sort();
+        paths.iter().map(|path| self.load_file(path)).collect()
     }
 
     /// Reads a key. Refuses one that others could have read.
     pub fn load(&self, role: Role) -> Result<SigningKey> {
         let path = self.file(role);
-        let file = std::fs::File::open(&path).map_err(|e| match e.kind() {
-            std::io::ErrorKind::NotFound => {
-                let message = format!("there is no {} key at {}", role.as_str(), path.display());
-                let hint = "make keys with `remit keys init`, or say where they are with --keys-dir";
-                Failure::new(Exit::NotFound, "cli.keys_missing", message, hint)
-            }
-            _ => Failure::file("read", &path, &e),
-        })?;
-        check_private(&path, &file)?;
-        let mut pem = Zeroizing::new(String::new());
-        file.take(PEM_LEN_MAX).read_to_string(&mut pem).map_err(|e| Failure::file("read", &path, &e))?;
-        SigningKey::from_pem(&pem).map_err(|refusal| {
-            let message = format!("{} holds no key: {refusal}", path.display());
-            Failure::new(Exit::Local, "cli.keys_unreadable", message, "restore the file from your backup")
-        })
+        if !path.exists() {
+            let message = format!("there is no {} key at {}", role.as_str(), path.display());
+            let hint = "make keys with `remit keys init`, or say where they are with --keys-dir";
+            return Err(Failure::new(Exit::NotFound, "cli.keys_missing", message, hint));
+        }
+        self.load_file(&path)
+    }
+
+    /// Reads a key's file. Refuses one that others could have read.
+    pub fn load_file(&self, path: &Path) -> Result<SigningKey> {
+        let file = std::fs::File::open(path).map_err(|e| Failure::file("read", path, &e))?;
+        check_private(path, &file)?;
+        let mut text = Zeroizing::new(String::new());
+        file.take(PEM_LEN_MAX).read_to_string(&mut text).map_err(|e| Failure::file("read", path, &e))?;
+        pem::read(path, &text, self.passphrase())
     }
 
     /// Makes, signs and keeps the first root of an org: one key for each role.
@@ -132,6 +217,29 @@ impl KeysDir {
             Err(e) => Err(Failure::file("read", &path, &e)),
         }
     }
+}
+
+fn new_key(algorithm: Algorithm) -> Result<SigningKey> {
+    let mut seed = Zeroizing::new([0u8; 32]);
+    getrandom::fill(seed.as_mut_slice()).map_err(|e| {
+        let message = format!("the system gives no randomness: {e}");
+        Failure::new(Exit::Local, "cli.randomness", message, "try again later")
+    })?;
+    match algorithm {
+        Algorithm::Ed25519 => Ok(SigningKey::ed25519_from_seed(&seed)),
+        Algorithm::P256 => Ok(SigningKey::p256_from_seed(&seed)?),
+    }
+}
+
+/// Reads the public half of a key, as `remit keys make` writes it.
+pub fn read_public(path: &Path) -> Result<KeySpec> {
+    let bytes = std::fs::read(path).map_err(|e| Failure::file("read", path, &e))?;
+    let spec: KeySpec = serde_json::from_slice(&bytes).map_err(|e| {
+        let message = format!("{} is no public key: {e}", path.display());
+        Failure::usage(message, "it is the NAME.pub.json that `remit keys make NAME` writes")
+    })?;
+    spec.id()?;
+    Ok(spec)
 }
 
 /// The digest that customers pin: sha256 of the root's payload.

@@ -208,3 +208,73 @@ async fn a_broker_that_is_away_is_waited_for() {
     assert_eq!(ended.code, 0, "{ended:?}");
     running.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_of_three_people_make_a_root_rotate_it_and_take_a_key_away() {
+    let data = tempfile::tempdir().unwrap();
+    let running = broker(data.path()).await;
+    let desk = Desk::at(&running);
+    desk.check("init shop", 0, &[]).await;
+    std::fs::write(desk.path("word"), "five words and more of it\n").unwrap();
+    let word = "--key-passphrase-file ../word";
+    for (person, options) in [("ann", ""), ("bea", word), ("cem", "--algorithm p256")] {
+        let made = desk.check(&format!("--keys-dir ../{person} keys make {person} {options}"), 0, &[]).await;
+        assert!(!made.out.contains("PRIVATE"), "keys are never printed");
+    }
+    let sealed = std::fs::read_to_string(desk.path("bea/bea.pem")).unwrap();
+    assert!(sealed.contains("ENCRYPTED PRIVATE KEY"));
+    for name in ["release", "second"] {
+        desk.check(&format!("keys make {name}"), 0, &[]).await;
+    }
+    let new = "--keys-dir ../ann keys root new demo --add-root ../ann/ann.pub.json --add-root ../bea/bea.pub.json \
+               --add-root ../cem/cem.pub.json --root-threshold 2 --add-release .remit/keys/release.pub.json \
+               --add-release .remit/keys/second.pub.json --destroy-threshold 2 --destroy-channel stable";
+    desk.check(new, 0, &["signed by 1 of 2", "could sign", "root.1.json"]).await;
+    desk.check(new, 3, &["cli.root_exists"]).await;
+    desk.check("keys root sign root.1.json", 3, &["cli.keys_foreign"]).await;
+    desk.check("--keys-dir ../bea keys root sign root.1.json", 2, &["cli.keys_passphrase"]).await;
+    desk.check(&format!("--keys-dir ../bea {word} keys root sign root.1.json"), 0, &["signed by 2 of 2"])
+        .await;
+    std::fs::copy(desk.path("shop/root.1.json"), desk.path("shop/.remit/keys/root.json")).unwrap();
+    desk.check("org create", 0, &["org_demo is made"]).await;
+    desk.check("release create --save release.json", 0, &["release.json, signed by you"]).await;
+    desk.check("release publish release.json", 0, &["is published", "counter 1"]).await;
+    desk.check("release sign release.json --key .remit/keys/second.pem", 0, &["signed by 2 keys"]).await;
+    desk.check("release publish release.json", 0, &["it was there already"]).await;
+    // The release key is lost; the people who have root keys name another.
+    let id = std::fs::read(desk.path("shop/.remit/keys/release.pub.json")).unwrap();
+    let id = serde_json::from_slice::<remit_seal::document::KeySpec>(&id).unwrap().id().unwrap();
+    desk.check(
+        &format!("keys revoke {id} --reason stolen"),
+        0,
+        &["revoked", "stolen", "drop it from the root"],
+    )
+    .await;
+    desk.check("release create", 3, &["seal.key_revoked"]).await;
+    desk.check("--keys-dir ../cem keys make next", 0, &[]).await;
+    std::fs::copy(desk.path("shop/root.1.json"), desk.path("cem/root.json")).unwrap();
+    let rotate = format!("--keys-dir ../cem keys root rotate --add-release ../cem/next.pub.json --drop {id}");
+    desk.check(&rotate, 0, &["root.2.json", "signed by 1 of 2 keys of root version 1"]).await;
+    desk.check("keys root publish root.2.json", 3, &["cli.root_unsigned"]).await;
+    desk.check("--keys-dir ../ann keys root sign root.2.json", 0, &["signed by 2 of 2"]).await;
+    desk.check("keys root inspect root.2.json", 0, &["next: remit keys root publish"]).await;
+    desk.check("keys root publish root.2.json", 0, &["root version 2 of demo is published"]).await;
+    desk.check("--keys-dir ../cem keys root fetch", 0, &["version 2"]).await;
+    std::fs::copy(desk.path("cem/next.pem"), desk.path("shop/.remit/keys/release.pem")).unwrap();
+    desk.check("release create", 0, &["counter 2"]).await;
+    desk.check("keys floor 2", 0, &["shop/stable", "counter 2"]).await;
+    desk.check("keys standing", 0, &["stolen", "shop/stable"]).await;
+    desk.check("keys dispatch rotate", 0, &["current", "next", "both sign"]).await;
+    desk.check("keys dispatch show -o json", 0, &["\"state\":\"next\""]).await;
+    let keys = desk.check("keys dispatch show", 0, &[]).await.out;
+    let old = keys
+        .lines()
+        .find(|line| line.contains("current"))
+        .unwrap()
+        .split_whitespace()
+        .last()
+        .unwrap()
+        .to_owned();
+    desk.check(&format!("keys dispatch retire {old}"), 3, &["api.dispatch_key_needed"]).await;
+    running.stop().await;
+}

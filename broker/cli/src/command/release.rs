@@ -1,6 +1,6 @@
 //! `remit release`: from a folder to a signed release at the broker.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -9,6 +9,7 @@ use remit_loops::ObjectId;
 use remit_loops::release::Release;
 use remit_loops::view::Detail;
 
+use super::release_file;
 use crate::args::ReleaseCommand;
 use crate::client::Client;
 use crate::context::Context;
@@ -21,13 +22,22 @@ use crate::release::{self, Cut, Draft};
 /// Cuts or lists releases.
 pub(super) async fn run(context: &Context, command: ReleaseCommand) -> Result<()> {
     match command {
-        ReleaseCommand::Create { version, counter, dry_run } => {
+        ReleaseCommand::Sign { file, key } => release_file::sign(context, &file, key.as_deref()),
+        ReleaseCommand::Publish { file } => release_file::publish(context, &file).await,
+        ReleaseCommand::Create { version, counter, dry_run, save } => {
             let loaded = load(context.product_dir()?)?;
             let maker = Maker { client: context.client()?, keys: context.keys()?, format: context.format() };
-            let wish = Wish { version, counter, dry_run };
+            let wish = Wish { version, counter, dry_run, save };
             match maker.create(loaded, &wish).await? {
                 Made::Published(made) => {
                     context.format().answer(&made, || published(&made));
+                }
+                Made::Saved { digest, file } => {
+                    let answer = serde_json::json!({ "digest": digest, "file": file });
+                    context.format().answer(&answer, || {
+                        let file = file.display();
+                        format!("the release is in {file}, signed by you; next: remit release sign {file}, then remit release publish {file}\n{digest}")
+                    });
                 }
                 Made::Dry { digest, counter, version } => {
                     let answer =
@@ -45,7 +55,7 @@ pub(super) async fn run(context: &Context, command: ReleaseCommand) -> Result<()
     }
 }
 
-fn published(made: &ReleaseAccepted) -> String {
+pub(super) fn published(made: &ReleaseAccepted) -> String {
     let known = if made.duplicate { " (it was there already)" } else { "" };
     let release = &made.release;
     format!(
@@ -136,12 +146,21 @@ pub(crate) struct Wish {
     pub(crate) counter: Option<u64>,
     /// Publish nothing.
     pub(crate) dry_run: bool,
+    /// Write it there in place of publishing it.
+    pub(crate) save: Option<PathBuf>,
 }
 
 /// What came of it.
 pub(crate) enum Made {
     /// It is at the broker.
     Published(Box<ReleaseAccepted>),
+    /// It is in a file.
+    Saved {
+        /// Its digest.
+        digest: String,
+        /// Which.
+        file: PathBuf,
+    },
     /// It would be.
     Dry {
         /// Its digest.
@@ -185,6 +204,10 @@ impl Maker {
             return Ok(Made::Dry { digest: signed.digest.to_string(), counter, version });
         }
         self.upload(&product.org, draft).await?;
+        if let Some(file) = &wish.save {
+            std::fs::write(file, &signed.bytes).map_err(|e| Failure::file("write", file, &e))?;
+            return Ok(Made::Saved { digest: signed.digest.to_string(), file: file.clone() });
+        }
         let made = self.client.publish(&product.org, Bytes::from(signed.bytes)).await?;
         Ok(Made::Published(Box::new(made)))
     }
@@ -264,7 +287,7 @@ mod tests {
         let wish = |counter, version: Option<&str>| Wish {
             counter,
             version: version.map(str::to_owned),
-            dry_run: false,
+            ..Wish::default()
         };
         let check = |w: &Wish| next_counter(&all, "stable", w).map_err(|f| f.code);
         assert_eq!(check(&wish(None, None)), Ok(5));

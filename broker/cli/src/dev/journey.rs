@@ -52,7 +52,7 @@ pub(super) async fn release(stage: &Stage, what: &str) -> Result<String> {
             checked(&format!("release {} with {count} components: {}", release.version, release.digest));
             Ok(release.version)
         }
-        Made::Dry { .. } => Err(failed("the release was not published")),
+        Made::Dry { .. } | Made::Saved { .. } => Err(failed("the release was not published")),
     }
 }
 

@@ -1,0 +1,287 @@
+//! `remit keys root`: the ceremony, one file that goes from hand to hand.
+
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use remit_loops::Timestamp;
+use remit_seal::Digest;
+use remit_seal::document::{DestroyRule, KeySpec, Root};
+use remit_seal::key::SigningKey;
+use remit_seal::verify;
+use serde::Serialize;
+
+use super::args::{RootCommand, WishArgs};
+use super::dispatch;
+use crate::context::Context;
+use crate::failure::{Exit, Failure, Result};
+use crate::keys::ceremony::{self, Draft, Quorum, Wish, check_signed};
+use crate::keys::{KeysDir, read_public};
+use crate::output::{BOLD, DIM, GREEN, Table, YELLOW, now_ms, time};
+
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+const FILE_LEN_MAX: usize = 64 << 10;
+
+/// Does what the command line says.
+pub(super) async fn run(context: &Context, command: &RootCommand) -> Result<()> {
+    let keys = context.keys()?;
+    match command {
+        RootCommand::New { name, wish, out } => {
+            let name = match name {
+                Some(name) => name.clone(),
+                None => context.org()?.name().to_owned(),
+            };
+            if keys.root()?.is_some() {
+                let message = "there is a root beside your keys already";
+                let hint =
+                    "change it with `remit keys root rotate`, or use another --keys-dir for another org";
+                return Err(Failure::new(Exit::Refused, "cli.root_exists", message, hint));
+            }
+            let wanted = read_wish(context, wish, true).await?;
+            let draft = Draft::of(ceremony::first(&name, &wanted, times(wish))?)?;
+            finish(context, &keys, draft, None, out.as_deref())
+        }
+        RootCommand::Rotate { wish, out } => {
+            let before = current(&keys)?.root;
+            let wanted = read_wish(context, wish, false).await?;
+            let draft = Draft::of(ceremony::next(&before, &wanted, times(wish))?)?;
+            finish(context, &keys, draft, Some(&before), out.as_deref())
+        }
+        RootCommand::Sign { file, key } => {
+            let before = keys.root()?.map(|bytes| Draft::read(&bytes)).transpose()?.map(|draft| draft.root);
+            sign(context, &keys, file, key, before.as_ref())
+        }
+        RootCommand::Inspect { file, before } => inspect(context, &keys, file.as_deref(), before.as_deref()),
+        RootCommand::Publish { file } => publish(context, &keys, file).await,
+        RootCommand::Fetch => fetch(context, &keys).await,
+    }
+}
+
+fn times(wish: &WishArgs) -> (i64, i64) {
+    let now_ms = now_ms();
+    (now_ms, now_ms + i64::from(wish.days) * DAY_MS)
+}
+
+async fn read_wish(context: &Context, args: &WishArgs, is_first: bool) -> Result<Wish> {
+    let all =
+        |files: &[PathBuf]| files.iter().map(|file| read_public(file)).collect::<Result<Vec<KeySpec>>>();
+    let dispatch = match &args.dispatch {
+        Some(file) => Some(dispatch::read(file)?),
+        None if args.dispatch_from_broker || is_first => {
+            Some(dispatch::from_broker(&context.client()?).await?)
+        }
+        None => None,
+    };
+    let channels = args.destroy_channel.clone();
+    Ok(Wish {
+        root: all(&args.add_root)?,
+        release: all(&args.add_release)?,
+        dispatch,
+        drop: args.drop.clone(),
+        root_threshold: args.root_threshold,
+        release_threshold: args.release_threshold,
+        destroy: args.destroy_threshold.map(|threshold| DestroyRule { threshold, channels }),
+    })
+}
+
+/// The root beside the keys.
+fn current(keys: &KeysDir) -> Result<Draft> {
+    let bytes = keys.root()?.ok_or_else(|| {
+        let hint = "make the first one: `remit keys root new`, or `remit org create`";
+        Failure::new(Exit::NotFound, "cli.root_missing", "there is no root beside your keys", hint)
+    })?;
+    Draft::read(&bytes)
+}
+
+fn read(file: &Path) -> Result<Draft> {
+    let bytes = std::fs::read(file).map_err(|e| Failure::file("read", file, &e))?;
+    if bytes.len() > FILE_LEN_MAX {
+        return Err(Failure::usage(
+            format!("{} is larger than any root", file.display()),
+            "is it the right file?",
+        ));
+    }
+    Draft::read(&bytes)
+}
+
+/// Signs a new root with the keys that are here, writes it, and keeps it if nobody is missing.
+fn finish(
+    context: &Context,
+    keys: &KeysDir,
+    mut draft: Draft,
+    before: Option<&Root>,
+    out: Option<&Path>,
+) -> Result<()> {
+    if sign_with(&mut draft, before, keys.all()?)? == 0 {
+        let message = format!("none of the root keys that must sign is in {}", keys.path().display());
+        let hint = "do this where a root key is, or say where it is with --keys-dir";
+        return Err(Failure::new(Exit::NotFound, "cli.keys_missing", message, hint));
+    }
+    let file = out.map_or_else(|| format!("root.{}.json", draft.root.version).into(), Path::to_owned);
+    if file.exists() {
+        let message = format!("{} is there already", file.display());
+        return Err(Failure::new(
+            Exit::Refused,
+            "cli.root_exists",
+            message,
+            "move it away, or say --out FILE",
+        ));
+    }
+    write(&file, &draft)?;
+    tell(context, &draft, before, &file)?;
+    // Nothing comes before the first: it is whole when its own keys have signed.
+    let is_whole = draft.quorums(before)?.iter().all(Quorum::is_met);
+    if before.is_none() && is_whole { keys.keep_root(&draft.envelope.to_bytes()) } else { Ok(()) }
+}
+
+fn sign_with(draft: &mut Draft, before: Option<&Root>, keys: Vec<SigningKey>) -> Result<usize> {
+    let wanted: Vec<SigningKey> = keys.into_iter().filter(|key| draft.wants(before, &key.id())).collect();
+    for key in &wanted {
+        draft.envelope.countersign(key)?;
+    }
+    Ok(wanted.len())
+}
+
+fn sign(
+    context: &Context,
+    keys: &KeysDir,
+    file: &Path,
+    given: &[PathBuf],
+    before: Option<&Root>,
+) -> Result<()> {
+    let mut draft = read(file)?;
+    let hands = match given {
+        [] => keys.all()?,
+        files => files.iter().map(|file| keys.load_file(file)).collect::<Result<_>>()?,
+    };
+    // Only of the root that this one follows are the keys those that must sign it too.
+    let before =
+        before.filter(|root| root.version + 1 == draft.root.version && root.vendor == draft.root.vendor);
+    if sign_with(&mut draft, before, hands)? == 0 {
+        let message = "none of your keys is a root key of this root or of the one before it";
+        let hint = "see whose signatures are missing: `remit keys root inspect FILE`";
+        return Err(Failure::new(Exit::Refused, "cli.keys_foreign", message, hint));
+    }
+    write(file, &draft)?;
+    tell(context, &draft, before, file)
+}
+
+fn write(file: &Path, draft: &Draft) -> Result<()> {
+    std::fs::write(file, draft.envelope.to_bytes()).map_err(|e| Failure::file("write", file, &e))
+}
+
+fn inspect(context: &Context, keys: &KeysDir, file: Option<&Path>, before: Option<&Path>) -> Result<()> {
+    let draft = match file {
+        Some(file) => read(file)?,
+        None => current(keys)?,
+    };
+    let kept = match before {
+        Some(file) => Some(read(file)?.root),
+        None => keys.root()?.map(|bytes| Draft::read(&bytes)).transpose()?.map(|draft| draft.root),
+    };
+    let before = kept.filter(|root| root.version + 1 == draft.root.version);
+    let file = file.map_or_else(|| keys.root_file(), Path::to_owned);
+    tell(context, &draft, before.as_ref(), &file)
+}
+
+#[derive(Serialize)]
+struct Told<'a> {
+    file: &'a Path,
+    sha256: String,
+    root: &'a Root,
+    signatures: Vec<Quorum>,
+    complete: bool,
+}
+
+fn tell(context: &Context, draft: &Draft, before: Option<&Root>, file: &Path) -> Result<()> {
+    let signatures = draft.quorums(before)?;
+    // Version 1 has nothing before it; of a later one it must be known to say that nobody is missing.
+    let complete = signatures.iter().all(Quorum::is_met) && (before.is_some() || draft.root.version == 1);
+    let sha256 = Digest::of(&draft.envelope.payload).hex();
+    let told = Told { file, sha256, root: &draft.root, signatures, complete };
+    context.format().answer(&told, || describe(&told, before.is_some()));
+    Ok(())
+}
+
+fn describe(told: &Told<'_>, knows_before: bool) -> String {
+    let root = told.root;
+    let mut text = format!(
+        "{BOLD}root version {} of {}{BOLD:#}, until {}\nsha256  {}\nfile    {}\n\n",
+        root.version,
+        root.vendor,
+        time(Timestamp(root.expires_ms)),
+        told.sha256,
+        told.file.display()
+    );
+    let mut table = Table::new(&["role", "must sign", "key", "algorithm"]);
+    for (name, role) in [("root", &root.root), ("release", &root.release), ("dispatch", &root.dispatch)] {
+        for (n, id) in role.keys.iter().enumerate() {
+            let need = format!("{} of {}", role.threshold, role.keys.len());
+            let algorithm = root.keys.get(id).map_or("?", |spec| crate::keys::algorithm(spec.algorithm));
+            let first = |word: String| if n == 0 { word } else { String::new() };
+            table.row([first(name.to_owned()), first(need), id.clone(), algorithm.to_owned()]);
+        }
+    }
+    text.push_str(&table.render(""));
+    if let Some(rule) = &root.destroy {
+        text.push_str(&format!(
+            "to destroy in {}: {} release keys\n",
+            rule.channels.join(", "),
+            rule.threshold
+        ));
+    }
+    for quorum in &told.signatures {
+        let (have, need, of) = (quorum.signed.len(), quorum.need, quorum.of_version);
+        let style = if quorum.is_met() { GREEN } else { YELLOW };
+        text.push_str(&format!("\n{style}signed by {have} of {need} keys of root version {of}{style:#}"));
+        if !quorum.is_met() {
+            text.push_str(&format!("\n  could sign: {}", quorum.could.join("\n              ")));
+        }
+    }
+    if root.version > 1 && !knows_before {
+        text.push_str(&format!("\n{DIM}whose signatures of the root before it are missing is not known here: --before FILE{DIM:#}"));
+    }
+    text.push_str(match (told.complete, root.version) {
+        (true, 1) => "\nnext: remit org create",
+        (true, _) => "\nnext: remit keys root publish FILE",
+        (false, _) => "\nnext: remit keys root sign FILE, where a missing key is",
+    });
+    text
+}
+
+async fn publish(context: &Context, keys: &KeysDir, file: &Path) -> Result<()> {
+    let draft = read(file)?;
+    let bytes = draft.envelope.to_bytes();
+    let before = current(keys)?;
+    if before.root.version + 1 == draft.root.version {
+        check_signed(&draft.quorums(Some(&before.root))?)?;
+    }
+    let org = context.org().map_or_else(|_| draft.root.vendor.clone(), |org| org.name().to_owned());
+    let published = context.client()?.publish_root(&org, Bytes::from(bytes.clone())).await?;
+    keys.keep_root(&bytes)?;
+    context.format().answer(&published, || {
+        let known = if published.duplicate { " (it was there already)" } else { "" };
+        format!(
+            "root version {} of {org} is published{known}\nsha256  {}",
+            published.version, published.sha256
+        )
+    });
+    Ok(())
+}
+
+async fn fetch(context: &Context, keys: &KeysDir) -> Result<()> {
+    let before = current(keys)?;
+    let mut trusted = verify::first_root(&before.envelope.to_bytes(), &before.envelope.payload_digest())?;
+    let list = context.client()?.roots(&before.root.vendor).await?;
+    let mut kept = before.envelope.to_bytes();
+    for info in list.roots.iter().filter(|info| info.version > before.root.version) {
+        trusted = verify::next_root(&trusted, info.root.as_bytes())?;
+        kept = info.root.clone().into_bytes();
+    }
+    keys.keep_root(&kept)?;
+    let (version, sha256) = (trusted.get().version, trusted.digest().hex());
+    let answer = serde_json::json!({ "version": version, "sha256": sha256, "was": before.root.version });
+    context
+        .format()
+        .answer(&answer, || format!("the root beside your keys is version {version}\nsha256  {sha256}"));
+    Ok(())
+}

@@ -1,0 +1,77 @@
+//! Signed releases as files: a second person signs, and they are published with more signatures.
+
+use std::path::Path;
+
+use bytes::Bytes;
+use remit_seal::document::{Release, Root};
+use remit_seal::dsse::{Envelope, PayloadType};
+use remit_seal::verify::{self, Verified};
+
+use super::release::published;
+use crate::context::Context;
+use crate::failure::{Exit, Failure, Result};
+use crate::keys::{KeysDir, Role};
+use crate::output::now_ms;
+
+/// Adds this person's signature, and shows what was signed.
+pub(super) fn sign(context: &Context, file: &Path, key: Option<&Path>) -> Result<()> {
+    let keys = context.keys()?;
+    let key = match key {
+        Some(path) => keys.load_file(path)?,
+        None => keys.load(Role::Release)?,
+    };
+    let root = root(&keys)?;
+    if !root.get().release.keys.contains(&key.id()) {
+        let message = format!("the root of org `{}` does not name this release key", root.get().vendor);
+        let hint = "let the root name it: `remit keys root rotate --add-release NAME.pub.json`";
+        return Err(Failure::new(Exit::Refused, "cli.keys_foreign", message, hint));
+    }
+    let mut envelope = read(file)?;
+    envelope.countersign(&key)?;
+    let bytes = envelope.to_bytes();
+    let release = verify::release(&root, &bytes, now_ms())?;
+    std::fs::write(file, &bytes).map_err(|e| Failure::file("write", file, &e))?;
+    let answer = serde_json::json!({ "digest": release.digest(), "release": release.get(), "signers": release.signers() });
+    context.format().answer(&answer, || describe(&release));
+    Ok(())
+}
+
+fn describe(release: &Verified<Release>) -> String {
+    let document = release.get();
+    let names: Vec<&str> = document.components.iter().map(|component| component.name.as_str()).collect();
+    format!(
+        "release {} of {}/{}, channel {}, counter {}: {} components: {}\nsigned by {} keys\n{}",
+        document.version,
+        document.vendor,
+        document.app,
+        document.channel,
+        document.counter,
+        names.len(),
+        names.join(", "),
+        release.signers(),
+        release.digest()
+    )
+}
+
+/// Brings a signed release to the broker.
+pub(super) async fn publish(context: &Context, file: &Path) -> Result<()> {
+    let envelope = read(file)?;
+    let release = verify::release(&root(&context.keys()?)?, &envelope.to_bytes(), now_ms())?;
+    let bytes = Bytes::from(envelope.to_bytes());
+    let made = context.client()?.publish(&release.get().vendor, bytes).await?;
+    context.format().answer(&made, || published(&made));
+    Ok(())
+}
+
+fn read(file: &Path) -> Result<Envelope> {
+    let bytes = std::fs::read(file).map_err(|e| Failure::file("read", file, &e))?;
+    Ok(Envelope::parse(&bytes, PayloadType::Release)?)
+}
+
+fn root(keys: &KeysDir) -> Result<Verified<Root>> {
+    let bytes = keys.root()?.ok_or_else(|| {
+        let hint = "bring root.json here, or make the org: `remit org create`";
+        Failure::new(Exit::Refused, "cli.root_missing", "there is no root beside your keys", hint)
+    })?;
+    Ok(verify::root(&bytes, None, now_ms())?)
+}
