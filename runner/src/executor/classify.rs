@@ -1,73 +1,70 @@
-//! From a tool's own words to a class of failure: a table, read from top to bottom.
+//! From a tool's own words to a failure with a class, a code and a hint: by a table of data,
+//! `failures.toml`, read from top to bottom; the first line that fits decides.
 //!
-//! The first line that matches decides. It errs on the side of `bug`, which holds for a
-//! person, rather than of a retry that repeats a mistake.
+//! It errs on the side of `bug`, which holds for a person, rather than of a retry that repeats a
+//! mistake.
+
+mod table;
+
+use std::sync::LazyLock;
 
 use crate::outcome::{Class, Failure};
+use table::Table;
 
-/// Words (lower case) and the class they speak for.
-const TABLE: [(&str, Class); 44] = [
-    ("accessdenied", Class::Permission),
-    ("access denied", Class::Permission),
-    ("unauthorizedoperation", Class::Permission),
-    ("not authorized", Class::Permission),
-    ("permission denied", Class::Permission),
-    ("permissiondenied", Class::Permission),
-    ("operation not permitted", Class::Permission),
-    ("authorizationerror", Class::Permission),
-    ("invalidclienttokenid", Class::Permission),
-    ("expiredtoken", Class::Permission),
-    ("no valid credential sources", Class::Permission),
-    ("explicit deny", Class::Permission),
-    ("billing", Class::Billing),
-    ("payment required", Class::Billing),
-    ("optinrequired", Class::Billing),
-    ("throttl", Class::Transient),
-    ("rate exceeded", Class::Transient),
-    ("requestlimitexceeded", Class::Transient),
-    ("too many requests", Class::Transient),
-    ("quota", Class::Quota),
-    ("limitexceeded", Class::Quota),
-    ("limit exceeded", Class::Quota),
-    ("insufficient capacity", Class::Quota),
-    ("insufficientinstancecapacity", Class::Quota),
-    ("error acquiring the state lock", Class::Conflict),
-    ("state lock", Class::Conflict),
-    ("resource temporarily unavailable", Class::Conflict),
-    ("already exists", Class::Conflict),
-    ("alreadyexists", Class::Conflict),
-    ("conflictexception", Class::Conflict),
-    ("dependencyviolation", Class::Conflict),
-    ("saved plan is stale", Class::Interference),
-    ("timed out", Class::Transient),
-    ("timeout", Class::Transient),
-    ("deadline exceeded", Class::Transient),
-    ("connection refused", Class::Transient),
-    ("connection reset", Class::Transient),
-    ("no such host", Class::Transient),
-    ("temporary failure in name resolution", Class::Transient),
-    ("network is unreachable", Class::Transient),
-    ("service unavailable", Class::Transient),
-    ("internal server error", Class::Transient),
-    ("no space left on device", Class::Transient),
-    ("bad gateway", Class::Transient),
-];
+/// The table, compiled into the program; its tests read all of it.
+static TABLE: LazyLock<Table> = LazyLock::new(|| {
+    Table::parse(include_str!("failures.toml"))
+        .expect("the table is part of the program, and its tests read it")
+});
+
+/// The code of a failure of which only the class is known.
+const PLAIN: &str = "executor.tool_failed";
 
 /// The class that these words speak for.
 pub fn classify(words: &str) -> Class {
-    let words = words.to_lowercase();
-    TABLE.iter().find(|(sign, _)| words.contains(sign)).map_or(Class::Bug, |(_, class)| *class)
+    recognise(words).class
+}
+
+/// What these words say.
+struct Recognised {
+    class: Class,
+    code: String,
+    hint: String,
+}
+
+fn recognise(words: &str) -> Recognised {
+    let words = table::plain(words);
+    if let Some(found) = TABLE.find(&words) {
+        let hint = found.hint();
+        return Recognised { class: found.failure.class, code: found.failure.code.clone(), hint };
+    }
+    let class = TABLE.class_of(&words).unwrap_or(Class::Bug);
+    Recognised { class, code: PLAIN.to_owned(), hint: hint(class).to_owned() }
 }
 
 /// A tool that ran and failed, in its own words.
 pub fn failed(tool: &str, code: i32, words: &str) -> Failure {
-    let class = classify(words);
+    let found = recognise(words);
+    Failure::new(found.class, &found.code, ended(tool, code, words), found.hint)
+}
+
+/// A tool that ran and failed, and said itself of which class that is. Its words count where they speak
+/// for the same class: they know more.
+pub(super) fn failed_as(class: Class, tool: &str, code: i32, words: &str) -> Failure {
+    let failure = failed(tool, code, words);
+    if failure.class == class {
+        return failure;
+    }
+    Failure::new(class, PLAIN, failure.message, hint(class))
+}
+
+fn ended(tool: &str, code: i32, words: &str) -> String {
     let said = if words.trim().is_empty() { "it said nothing" } else { words.trim() };
-    Failure::new(class, "executor.tool_failed", format!("{tool} ended with {code}: {said}"), hint(class))
+    format!("{tool} ended with {code}: {said}")
 }
 
 /// What ends a failure of this class.
-pub(super) fn hint(class: Class) -> &'static str {
+fn hint(class: Class) -> &'static str {
     match class {
         Class::Permission => "grant the runner's role what the message names, then retry",
         Class::Quota => "raise the limit that the message names, or use less, then retry",
@@ -81,33 +78,4 @@ pub(super) fn hint(class: Class) -> &'static str {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_decide() {
-        for (words, class) in [
-            ("Error: AccessDenied: User is not authorized", Class::Permission),
-            ("UnauthorizedOperation: You are not", Class::Permission),
-            ("mkdir: cannot create: Permission denied", Class::Permission),
-            ("VcpuLimitExceeded: more vCPU", Class::Quota),
-            ("ThrottlingException: Rate exceeded", Class::Transient),
-            ("RequestLimitExceeded.", Class::Transient),
-            ("dial tcp: i/o timeout", Class::Transient),
-            ("Error: Error acquiring the state lock", Class::Conflict),
-            ("Error: Invalid reference", Class::Bug),
-            ("", Class::Bug),
-        ] {
-            assert_eq!(classify(words), class, "{words}");
-        }
-    }
-
-    #[test]
-    fn every_sign_is_lower_case_and_reachable() {
-        for (n, (sign, _)) in TABLE.iter().enumerate() {
-            assert_eq!(*sign, sign.to_lowercase());
-            let hidden = TABLE[..n].iter().find(|(earlier, _)| sign.contains(earlier));
-            assert!(hidden.is_none_or(|(_, class)| *class == TABLE[n].1), "{sign} is hidden");
-        }
-    }
-}
+mod tests;

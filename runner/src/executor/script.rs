@@ -137,18 +137,16 @@ fn conclude(
 }
 
 fn failure(program: &str, code: i32, words: &str) -> Failure {
-    let mut failure = classify::failed(program, code, words);
     let said = match code {
         EXIT_TRANSIENT => Some(Class::Transient),
         EXIT_PERMISSION => Some(Class::Permission),
         EXIT_CONFLICT => Some(Class::Conflict),
         _ => None,
     };
-    if let Some(class) = said {
-        failure.class = class;
-        failure.hint = classify::hint(class).to_owned();
+    match said {
+        Some(class) => classify::failed_as(class, program, code, words),
+        None => classify::failed(program, code, words),
     }
-    failure
 }
 
 fn read_outputs(work: &Work, file: &Path) -> Result<Outputs, Undone> {

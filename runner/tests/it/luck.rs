@@ -121,7 +121,14 @@ fn scripts_say_how_they_failed() {
         ("transient", "exit 75", FailureClass::Transient, "executor.tool_failed"),
         ("permission", "exit 77", FailureClass::Permission, "executor.tool_failed"),
         ("conflict", "exit 69", FailureClass::Conflict, "executor.tool_failed"),
-        ("words", "echo 'AccessDenied: no' >&2; exit 1", FailureClass::Permission, "executor.tool_failed"),
+        ("words", "echo 'AccessDenied: no' >&2; exit 1", FailureClass::Permission, "tool.aws_access_denied"),
+        ("absent", "no-such-program-at-all", FailureClass::Bug, "tool.command_missing"),
+        (
+            "pull",
+            "echo 'manifest for acme/web:9 not found' >&2; exit 1",
+            FailureClass::Bug,
+            "tool.registry_unknown",
+        ),
         ("bug", "echo oops; exit 3", FailureClass::Bug, "executor.tool_failed"),
         ("killed", "kill -9 $$", FailureClass::Interference, "executor.killed"),
         ("missing", "", FailureClass::Bug, "executor.tool_missing"),
@@ -134,7 +141,7 @@ fn scripts_say_how_they_failed() {
         .iter()
         .map(|(name, text, ..)| script(name, text).output("a", ValueType::Integer, false))
         .collect();
-    made[6].command("deploy", &["no-such-program-anywhere"]);
+    made[8].command("deploy", &["no-such-program-anywhere"]);
     let last = made.pop().unwrap();
     let of = crate::product::output_ref("bug", "a");
     made.push(last.input("x", Source::Output(of)));

@@ -101,41 +101,116 @@ fn a_module_is_deployed_drifts_is_healed_and_destroyed() {
     assert!(["preparing", "planning", "appl"].iter().any(|w| progress.contains(w)), "{progress}");
 }
 
+/// A module whose provisioner says this and fails: the words are a real tool's.
+fn says(name: &str, words: &str) -> Made {
+    let command = format!("echo '{words}' >&2; exit 1");
+    let text = format!(
+        "resource \"terraform_data\" \"x\" {{\n provisioner \"local-exec\" {{\n command = {command:?}\n }}\n}}"
+    );
+    rename(module(&text), name)
+}
+
+fn failure(
+    bench: &mut Bench,
+    release: &remit_seal::document::Release,
+    digest: remit_seal::Digest,
+    name: &str,
+) -> remit_proto::convert::Failure {
+    let job = bench.broker.job(release, digest, name, "deploy");
+    let job = bench.broker.offer(&job);
+    match bench.outcome(&job) {
+        Outcome::Failed(failure) => failure,
+        other => panic!("{name}: {other:?}"),
+    }
+}
+
 #[test]
-fn failures_have_terraforms_own_words_and_a_class() {
+fn failures_have_terraforms_own_words_a_class_and_a_hint_that_names_what_is_missing() {
     if missing() {
         return;
     }
     let mut bench = Bench::new();
-    let broken = rename(module("output \"x\" { value = nothing.at.all }"), "broken");
-    let denied = rename(
-        module(
-            "resource \"terraform_data\" \"x\" {\n provisioner \"local-exec\" {\n command = \"echo AccessDenied: not authorized to CreateVpc >&2; exit 1\"\n }\n}",
+    let of = |name: &str, text: &str| rename(module(text), name);
+    let cases = [
+        (
+            of("broken", "output \"x\" { value = nothing.at.all }"),
+            FailureClass::Bug,
+            "tool.terraform_config",
+            "the module",
         ),
-        "denied",
-    );
-    let lacking = rename(module("output \"other\" { value = 1 }"), "lacking").output(
-        "wanted",
-        ValueType::String,
-        false,
-    );
-    let (release, digest) = bench.broker.publish(&[&broken, &denied, &lacking]);
+        (
+            says(
+                "denied",
+                "api error AccessDenied: User: arn:aws:iam::1:role/remit is not authorized to perform: ec2:CreateVpc on resource: arn:aws:ec2:eu-central-1:1:vpc/*",
+            ),
+            FailureClass::Permission,
+            "tool.aws_access_denied",
+            "`ec2:CreateVpc` on arn:aws:ec2:eu-central-1:1:vpc/* to arn:aws:iam::1:role/remit",
+        ),
+        (
+            says("full", "api error VpcLimitExceeded: The maximum number of VPCs has been reached."),
+            FailureClass::Quota,
+            "tool.aws_quota",
+            "`VpcLimitExceeded`",
+        ),
+        (
+            of("version", "terraform {\n required_version = \">= 99\"\n}"),
+            FailureClass::Bug,
+            "tool.terraform_version",
+            "terraform",
+        ),
+        (
+            of(
+                "variable",
+                "variable \"size\" {\n default = 1\n validation {\n condition = var.size > 1\n error_message = \"too small\"\n }\n}",
+            ),
+            FailureClass::Bug,
+            "tool.terraform_variable",
+            "remit.toml",
+        ),
+        (
+            of("lacking", "output \"other\" { value = 1 }").output("wanted", ValueType::String, false),
+            FailureClass::Bug,
+            "executor.output_missing",
+            "vendor",
+        ),
+    ];
+    let (release, digest) = bench.broker.publish(&cases.iter().map(|(made, ..)| made).collect::<Vec<_>>());
     let _runner = bench.runner();
-    for (name, class, code, words) in [
-        ("broken", FailureClass::Bug, "executor.tool_failed", "nothing"),
-        ("denied", FailureClass::Permission, "executor.tool_failed", "CreateVpc"),
-        ("lacking", FailureClass::Bug, "executor.output_missing", "wanted"),
-    ] {
-        let job = bench.broker.job(&release, digest, name, "deploy");
-        let job = bench.broker.offer(&job);
-        match bench.outcome(&job) {
-            Outcome::Failed(failure) => {
-                assert_eq!((failure.class, failure.code.as_str()), (class, code), "{failure:?}");
-                assert!(failure.message.contains(words), "{failure:?}");
-            }
-            other => panic!("{name}: {other:?}"),
-        }
+    for (made, class, code, hint) in &cases {
+        let failure = failure(&mut bench, &release, digest, &made.component.name);
+        assert_eq!((failure.class, failure.code.as_str()), (*class, *code), "{failure:?}");
+        assert!(failure.hint.contains(hint), "{failure:?}");
     }
+}
+
+/// A lock as another terraform holds it, with its note of who that is.
+#[test]
+fn a_locked_state_is_a_conflict_that_names_its_holder() {
+    if missing() {
+        return;
+    }
+    let mut bench = Bench::new();
+    let (release, digest) = bench.broker.publish(&[&module("resource \"terraform_data\" \"x\" {}")]);
+    let _runner = bench.runner();
+    let job = bench.broker.job(&release, digest, "network", "deploy");
+    let job = bench.broker.offer(&job);
+    success(bench.outcome(&job));
+    let state = bench.data.join("state/network/terraform.tfstate");
+    let note = r#"{"ID":"6e1c3a2f","Operation":"OperationTypeApply","Info":"","Who":"anna@bastion","Version":"1.11.4","Created":"2026-11-02T10:14:07.1Z","Path":"x"}"#;
+    std::fs::write(state.with_file_name(".terraform.tfstate.lock.info"), note).unwrap();
+    let file = std::fs::File::options().read(true).write(true).open(&state).unwrap();
+    rustix::fs::fcntl_lock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).unwrap();
+    let failure = failure(&mut bench, &release, digest, "network");
+    assert_eq!(
+        (failure.class, failure.code.as_str()),
+        (FailureClass::Conflict, "tool.terraform_state_locked"),
+        "{failure:?}"
+    );
+    assert!(
+        failure.hint.contains("anna@bastion") && failure.hint.contains("force-unlock 6e1c3a2f"),
+        "{failure:?}"
+    );
 }
 
 fn rename(mut made: Made, name: &str) -> Made {

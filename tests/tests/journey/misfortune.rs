@@ -27,7 +27,7 @@ fn bad_luck_is_retried_held_and_ended_by_a_person() {
     assert!(world.site("report.txt").is_none(), "report must wait for billing");
 
     let why = world.remit(&["why", "acme"]).unwrap();
-    assert!(why.contains("billing failed") && why.contains("grant the runner's role"), "{why}");
+    assert!(why.contains("billing failed") && why.contains("iam:CreateRole"), "{why}");
     let log = world.remit(&["logs", "acme", "--component", "billing"]).unwrap();
     assert!(log.contains("AccessDenied") && log.contains("iam:CreateRole"), "{log}");
 

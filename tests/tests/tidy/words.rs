@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::{files, none, root, sources};
 
 /// The areas of error codes; each has its page in docs/errors.
-const AREAS: [&str; 16] = [
+const AREAS: [&str; 18] = [
     "api",
     "artifact",
     "broker",
@@ -21,8 +21,10 @@ const AREAS: [&str; 16] = [
     "package",
     "rpc",
     "runner",
+    "scenario",
     "seal",
     "store",
+    "tool",
     "wire",
 ];
 /// `journal.json` is a file and `runner.token` another: words that end names of files, not codes.
@@ -92,8 +94,17 @@ fn codes() -> BTreeSet<(String, String)> {
             all.insert((text.to_owned(), format!("{}:{line}", source.path)));
         }
     }
+    all.extend(codes_of_tools());
     assert!(all.len() > 50, "the scan found next to nothing: it is broken");
     all
+}
+
+/// Codes of the table of failures, which is data.
+fn codes_of_tools() -> Vec<(String, String)> {
+    const TABLE: &str = "runner/src/executor/failures.toml";
+    let table: toml::Table = std::fs::read_to_string(root().join(TABLE)).unwrap().parse().unwrap();
+    let failures = table["failure"].as_array().unwrap();
+    failures.iter().map(|f| (f["code"].as_str().unwrap().to_owned(), TABLE.to_owned())).collect()
 }
 
 /// An error that a user sees has a page that says what to do next.
