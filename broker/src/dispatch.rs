@@ -8,10 +8,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use remit_loops::job::{Action, Mode};
+use remit_loops::job::{Action, Changes, FailureClass, Mode};
 use remit_loops::runner::Offer;
+use remit_loops::scenario::{Act, Fails};
 use remit_loops::{ObjectId, Timestamp};
-use remit_seal::document::{Audience, Class, Job, KeySpec, Status as SealedStatus, Value};
+use remit_seal::document::{
+    Audience, Class, Job, KeySpec, PretendedChanges, PretendedClass, PretendedFailure, Rehearsal,
+    Status as SealedStatus, Value,
+};
 use remit_seal::dsse::{Envelope, PayloadType};
 use remit_seal::key::SigningKey;
 use zeroize::Zeroizing;
@@ -187,6 +191,7 @@ impl DispatchKeys {
             not_before_ms: now.0,
             not_after_ms: now.plus_ms(START_WITHIN_MS).0,
             longest_run_ms: spec.longest_run_ms,
+            rehearsal: spec.act.as_ref().filter(|_| spec.mode == Mode::Sandbox).map(rehearsal),
         };
         self.signed(PayloadType::Job, &job).map_err(|e| refused(e.to_string()))
     }
@@ -223,6 +228,42 @@ fn class(action: Action) -> Class {
         Action::Deploy => Class::Change,
         Action::Destroy => Class::Destroy,
         Action::Drift => Class::Read,
+    }
+}
+
+/// What a rehearsal is to pretend, as an envelope says it.
+fn rehearsal(act: &Act) -> Rehearsal {
+    let changes = |c: &Changes| PretendedChanges {
+        create: c.create,
+        update: c.update,
+        delete: c.delete,
+        replace: c.replace,
+    };
+    let fails = |f: &Fails| PretendedFailure {
+        class: pretended_class(f.class),
+        message: f.message.clone(),
+        code: f.code.clone(),
+        hint: f.hint.clone(),
+    };
+    Rehearsal {
+        takes_ms: act.takes_ms,
+        changes: act.changes.as_ref().map(changes),
+        fails: act.fails.as_ref().map(fails),
+        drift: act.drift.clone(),
+    }
+}
+
+fn pretended_class(class: FailureClass) -> PretendedClass {
+    match class {
+        FailureClass::Permission => PretendedClass::Permission,
+        FailureClass::Quota => PretendedClass::Quota,
+        FailureClass::Billing => PretendedClass::Billing,
+        FailureClass::Conflict => PretendedClass::Conflict,
+        FailureClass::Interference => PretendedClass::Interference,
+        FailureClass::Transient => PretendedClass::Transient,
+        FailureClass::Timeout => PretendedClass::Timeout,
+        // A scenario has no refusals: its check sees to it.
+        FailureClass::Bug | FailureClass::Refused => PretendedClass::Bug,
     }
 }
 

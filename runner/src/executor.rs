@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use remit_seal::document::{Component, ComponentKind, Tool, Value};
+use remit_seal::document::{Component, ComponentKind, Rehearsal, Tool, Value};
 
 use crate::logs::Log;
 use crate::outcome::{Changes, Class, Failure};
@@ -69,6 +69,8 @@ pub struct Work {
     pub release: String,
     /// The component's inputs.
     pub inputs: BTreeMap<String, Value>,
+    /// What a rehearsal is to pretend, where its job says so.
+    pub rehearsal: Option<Rehearsal>,
     /// Where to work.
     pub places: Places,
     /// The environment that tools get.
@@ -143,7 +145,7 @@ impl Executors {
         Self {
             terraform: Arc::new(terraform::Terraform::new(terraform)),
             script: Arc::new(script::Script),
-            rehearsal: Arc::new(rehearsal::Rehearsal),
+            rehearsal: Arc::new(rehearsal::Rehearse),
         }
     }
 

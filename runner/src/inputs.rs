@@ -141,7 +141,8 @@ impl Resolver<'_> {
 
     fn output(&mut self, of: &OutputRef) -> Result<Value, Error> {
         let missing = || Error::OutputMissing { component: of.component.clone(), output: of.output.clone() };
-        let outputs = self.outputs.of(self.realm, &of.component)?.ok_or_else(missing)?;
+        let giver = self.bound.release.components.iter().find(|c| c.name == of.component);
+        let outputs = self.outputs.of(self.realm, giver.ok_or_else(missing)?)?.ok_or_else(missing)?;
         let value = outputs.values.get(&of.output).cloned().ok_or_else(missing)?;
         if outputs.sensitive.contains(&of.output) {
             self.secrets.push(value.clone());

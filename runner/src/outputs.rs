@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use remit_seal::document::Value;
+use remit_seal::document::{Component, Value};
 use serde::{Deserialize, Serialize};
 
 use crate::data_dir::{DataDir, read_bounded, remove_file, write_atomic};
@@ -93,15 +93,18 @@ impl Store {
         remove_file(&path).map_err(|source| Error { path, source })
     }
 
-    /// A component's outputs: of this realm, or of the other where this one has none.
-    pub fn of(&self, realm: Realm, component: &str) -> Result<Option<Outputs>, Error> {
-        let other = match realm {
-            Realm::Real => Realm::Rehearsal,
-            Realm::Rehearsal => Realm::Real,
-        };
-        match self.read(realm, component)? {
-            Some(outputs) => Ok(Some(outputs)),
-            None => self.read(other, component),
+    /// A component's outputs, as a job of this realm may take them. What was rehearsed is never taken for
+    /// real, but for what its release only ever rehearses.
+    pub fn of(&self, realm: Realm, component: &Component) -> Result<Option<Outputs>, Error> {
+        let read = |realm| self.read(realm, &component.name);
+        match (realm, component.sandbox) {
+            (Realm::Real | Realm::Rehearsal, true) => read(Realm::Rehearsal),
+            (Realm::Real, false) => read(Realm::Real),
+            // A rehearsed part of a real install takes what is really there.
+            (Realm::Rehearsal, false) => match read(Realm::Real)? {
+                Some(outputs) => Ok(Some(outputs)),
+                None => read(Realm::Rehearsal),
+            },
         }
     }
 

@@ -72,6 +72,9 @@ pub enum Command {
     /// Installs: running copies of an app in customers' accounts.
     #[command(subcommand)]
     Install(InstallCommand),
+    /// Scenario files: what the rehearsals of a sandbox install are to be like.
+    #[command(subcommand)]
+    Scenario(ScenarioCommand),
     /// Ask an object to do something.
     Signal(SignalArgs),
     /// Why an object is not done yet, since when, and what would end it.
@@ -193,7 +196,8 @@ pub enum InstallCommand {
 Examples:
   remit install create acme
   remit install create acme --input size=3
-  remit install create trial --sandbox        everything is rehearsed, nothing real is touched")]
+  remit install create trial --sandbox        everything is rehearsed, nothing real is touched
+  remit install create trial --sandbox --scenario bad-day.toml")]
     Create {
         /// Its name.
         name: String,
@@ -206,7 +210,45 @@ Examples:
         /// Rehearse everything; touch nothing real.
         #[arg(long)]
         sandbox: bool,
+        /// What its rehearsals are to be like: failures, latency, drift.
+        #[arg(long, value_name = "FILE", requires = "sandbox")]
+        scenario: Option<PathBuf>,
         /// What the customer needs.
+        #[command(flatten)]
+        link: LinkArgs,
+    },
+    /// Give a sandbox install another scenario, or none. It counts from the next step on.
+    Scenario {
+        /// Its name.
+        name: String,
+        /// The scenario file.
+        #[arg(required_unless_present = "none")]
+        file: Option<PathBuf>,
+        /// No scenario: all goes well.
+        #[arg(long, conflicts_with = "file")]
+        none: bool,
+    },
+    /// Make a sandbox install real: its release is deployed in earnest by the runner that is enrolled.
+    ///
+    /// Name, inputs, labels and history stay. What was rehearsed is not taken for real: everything is made anew.
+    Promote {
+        /// Its name.
+        name: String,
+    },
+    /// Make a sandbox copy of an install: the same inputs, labels and release, rehearsed under another name.
+    #[command(after_help = "\
+Examples:
+  remit install copy acme acme-trial
+  remit install copy acme acme-trial --scenario worst-case.toml      rehearse an update's bad luck first")]
+    Copy {
+        /// The install to copy.
+        name: String,
+        /// The copy's name.
+        copy: String,
+        /// What its rehearsals are to be like.
+        #[arg(long, value_name = "FILE")]
+        scenario: Option<PathBuf>,
+        /// What the copy's runner needs.
         #[command(flatten)]
         link: LinkArgs,
     },
@@ -276,6 +318,19 @@ pub struct LinkArgs {
     /// sha256 of that program, hexadecimal.
     #[arg(long, value_name = "HEX")]
     pub runner_sha256: Option<String>,
+}
+
+/// `remit scenario`
+#[derive(Debug, Subcommand)]
+pub enum ScenarioCommand {
+    /// Check a scenario file, and its components against a product. Sends nothing.
+    Check {
+        /// The file.
+        file: PathBuf,
+        /// The product's folder; otherwise the nearest.
+        #[arg(long, value_name = "DIR")]
+        product: Option<PathBuf>,
+    },
 }
 
 /// `remit logs`

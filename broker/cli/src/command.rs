@@ -10,6 +10,7 @@ mod object;
 pub(crate) mod org;
 pub(crate) mod release;
 mod release_file;
+mod scenario;
 pub mod signal;
 mod token;
 mod why;
@@ -40,6 +41,7 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::App(command) => app::run(&context, command).await,
         Command::Release(command) => release::run(&context, command).await,
         Command::Install(command) => install::run(&context, command).await,
+        Command::Scenario(command) => scenario::run(&context, command),
         Command::Signal(args) => signal::run(&context, args).await,
         Command::Why { target, all: _, limit } => why::why(&context, target.as_deref(), limit.into()).await,
         Command::Queue { target } => object::queue(&context, &target).await,

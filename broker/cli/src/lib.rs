@@ -13,4 +13,5 @@ pub mod output;
 pub mod package;
 pub mod product;
 pub mod release;
+pub mod scenario;
 pub mod watch;

@@ -205,7 +205,7 @@ mod tests {
             body.insert(name.to_owned(), field.read(&written).unwrap());
         }
         let signal: install::Signal = serde_json::from_value(json!({ "create": body })).unwrap();
-        let install::Signal::Create { inputs, mode, labels } = signal else { panic!("not a create") };
+        let install::Signal::Create { inputs, mode, labels, .. } = signal else { panic!("not a create") };
         assert_eq!((inputs["size"].as_str(), inputs["region"].as_str()), ("3", "\"eu\""));
         assert_eq!((mode, labels["tier"].as_str()), (remit_loops::job::Mode::Sandbox, "3"));
     }

@@ -5,7 +5,7 @@
 
 mod check;
 mod cycle;
-mod duration;
+pub(crate) mod duration;
 mod inputs;
 pub mod problem;
 mod reader;

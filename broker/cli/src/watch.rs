@@ -169,7 +169,7 @@ mod tests {
             reading: None,
             queue: if queued { vec![waiting] } else { vec![] },
             why: vec![],
-            detail: Detail::Org { apps: vec![], quotas: remit_loops::org::Quotas::default() },
+            detail: Detail::Org { apps: vec![], quotas: remit_loops::org::Quotas::default(), sandbox: false },
         }
     }
 

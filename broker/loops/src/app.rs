@@ -35,6 +35,11 @@ pub enum Signal {
     },
     /// Go on.
     Resume {},
+    /// New installs of it are sandboxes from now on, or no longer; those that are there stay as they are.
+    SetSandbox {
+        /// Whether they are to be.
+        on: bool,
+    },
     /// Remove it, once no install of it is left.
     Delete {},
 }
@@ -46,11 +51,22 @@ pub struct App {
     parent: Standing,
     /// Oldest first.
     releases: Vec<Release>,
+    /// New installs of it are sandboxes: it says so, or its org.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    sandbox: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    org_sandbox: bool,
 }
 
 impl App {
     pub(crate) fn new(id: ObjectId) -> Self {
-        Self { life: Life::new(id), parent: Standing::Absent, releases: vec![] }
+        Self {
+            life: Life::new(id),
+            parent: Standing::Absent,
+            releases: vec![],
+            sandbox: false,
+            org_sandbox: false,
+        }
     }
 
     /// The releases it remembers, oldest first.
@@ -96,19 +112,31 @@ impl App {
             Signal::Create {} => {
                 let mut effects = self.life.create(event)?;
                 self.releases.clear();
+                self.sandbox = false;
                 effects.extend(self.tell_parent(Notice::ChildCreated));
                 Ok(effects)
             }
             Signal::Publish { release } => self.publish(event, release),
             Signal::Pause { reason } => self.life.pause(event, reason),
             Signal::Resume {} => self.life.resume(event),
+            Signal::SetSandbox { on } => {
+                self.life.check_alive()?;
+                self.sandbox = *on;
+                Ok(self.life.say_sandbox(event, *on, false))
+            }
             Signal::Delete {} => self.life.delete(event),
         }
     }
 
     fn notice(&mut self, event: &Event, notice: &Notice) -> Result<Vec<Effect>, Rejected> {
         match notice {
-            Notice::ChildCreated => self.life.child_created(event, self.standing()),
+            Notice::ChildCreated => {
+                self.life.child_created(event, self.standing(), self.sandbox || self.org_sandbox)
+            }
+            Notice::Sandbox(on) => {
+                self.org_sandbox = *on;
+                Ok(vec![])
+            }
             Notice::ChildGone => self.life.child_gone(event),
             Notice::ParentIs(standing) => {
                 self.parent = *standing;
@@ -200,6 +228,7 @@ impl App {
             queue: vec![],
             why: self.why(),
             detail: Detail::App {
+                sandbox: self.sandbox || self.org_sandbox,
                 releases: self.releases.clone(),
                 installs: self.life.children.iter().cloned().collect(),
             },

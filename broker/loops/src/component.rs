@@ -14,6 +14,7 @@ use crate::job::{Action, AttemptId, Failure, JobSpec, Mode, Outcome, ReleaseRef,
 use crate::life::record_at;
 use crate::object::wrong_kind;
 use crate::runner::Boot;
+use crate::scenario::Play;
 
 /// What a component can be asked. Changes come by its install's operations.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +47,9 @@ pub struct Task {
     /// For a deploy: the digest of all that goes into it, hexadecimal, where that is known.
     #[serde(default)]
     pub input_digest: Option<String>,
+    /// What its attempts pretend, where a scenario says so; only ever of a rehearsed task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub play: Option<Play>,
 }
 
 /// What is known to be there, by the component's last reports.
@@ -114,6 +118,9 @@ pub struct Component {
     id: ObjectId,
     since: Timestamp,
     epoch: u64,
+    /// Whether its facts are of the real world or of rehearsals; unknown before its first task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mode: Option<Mode>,
     facts: Facts,
     /// The task that changes it, if any.
     work: Option<Current>,
@@ -151,7 +158,7 @@ enum Phase {
 impl Component {
     pub(crate) fn new(id: ObjectId) -> Self {
         let facts = Facts::default();
-        Self { id, since: Timestamp(0), epoch: 0, facts, work: None, read: None, last: None }
+        Self { id, since: Timestamp(0), epoch: 0, mode: None, facts, work: None, read: None, last: None }
     }
 
     pub(crate) fn is_known(&self) -> bool {
@@ -200,8 +207,12 @@ impl Component {
         }
         // Work is never held up by a look: the look ends, the runner serialises the rest.
         let mut effects = self.read.take().map(|read| self.abandon(&read)).unwrap_or_default();
+        if self.mode.replace(task.mode).is_some_and(|before| before != task.mode) {
+            // It was promoted: what was rehearsed is not there.
+            self.facts = Facts::default();
+        }
         let current = self.attempt(at, task.clone(), 1);
-        effects.extend(self.offer(&current));
+        effects.extend(self.offer(at, &current));
         self.take_up(current);
         if task.action.mutates() {
             self.facts.settled = None;
@@ -226,8 +237,10 @@ impl Component {
         Current { task, id, tries, phase: Phase::Offered, since: at }
     }
 
-    fn offer(&self, current: &Current) -> Option<Effect> {
+    fn offer(&self, at: Timestamp, current: &Current) -> Option<Effect> {
         let task = &current.task;
+        let deployed = self.facts.deployed.as_ref().map(|deployed| deployed.at);
+        let play = task.play.as_ref().filter(|_| task.mode == Mode::Sandbox);
         let spec = JobSpec {
             id: current.id.clone(),
             component: self.id.name().to_owned(),
@@ -236,6 +249,7 @@ impl Component {
             release: task.release.clone(),
             inputs: task.inputs.clone(),
             longest_run_ms: task.longest_run_ms,
+            act: play.map(|play| play.act(&current.id, at, deployed)),
         };
         self.tell_runner(Notice::Offer(spec))
     }
@@ -376,7 +390,7 @@ impl Component {
             let slot = if which { &mut self.work } else { &mut self.read };
             let Some(current) = slot.take() else { continue };
             let next = self.attempt(at, current.task, current.tries + 1);
-            effects.extend(self.offer(&next));
+            effects.extend(self.offer(at, &next));
             self.take_up(next);
         }
         effects

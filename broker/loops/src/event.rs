@@ -108,6 +108,8 @@ pub enum Notice {
     ChildGone,
     /// To a child: this is how your parent is now.
     ParentIs(Standing),
+    /// To a child: what is new in you is a sandbox (or no longer).
+    Sandbox(bool),
     /// Install to app: which release has this version (the newest, if none is named)?
     ReleaseWanted {
         /// The operation that asks.
@@ -292,6 +294,8 @@ pub enum RejectedCode {
     WrongKind,
     /// A word of an older or unknown attempt, generation or operation.
     Stale,
+    /// No runner is enrolled, and it needs one.
+    RunnerMissing,
 }
 
 impl RejectedCode {
@@ -306,6 +310,7 @@ impl RejectedCode {
             RejectedCode::Invalid => "loop.invalid",
             RejectedCode::WrongKind => "loop.wrong_kind",
             RejectedCode::Stale => "loop.stale",
+            RejectedCode::RunnerMissing => "loop.runner_missing",
         }
     }
 }

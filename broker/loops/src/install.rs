@@ -7,6 +7,7 @@
 mod control;
 mod drive;
 mod operation;
+mod realm;
 mod show;
 mod signals;
 mod steps;
@@ -25,9 +26,11 @@ use crate::life::{not_found, sender};
 use crate::object::wrong_kind;
 use crate::release::Release;
 use crate::runner::{Boot, Presence};
+use crate::scenario::Scenario;
 use crate::view::LastOperation;
 
 use operation::Operation;
+pub use realm::Rehearsal;
 pub use signals::Signal;
 use signals::What;
 
@@ -65,6 +68,12 @@ struct Tombstone {
 struct Live {
     epoch: u64,
     mode: Mode,
+    /// The install that it is a copy of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    copy_of: Option<ObjectId>,
+    /// What its rehearsals are to be like; only ever of a sandbox.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    scenario: Option<Scenario>,
     labels: Values,
     inputs: Values,
     parent: Standing,
@@ -165,6 +174,7 @@ impl Install {
                 live.parent_since = event.at;
                 Ok(vec![])
             }
+            Notice::Sandbox(on) => Ok(if *on { live.born_in_sandbox() } else { vec![] }),
             Notice::RunnerIs(presence) => {
                 live.runner = *presence;
                 Ok(vec![])

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::event::Values;
 use crate::id::ObjectId;
 use crate::release::Release;
+use crate::scenario::Act;
 
 /// What a job does to its component.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -94,6 +95,9 @@ pub struct JobSpec {
     pub inputs: Values,
     /// How long it may run, milliseconds.
     pub longest_run_ms: i64,
+    /// What to pretend, where a scenario says so; only ever of a rehearsed job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub act: Option<Act>,
 }
 
 /// Names a release.

@@ -19,6 +19,7 @@ pub mod object;
 pub mod org;
 pub mod release;
 pub mod runner;
+pub mod scenario;
 pub mod view;
 
 pub use event::{

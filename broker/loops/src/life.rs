@@ -106,11 +106,24 @@ impl Life {
         &mut self,
         event: &Event,
         standing: Standing,
+        sandbox: bool,
     ) -> Result<Vec<Effect>, Rejected> {
         let child = sender(event)?;
         // One that came before its parent waits too: it is told when the parent is made.
         self.children.insert(child.clone());
-        Ok(vec![Effect::Tell { to: child, notice: Notice::ParentIs(standing) }])
+        // Before it may begin, it knows whether it is a sandbox.
+        let told = sandbox.then(|| Effect::Tell { to: child.clone(), notice: Notice::Sandbox(true) });
+        let standing = Effect::Tell { to: child, notice: Notice::ParentIs(standing) };
+        Ok(told.into_iter().chain([standing]).collect())
+    }
+
+    /// What is new in it is a sandbox from now on, or no longer; its children are told where they pass it on.
+    pub(crate) fn say_sandbox(&self, event: &Event, on: bool, tell: bool) -> Vec<Effect> {
+        let how = if on { "a sandbox from now on" } else { "no sandbox any more" };
+        let entry = record("sandbox", format!("what is new in {} is {how}, says {}", self.id, event.by));
+        let told = self.children.iter().filter(|_| tell);
+        let told = told.map(|to| Effect::Tell { to: to.clone(), notice: Notice::Sandbox(on) });
+        [entry].into_iter().chain(told).collect()
     }
 
     pub(crate) fn child_gone(&mut self, event: &Event) -> Result<Vec<Effect>, Rejected> {

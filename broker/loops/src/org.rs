@@ -36,6 +36,11 @@ pub enum Signal {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         weight: Option<u32>,
     },
+    /// What is new in it is a sandbox from now on, or no longer; what is there stays as it is.
+    SetSandbox {
+        /// Whether it is to be.
+        on: bool,
+    },
     /// Remove it, once nothing is left in it.
     Delete {},
 }
@@ -76,11 +81,14 @@ pub struct Org {
     life: Life,
     #[serde(default)]
     quotas: Quotas,
+    /// What is new in it is a sandbox.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    sandbox: bool,
 }
 
 impl Org {
     pub(crate) fn new(id: ObjectId) -> Self {
-        Self { life: Life::new(id), quotas: Quotas::default() }
+        Self { life: Life::new(id), quotas: Quotas::default(), sandbox: false }
     }
 
     /// The apps in it.
@@ -97,7 +105,7 @@ impl Org {
         let before = self.life.standing();
         let mut effects = match &event.body {
             Body::Signal(crate::Signal::Org(signal)) => self.signal(event, signal)?,
-            Body::Notice(Notice::ChildCreated) => self.life.child_created(event, before)?,
+            Body::Notice(Notice::ChildCreated) => self.life.child_created(event, before, self.sandbox)?,
             Body::Notice(Notice::ChildGone) => self.life.child_gone(event)?,
             Body::Tick => vec![],
             Body::Signal(_) | Body::Report(_) | Body::Notice(_) => {
@@ -116,7 +124,7 @@ impl Org {
         match signal {
             Signal::Create {} => {
                 let effects = self.life.create(event)?;
-                self.quotas = Quotas::default();
+                (self.quotas, self.sandbox) = (Quotas::default(), false);
                 Ok(effects)
             }
             Signal::SetQuotas { apps, installs_per_app, weight } => {
@@ -125,6 +133,11 @@ impl Org {
             }
             Signal::Pause { reason } => self.life.pause(event, reason),
             Signal::Resume {} => self.life.resume(event),
+            Signal::SetSandbox { on } => {
+                self.life.check_alive()?;
+                self.sandbox = *on;
+                Ok(self.life.say_sandbox(event, *on, true))
+            }
             Signal::Delete {} => self.life.delete(event),
         }
     }
@@ -165,7 +178,11 @@ impl Org {
             reading: None,
             queue: vec![],
             why: self.why(),
-            detail: Detail::Org { apps: self.life.children.iter().cloned().collect(), quotas: self.quotas },
+            detail: Detail::Org {
+                apps: self.life.children.iter().cloned().collect(),
+                quotas: self.quotas,
+                sandbox: self.sandbox,
+            },
         }
     }
 

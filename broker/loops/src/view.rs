@@ -6,7 +6,7 @@ use crate::event::{Standing, Timestamp, Values, Waiting};
 use crate::id::ObjectId;
 use crate::job::{Action, AttemptId, Mode, Outcome, ReleaseRef};
 use crate::release::Release;
-use crate::{component, org, runner};
+use crate::{component, org, runner, scenario};
 
 /// One object, whole.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,9 +114,15 @@ pub enum Detail {
         /// How much it may hold.
         #[serde(default)]
         quotas: org::Quotas,
+        /// What is new in it is a sandbox.
+        #[serde(default)]
+        sandbox: bool,
     },
     /// An app's.
     App {
+        /// What is new in it is a sandbox.
+        #[serde(default)]
+        sandbox: bool,
         /// The newest releases, oldest first.
         releases: Vec<Release>,
         /// The installs of it.
@@ -127,6 +133,13 @@ pub enum Detail {
     Install {
         /// Whether it touches the real world.
         mode: Mode,
+        /// What its rehearsals are to be like, if anybody said.
+        #[serde(default)]
+        scenario: Option<scenario::Summary>,
+        /// The install that it is a copy of.
+        #[serde(default)]
+        #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+        copy_of: Option<ObjectId>,
         /// How its app is.
         parent: Standing,
         /// The release it is on.

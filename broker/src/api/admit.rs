@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use http::StatusCode;
 use remit_loops::event::Values;
+use remit_loops::scenario::{Invalid, Scenario};
 use remit_loops::view::Detail;
 use remit_loops::{Kind, ObjectId, Signal, app, install, org, runner};
 use remit_seal::Digest;
@@ -35,8 +36,14 @@ pub(super) async fn check(edge: &Edge, target: &Target, signal: &Signal) -> Resu
             check_parent(edge, id).await?;
             check_room(edge, id).await
         }
-        Signal::Install(install::Signal::Create { inputs, .. }) => {
+        Signal::Install(install::Signal::SetScenario { scenario: Some(scenario) }) => {
+            check_scenario(edge, id, scenario).await
+        }
+        Signal::Install(install::Signal::Create { inputs, rehearsal, .. }) => {
             check_parent(edge, id).await?;
+            if let Some(scenario) = rehearsal.as_ref().and_then(|r| r.scenario.as_ref()) {
+                check_scenario(edge, id, scenario).await?;
+            }
             check_room(edge, id).await?;
             check_inputs(edge, id, inputs).await
         }
@@ -113,6 +120,19 @@ async fn app_of(edge: &Edge, install: &ObjectId) -> Result<Option<Snapshot>, Api
         Some(app) => Ok(edge.engine.query(&app).await?),
         None => Ok(None),
     }
+}
+
+/// A scenario says something about components that there are.
+async fn check_scenario(edge: &Edge, install: &ObjectId, scenario: &Scenario) -> Result<(), ApiError> {
+    let hint = "`remit scenario check FILE` finds every such mistake";
+    let wrong =
+        |code, e: &Invalid| ApiError::unprocessable(code, format!("the scenario is wrong: {e}"), hint);
+    scenario.check().map_err(|e| wrong("scenario.form", &e))?;
+    let Some(app) = app_of(edge, install).await? else { return Ok(()) };
+    let releases = app.object.as_app().map(app::App::releases).unwrap_or_default();
+    let Some(newest) = releases.last() else { return Ok(()) };
+    let names: Vec<&str> = newest.components.iter().map(|c| c.name.as_str()).collect();
+    scenario.check_components(&names).map_err(|e| wrong("scenario.unknown_component", &e))
 }
 
 /// A deploy of a release that the app does not have would only be stopped later.

@@ -127,6 +127,10 @@ impl ApiError {
             RejectedCode::Conflict | RejectedCode::Stale => {
                 (StatusCode::CONFLICT, "look at it as it is now and decide anew")
             }
+            RejectedCode::RunnerMissing => (
+                StatusCode::CONFLICT,
+                "enrol a runner first: `remit install link` makes what the customer needs; then try again",
+            ),
             RejectedCode::Invalid | RejectedCode::WrongKind => {
                 (StatusCode::UNPROCESSABLE_ENTITY, "correct the signal; /openapi.json lists each kind's")
             }

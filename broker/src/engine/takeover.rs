@@ -108,7 +108,10 @@ fn in_flight(store: &MemoryStore) -> Broker {
     };
     broker.signal("app_demo.shop", Signal::App(app::Signal::Publish { release }));
     let (inputs, labels) = (Values::new(), Values::new());
-    broker.signal(INSTALL, Signal::Install(install::Signal::Create { inputs, mode: Mode::Real, labels }));
+    broker.signal(
+        INSTALL,
+        Signal::Install(install::Signal::Create { inputs, mode: Mode::Real, labels, rehearsal: None }),
+    );
     let expires = Timestamp(i64::MAX);
     let expect = runner::Signal::Expect { token_sha256: "token".into(), expires };
     broker.signal(RUNNER, Signal::Runner(expect));

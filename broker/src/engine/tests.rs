@@ -320,6 +320,7 @@ fn task() -> component::Task {
         epoch: 1,
         action: Action::Deploy,
         mode: Mode::Real,
+        play: None,
         release: ReleaseRef { digest: "sha256:0".into(), counter: 1, version: "1".into() },
         digest: "sha256:1".into(),
         inputs: Default::default(),

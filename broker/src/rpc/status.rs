@@ -44,7 +44,8 @@ pub(super) fn submit(error: &SubmitError) -> Status {
                 RejectedCode::Exists
                 | RejectedCode::Deleting
                 | RejectedCode::Conflict
-                | RejectedCode::Stale => Code::FailedPrecondition,
+                | RejectedCode::Stale
+                | RejectedCode::RunnerMissing => Code::FailedPrecondition,
             };
             refuse(status, code, error)
         }

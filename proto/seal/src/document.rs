@@ -3,11 +3,15 @@
 //! All times are milliseconds since the Unix epoch (`_ms`), sizes bytes. No floats, no
 //! unknown fields, nothing optional that could be left out by mistake.
 
+mod rehearsal;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
+
+pub use rehearsal::{PretendedChanges, PretendedClass, PretendedFailure, Rehearsal};
 
 /// A typed value: what inputs and outputs are made of. Never a float.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -284,6 +288,9 @@ pub struct Job {
     pub not_after_ms: i64,
     /// To be ended after so long.
     pub longest_run_ms: i64,
+    /// What to pretend; only ever in a job of sandbox mode.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rehearsal: Option<Rehearsal>,
 }
 
 /// The one runner that a job is for.

@@ -399,6 +399,9 @@ pub enum Refusal {
         /// The component.
         component: String,
     },
+    /// A job that is meant for the real world and says what to pretend.
+    #[error("the job says what to pretend, and is no rehearsal: only sandbox jobs may")]
+    RehearsalForReal,
     /// An input that the release does not have.
     #[error("the release has no input `{input}`")]
     InputUnknown {

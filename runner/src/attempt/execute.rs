@@ -52,7 +52,7 @@ fn resolve(hand: &Hand) -> Result<Resolved, inputs::Error> {
 
 /// The log knows every sensitive value before the first line is written.
 fn begin_log(hand: &Hand, resolved: Option<&Resolved>) -> Result<Log, Failure> {
-    let component = &hand.admitted.bound.component.name;
+    let component = &hand.admitted.bound.component;
     let given = hand.runner.outputs.of(hand.admitted.realm, component).ok().flatten();
     let given = given.unwrap_or_default();
     let secrets = resolved.into_iter().flat_map(|r| &r.secrets).chain(given.secrets());
@@ -154,6 +154,7 @@ async fn run(hand: &Hand, resolved: Resolved, log: &Log, places: &Places) -> Res
         tools: bound.release.tools.clone(),
         release: bound.job.release.hex(),
         inputs: resolved.values,
+        rehearsal: bound.job.rehearsal.clone(),
         environment: runner.environment.at_home(&places.temp),
         places: places.clone(),
         supervisor: Supervisor {

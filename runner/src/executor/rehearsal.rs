@@ -1,29 +1,32 @@
 //! Sandbox mode: what a real executor would have done, pretended, the same each time.
 //!
 //! Outputs come from the component's declared types and the job; counts and pace are
-//! plausible. Touches nothing but its own note of what it pretended.
+//! plausible, or what the job's scenario says. Touches nothing but its own note of what it pretended.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
 use remit_seal::Digest;
-use remit_seal::document::{Output, Value, ValueType};
+use remit_seal::document::{Output, PretendedClass, PretendedFailure, Value, ValueType};
 use serde::{Deserialize, Serialize};
 
+use super::classify::failed_as;
 use super::script::disk;
 use super::{Action, Done, Executor, Undone, Work};
 use crate::data_dir::{read_bounded, write_atomic};
-use crate::outcome::Changes;
+use crate::outcome::{Changes, Class, Failure};
 use crate::outputs::Outputs;
 
 const NOTE_LEN_MAX: u64 = 64 * 1024;
-/// How long one pretended change takes.
+/// How long one pretended change takes, where nobody said.
 const PACE: Duration = Duration::from_millis(40);
+/// In how many words of progress a pretended time is told at most.
+const WORDS_MAX: u32 = 100;
 
 /// The executor of sandbox mode.
 #[derive(Clone, Copy, Debug)]
-pub struct Rehearsal;
+pub struct Rehearse;
 
 /// What was pretended last.
 #[derive(Debug, Serialize, Deserialize)]
@@ -33,7 +36,7 @@ struct Note {
     parts: u32,
 }
 
-impl Executor for Rehearsal {
+impl Executor for Rehearse {
     fn name(&self) -> &'static str {
         "rehearsal"
     }
@@ -51,10 +54,7 @@ impl Executor for Rehearsal {
             match work.action {
                 Action::Deploy => deploy(work, before.as_ref(), &path).await,
                 Action::Destroy => destroy(work, before.as_ref()).await,
-                Action::Drift => {
-                    pretend(work, 1, "compared").await?;
-                    Ok(Done { summary: "as rehearsed".to_owned(), ..Done::default() })
-                }
+                Action::Drift => drift(work).await,
             }
         })
     }
@@ -65,12 +65,13 @@ async fn deploy(work: &Work, before: Option<&Note>, path: &std::path::Path) -> R
     let inputs = Digest::of(&json).hex();
     let parts = 1 + u32::try_from(number(work, "parts") % 4).unwrap_or(0);
     let changes = match before {
+        _ if pretended(work).is_some() => pretended(work).unwrap_or_default(),
         None => Changes { create: parts, ..Changes::default() },
         Some(note) if note.release == work.release && note.inputs == inputs => Changes::default(),
         Some(note) => Changes { update: note.parts, ..Changes::default() },
     };
     pretend(work, changes.total(), "made").await?;
-    let parts = before.map_or(parts, |note| note.parts);
+    let parts = before.map_or(parts.max(changes.create), |note| note.parts);
     let note = Note { release: work.release.clone(), inputs, parts };
     let json = serde_json::to_vec(&note).expect("a note is texts and a number");
     write_atomic(path, &json).map_err(|e| disk(&e))?;
@@ -79,21 +80,73 @@ async fn deploy(work: &Work, before: Option<&Note>, path: &std::path::Path) -> R
 }
 
 async fn destroy(work: &Work, before: Option<&Note>) -> Result<Done, Undone> {
-    let changes = Changes { delete: before.map_or(0, |note| note.parts), ..Changes::default() };
+    let all = Changes { delete: before.map_or(0, |note| note.parts), ..Changes::default() };
+    let changes = pretended(work).unwrap_or(all);
     pretend(work, changes.total(), "removed").await?;
     Ok(Done { changes, summary: format!("rehearsed: {changes}"), ..Done::default() })
 }
 
+async fn drift(work: &Work) -> Result<Done, Undone> {
+    pretend(work, 1, "compared").await?;
+    let differs = work.rehearsal.as_ref().and_then(|rehearsal| rehearsal.drift.clone());
+    Ok(match differs {
+        Some(differs) => {
+            let changes = pretended(work).unwrap_or(Changes { update: 1, ..Changes::default() });
+            Done { drifted: true, changes, summary: format!("rehearsed: {differs}"), outputs: None }
+        }
+        None => Done { summary: "as rehearsed".to_owned(), ..Done::default() },
+    })
+}
+
+/// What the scenario says that was changed.
+fn pretended(work: &Work) -> Option<Changes> {
+    let said = work.rehearsal.as_ref()?.changes?;
+    Some(Changes { create: said.create, update: said.update, delete: said.delete, replace: said.replace })
+}
+
+/// Takes its time, and fails at the end of it where the scenario says so.
 async fn pretend(work: &Work, parts: u32, word: &str) -> Result<(), Undone> {
-    for part in 1..=parts {
+    let said = work.rehearsal.as_ref().and_then(|rehearsal| rehearsal.takes_ms);
+    let whole = said.and_then(|ms| u64::try_from(ms).ok()).map_or(PACE * parts, Duration::from_millis);
+    let fails = work.rehearsal.as_ref().and_then(|rehearsal| rehearsal.fails.as_ref());
+    let parts = parts.max(1);
+    let words = parts.min(WORDS_MAX);
+    for done in 1..=words {
         tokio::select! {
-            () = tokio::time::sleep(PACE) => {}
+            () = tokio::time::sleep(whole / words) => {}
             reason = work.supervisor.stop.asked() => return Err(Undone::Stopped(reason)),
+        }
+        let part = u32::try_from(u64::from(done) * u64::from(parts) / u64::from(words)).unwrap_or(parts);
+        if let Some(fails) = fails.filter(|_| done == words) {
+            return Err(Undone::Failed(failure(fails)));
         }
         work.log.line(&format!("{word} part {part} of {parts}"));
         work.progress.say(format!("{word} {part} of {parts} parts"), part, parts);
     }
     Ok(())
+}
+
+/// A pretended failure: its words are recognised by the same table as real ones.
+fn failure(fails: &PretendedFailure) -> Failure {
+    let class = match fails.class {
+        PretendedClass::Permission => Class::Permission,
+        PretendedClass::Quota => Class::Quota,
+        PretendedClass::Billing => Class::Billing,
+        PretendedClass::Conflict => Class::Conflict,
+        PretendedClass::Interference => Class::Interference,
+        PretendedClass::Transient => Class::Transient,
+        PretendedClass::Timeout => Class::Timeout,
+        PretendedClass::Bug => Class::Bug,
+    };
+    let said = if fails.message.is_empty() { "as the scenario says" } else { &fails.message };
+    let mut failure = failed_as(class, "the rehearsal", 1, said);
+    if let Some(code) = &fails.code {
+        failure.code.clone_from(code);
+    }
+    if let Some(hint) = &fails.hint {
+        failure.hint.clone_from(hint);
+    }
+    failure
 }
 
 fn outputs(work: &Work) -> Outputs {

@@ -203,6 +203,7 @@ impl Broker {
             not_before_ms: now(),
             not_after_ms: now() + 600_000,
             longest_run_ms: of.longest_run_ms,
+            rehearsal: None,
         }
     }
 

@@ -183,5 +183,6 @@ fn job(release: Digest, inputs: usize, bytes: usize) -> Result<Job> {
         not_before_ms: NOW_MS,
         not_after_ms: NOW_MS + 60_000,
         longest_run_ms: 60_000,
+        rehearsal: None,
     })
 }

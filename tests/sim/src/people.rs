@@ -58,6 +58,7 @@ pub(crate) fn create() -> Signal {
         inputs: Values::new(),
         mode: Mode::Real,
         labels: Values::new(),
+        rehearsal: None,
     })
 }
 

@@ -8,6 +8,7 @@ mod by_hand;
 mod dev;
 mod kills;
 mod misfortune;
+mod rehearsals;
 mod strangers;
 mod tools;
 

@@ -27,7 +27,7 @@ async fn list(context: &Context) -> Result<()> {
         let mut table = Table::new(&["app", "status", "release", "installs"]);
         for app in &apps {
             let (release, installs) = match &app.view.detail {
-                Detail::App { releases, installs } => (
+                Detail::App { releases, installs, .. } => (
                     releases.last().map_or("none".to_owned(), |r| r.version.clone()),
                     installs.len().to_string(),
                 ),

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Write as _};
 
+use remit_loops::install::Rehearsal;
+use remit_loops::scenario::Scenario;
 use remit_loops::view::Detail;
 use remit_loops::{Kind, ObjectId, install};
 
-use super::{link, object};
+use super::{link, object, scenario};
 use crate::args::InstallCommand;
 use crate::client::Client;
 use crate::context::Context;
@@ -19,12 +21,22 @@ use crate::watch::{Until, watch};
 pub(super) async fn run(context: &Context, command: InstallCommand) -> Result<()> {
     let client = context.client()?;
     match command {
-        InstallCommand::Create { name, inputs, labels, sandbox, link } => {
+        InstallCommand::Create { name, inputs, labels, sandbox, scenario, link } => {
             let id = context.app()?.child(&name).map_err(|e| Failure::usage(e.to_string(), ""))?;
-            let signal = create(&inputs, &labels, sandbox)?;
+            let signal = create(&inputs, &labels, sandbox, scenario::given(scenario.as_deref())?)?;
             let made = client.signal(&id, &signal, None).await?;
             context.format().say(format!("{id} is {}", word(&made.view.status.word)));
             link::link(context, &client, &id, &link).await
+        }
+        InstallCommand::Scenario { name, file, none: _ } => {
+            scenario::set(context, &client, &context.install(&name)?, file.as_deref()).await
+        }
+        InstallCommand::Promote { name } => {
+            scenario::promote(context, &client, &context.install(&name)?).await
+        }
+        InstallCommand::Copy { name, copy, scenario, link } => {
+            let original = context.install(&name)?;
+            scenario::copy(context, &client, (&original, &copy), scenario.as_deref(), &link).await
         }
         InstallCommand::List => list(context, &client).await,
         InstallCommand::Show { name, at } => {
@@ -45,7 +57,12 @@ pub(super) async fn run(context: &Context, command: InstallCommand) -> Result<()
 }
 
 /// The signal that makes an install.
-pub(crate) fn create(inputs: &[String], labels: &[String], sandbox: bool) -> Result<install::Signal> {
+pub(crate) fn create(
+    inputs: &[String],
+    labels: &[String],
+    sandbox: bool,
+    scenario: Option<Scenario>,
+) -> Result<install::Signal> {
     let mode = if sandbox { remit_loops::job::Mode::Sandbox } else { remit_loops::job::Mode::Real };
     let read = |pairs: &[String], value: fn(&str) -> String| -> Result<BTreeMap<String, String>> {
         pairs.iter().map(|p| split_pair(p).map(|(name, text)| (name.to_owned(), value(text)))).collect()
@@ -54,20 +71,22 @@ pub(crate) fn create(inputs: &[String], labels: &[String], sandbox: bool) -> Res
         inputs: read(inputs, json_text)?,
         mode,
         labels: read(labels, |text| text.to_owned())?,
+        rehearsal: scenario.map(|s| Rehearsal { scenario: Some(s), ..Rehearsal::default() }),
     })
 }
 
 async fn list(context: &Context, client: &Client) -> Result<()> {
     let installs = client.objects(Kind::Install, &context.app()?).await?;
     context.format().answer(&installs, || {
-        let mut table = Table::new(&["install", "status", "release", "runner", "what"]);
+        let mut table = Table::new(&["install", "status", "release", "mode", "runner", "what"]);
         for install in &installs {
-            let Detail::Install { release, runner, .. } = &install.view.detail else { continue };
+            let Detail::Install { release, runner, mode, .. } = &install.view.detail else { continue };
             let status = &install.view.status;
             table.row([
                 install.view.id.name().to_owned(),
                 word(&status.word),
                 release.as_ref().map_or("none".into(), |r| r.version.clone()),
+                mode.as_str().to_owned(),
                 word(object::presence(runner)),
                 status.description.clone(),
             ]);

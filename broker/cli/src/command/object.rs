@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use remit_loops::event::Level;
 use remit_loops::job::Outcome;
 use remit_loops::runner::Presence;
+use remit_loops::scenario::Summary;
 use remit_loops::view::{Detail, LastOperation, OperationView, View};
 use remit_loops::{Actor, ObjectId};
 
@@ -110,16 +111,32 @@ fn detail(text: &mut String, detail: &Detail) {
         }
     };
     match detail {
-        Detail::Org { apps, quotas } => {
+        Detail::Org { apps, quotas, sandbox } => {
+            line("sandbox", new_ones(*sandbox));
             line("apps", names(apps));
             line("quotas", format!("{} apps, {} installs of each", quotas.apps, quotas.installs_per_app));
         }
-        Detail::App { releases, installs } => {
+        Detail::App { releases, installs, sandbox } => {
+            line("sandbox", new_ones(*sandbox));
             let newest = releases.last().map_or("none".into(), |r| format!("{} ({})", r.version, r.digest));
             line("release", newest);
             line("installs", names(installs));
         }
-        Detail::Install { release, pending, runner, components, labels, last, .. } => {
+        Detail::Install {
+            mode,
+            scenario,
+            copy_of,
+            release,
+            pending,
+            runner,
+            components,
+            labels,
+            last,
+            ..
+        } => {
+            line("mode", mode.as_str().to_owned());
+            line("copy of", copy_of.as_ref().map(ToString::to_string).unwrap_or_default());
+            line("scenario", scenario.as_ref().map(scenario_line).unwrap_or_default());
             let labels: Vec<String> = labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
             line("labels", labels.join(", "));
             line("release", release.as_ref().map_or("none".into(), |r| r.version.clone()));
@@ -146,6 +163,15 @@ fn detail(text: &mut String, detail: &Detail) {
             }
         }
     }
+}
+
+fn new_ones(sandbox: bool) -> String {
+    if sandbox { "what is new in it is one".to_owned() } else { String::new() }
+}
+
+fn scenario_line(scenario: &Summary) -> String {
+    let what = if scenario.description.is_empty() { "no description" } else { &scenario.description };
+    format!("{what} ({} rules, seed {})", scenario.rules, scenario.seed)
 }
 
 /// How an operation ended, in a line.

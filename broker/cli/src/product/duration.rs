@@ -1,7 +1,7 @@
 //! Lengths of time as people write them: `90s`, `10m`, `1h30m`.
 
 /// Milliseconds, or what is the matter.
-pub(super) fn parse_ms(text: &str) -> Result<i64, String> {
+pub(crate) fn parse_ms(text: &str) -> Result<i64, String> {
     let wrong = || format!("`{text}` is no length of time; write it like `90s`, `10m` or `1h30m`");
     let mut total: i64 = 0;
     let mut rest = text;

@@ -2,7 +2,7 @@
 
 use super::operation::{Operation, Phase};
 use super::signals::What;
-use super::{Install, Live, Mark, State, Tombstone};
+use super::{Install, Live, Mark, Rehearsal, State, Tombstone};
 use crate::event::{Effect, Event, Notice, Rejected, RejectedCode, Standing, Timestamp, Values};
 use crate::graph::StepState;
 use crate::id::ObjectId;
@@ -21,6 +21,7 @@ impl Install {
         inputs: &Values,
         mode: Mode,
         labels: &Values,
+        rehearsal: Option<&Rehearsal>,
     ) -> Result<Vec<Effect>, Rejected> {
         match self.state {
             State::Absent | State::Gone(_) => {}
@@ -28,18 +29,25 @@ impl Install {
         }
         check_values(inputs)?;
         check_values(labels)?;
+        rehearsal.map_or(Ok(()), |rehearsal| rehearsal.check(mode))?;
         self.epoch += 1;
         let mut live = Live::new(self.epoch, event.at, mode);
         live.inputs.clone_from(inputs);
         live.labels.clone_from(labels);
-        live.enqueue_deploy(event.at, &event.by, None);
+        let Rehearsal { scenario, copy_of, version } = rehearsal.cloned().unwrap_or_default();
+        (live.scenario, live.copy_of) = (scenario, copy_of);
+        let text = match &live.copy_of {
+            Some(original) => format!("made by {}, a sandbox copy of {original}", event.by),
+            None => format!("made by {}", event.by),
+        };
+        live.enqueue_deploy(event.at, &event.by, version);
         self.state = State::Live(Box::new(live));
         let tell = |to: Option<ObjectId>, notice: Notice| to.map(|to| Effect::Tell { to, notice });
         let tells = [
             tell(self.id.runner(), Notice::RunnerWanted { epoch: self.epoch }),
             tell(self.id.parent(), Notice::ChildCreated),
         ];
-        let entry = record("install.created", format!("made by {}", event.by));
+        let entry = record("install.created", text);
         Ok([entry].into_iter().chain(tells.into_iter().flatten()).collect())
     }
 
@@ -60,6 +68,8 @@ impl Live {
         Self {
             epoch,
             mode,
+            copy_of: None,
+            scenario: None,
             labels: Values::new(),
             inputs: Values::new(),
             parent: Standing::Absent,

@@ -290,11 +290,13 @@ impl Live {
         // An input that the part's release does not declare stays with the install and is not sent.
         let declared = self.inputs.iter().filter(|(name, _)| part.inputs.contains(name));
         let inputs = declared.map(|(name, value)| (name.clone(), value.clone())).collect();
+        let play = self.scenario.as_ref().filter(|_| self.mode == Mode::Sandbox);
         Some(Task {
             operation: op.number,
             epoch: self.epoch,
             action,
             mode: if part.sandbox { Mode::Sandbox } else { self.mode },
+            play: play.map(|scenario| scenario.play(name, action)),
             release: part.release.clone(),
             digest: part.digest.clone(),
             inputs,

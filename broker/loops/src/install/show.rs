@@ -65,6 +65,8 @@ fn names(leaked: &[String]) -> String {
 fn nothing() -> Detail {
     Detail::Install {
         mode: Mode::default(),
+        scenario: None,
+        copy_of: None,
         parent: Standing::Absent,
         release: None,
         pending: None,
@@ -160,6 +162,8 @@ impl Live {
         };
         Detail::Install {
             mode: self.mode,
+            scenario: self.scenario.as_ref().map(crate::scenario::Scenario::summary),
+            copy_of: self.copy_of.clone(),
             parent: self.parent,
             pending: self.newest.clone().filter(|newest| Some(newest) != release.as_ref()),
             release,

@@ -4,12 +4,13 @@
 use serde::{Deserialize, Serialize};
 
 use super::control::conflict;
-use super::{Install, Live, Part, State};
+use super::{Install, Live, Part, Rehearsal, State};
 use crate::event::{Effect, Event, Rejected, RejectedCode, Values};
 use crate::id::ObjectId;
 use crate::job::{Action, Mode};
 use crate::lanes::Lane;
 use crate::life::{check_reason, deleting, exists, not_found, record};
+use crate::scenario::Scenario;
 
 /// What an install can be asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +28,9 @@ pub enum Signal {
         /// For grouping.
         #[serde(default)]
         labels: Values,
+        /// For a sandbox: what it rehearses.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rehearsal: Option<Rehearsal>,
     },
     /// Bring it to a release.
     Deploy {
@@ -80,6 +84,14 @@ pub enum Signal {
         /// As JSON texts by name; others stay.
         inputs: Values,
     },
+    /// For a sandbox: what its rehearsals are to be like from the next step on.
+    SetScenario {
+        /// The scenario, or none for rehearsals in which all goes well.
+        #[serde(default)]
+        scenario: Option<Scenario>,
+    },
+    /// Make a sandbox real: what it rehearsed is forgotten, and its release is deployed in earnest.
+    Promote {},
     /// Tear everything down, make sure, and only then forget it.
     Delete {},
     /// Forget it without destroying what is left; a tombstone keeps the list.
@@ -105,6 +117,8 @@ impl Signal {
             | Signal::Resume {}
             | Signal::Retry { .. }
             | Signal::SetInputs { .. }
+            | Signal::SetScenario { .. }
+            | Signal::Promote {}
             | Signal::Delete {} => None,
         }
     }
@@ -177,8 +191,8 @@ impl What {
 
 impl Install {
     pub(super) fn signal(&mut self, event: &Event, signal: &Signal) -> Result<Vec<Effect>, Rejected> {
-        if let Signal::Create { inputs, mode, labels } = signal {
-            return self.create(event, inputs, *mode, labels);
+        if let Signal::Create { inputs, mode, labels, rehearsal } = signal {
+            return self.create(event, inputs, *mode, labels, rehearsal.as_ref());
         }
         signal.reason().map_or(Ok(()), check_reason)?;
         let id = self.id.clone();
@@ -206,6 +220,8 @@ impl Install {
             Signal::Retry { component } => live.retry(event, component.as_deref()),
             Signal::Skip { component, reason } => live.skip(event, component, reason),
             Signal::SetInputs { inputs } => live.set_inputs(event, inputs),
+            Signal::SetScenario { scenario } => live.set_scenario(event, scenario.as_ref()),
+            Signal::Promote {} => live.promote(&id, event),
             Signal::Delete {} => live.delete(&id, event),
             Signal::Forget { reason } => Ok(self.forget(event, reason)),
         }

@@ -130,7 +130,12 @@ pub(crate) fn worlds() -> Vec<(&'static str, World)> {
     world.signal("org_demo", Signal::Org(org::Signal::Create {})).unwrap();
     world.signal("app_demo.shop", Signal::App(app::Signal::Create {})).unwrap();
     world.publish(release("1.0.0", 1)).unwrap();
-    let create = install::Signal::Create { inputs: Values::new(), mode: Mode::Real, labels: Values::new() };
+    let create = install::Signal::Create {
+        inputs: Values::new(),
+        mode: Mode::Real,
+        labels: Values::new(),
+        rehearsal: None,
+    };
     world.install(create).unwrap();
     worlds.push(("created", world.clone()));
     world.enrol();
@@ -210,6 +215,7 @@ fn org() {
         signal("create", Signal::Org(org::Signal::Create {})),
         signal("pause", Signal::Org(org::Signal::Pause { reason: "x".into() })),
         signal("resume", Signal::Org(org::Signal::Resume {})),
+        signal("set_sandbox", Signal::Org(org::Signal::SetSandbox { on: true })),
         signal("set_quotas", quotas(None)),
         signal("set_quotas, too heavy", quotas(Some(101))),
         signal("delete", Signal::Org(org::Signal::Delete {})),
@@ -229,6 +235,8 @@ fn app() {
         signal("publish older", Signal::App(app::Signal::Publish { release: release("0.9.0", 1) })),
         signal("pause", Signal::App(app::Signal::Pause { reason: "x".into() })),
         signal("resume", Signal::App(app::Signal::Resume {})),
+        signal("set_sandbox", Signal::App(app::Signal::SetSandbox { on: true })),
+        notice("org is a sandbox", "org_demo", Notice::Sandbox(true)),
         signal("delete", Signal::App(app::Signal::Delete {})),
         notice("child created", "ins_demo.shop.other", Notice::ChildCreated),
         notice("child gone", INSTALL, Notice::ChildGone),
@@ -256,7 +264,12 @@ pub(crate) fn install_signals() -> Vec<Sample> {
     let all = [
         (
             "create",
-            install::Signal::Create { inputs: Values::new(), mode: Mode::Real, labels: Values::new() },
+            install::Signal::Create {
+                inputs: Values::new(),
+                mode: Mode::Real,
+                labels: Values::new(),
+                rehearsal: None,
+            },
         ),
         ("deploy", install::Signal::Deploy { version: None }),
         ("heal", install::Signal::Heal {}),
@@ -271,6 +284,8 @@ pub(crate) fn install_signals() -> Vec<Sample> {
         ("retry", install::Signal::Retry { component: None }),
         ("skip", install::Signal::Skip { component: "network".into(), reason: "x".into() }),
         ("set_inputs", install::Signal::SetInputs { inputs: Values::new() }),
+        ("set_scenario", install::Signal::SetScenario { scenario: None }),
+        ("promote", install::Signal::Promote {}),
         ("delete", install::Signal::Delete {}),
         ("forget", install::Signal::Forget { reason: "x".into() }),
     ];
@@ -283,6 +298,7 @@ fn install() {
     let ended = |outcome| Notice::TaskEnded { operation: 1, outcome, facts: component::Facts::default() };
     events.extend([
         notice("parent is deleting", "app_demo.shop", Notice::ParentIs(Standing::Deleting)),
+        notice("app is a sandbox", "app_demo.shop", Notice::Sandbox(true)),
         notice("release published", "app_demo.shop", Notice::ReleasePublished(release("3.0.0", 3))),
         notice(
             "release is, stale",
@@ -316,6 +332,7 @@ fn task(operation: u64, action: Action) -> Notice {
         epoch: 1,
         action,
         mode: Mode::Real,
+        play: None,
         release,
         digest,
         inputs,

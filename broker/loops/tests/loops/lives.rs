@@ -10,7 +10,12 @@ use remit_loops::view::Detail;
 use remit_loops::{RejectedCode, Signal, Timestamp, app, install, org, runner};
 
 fn create() -> install::Signal {
-    install::Signal::Create { inputs: Values::new(), mode: Mode::Real, labels: Values::new() }
+    install::Signal::Create {
+        inputs: Values::new(),
+        mode: Mode::Real,
+        labels: Values::new(),
+        rehearsal: None,
+    }
 }
 
 fn ready_world() -> World {

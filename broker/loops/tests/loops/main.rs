@@ -5,6 +5,7 @@ mod deleting;
 mod golden;
 mod graphs;
 mod lives;
+mod rehearsing;
 mod states;
 mod steps;
 mod unchanged;

@@ -14,7 +14,12 @@ fn in_the_middle() -> World {
     world.signal("org_demo", Signal::Org(org::Signal::Create {})).unwrap();
     world.signal("app_demo.shop", Signal::App(app::Signal::Create {})).unwrap();
     world.publish(release("1.0.0", 1)).unwrap();
-    let create = install::Signal::Create { inputs: Values::new(), mode: Mode::Real, labels: Values::new() };
+    let create = install::Signal::Create {
+        inputs: Values::new(),
+        mode: Mode::Real,
+        labels: Values::new(),
+        rehearsal: None,
+    };
     world.install(create).unwrap();
     world.enrol();
     world.complete("network", success());

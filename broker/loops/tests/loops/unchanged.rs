@@ -16,7 +16,12 @@ fn deployed() -> World {
     world.signal("org_demo", Signal::Org(org::Signal::Create {})).unwrap();
     world.signal("app_demo.shop", Signal::App(app::Signal::Create {})).unwrap();
     world.publish(with_recipes(release("1.0.0", 1))).unwrap();
-    let create = install::Signal::Create { inputs: Values::new(), mode: Mode::Real, labels: Values::new() };
+    let create = install::Signal::Create {
+        inputs: Values::new(),
+        mode: Mode::Real,
+        labels: Values::new(),
+        rehearsal: None,
+    };
     world.install(create).unwrap();
     world.enrol();
     assert_eq!(run(&mut world, "1"), ["network", "database", "queue", "seed"]);

@@ -119,7 +119,10 @@ impl Story {
         story.world.signal("app_demo.shop", Signal::App(app::Signal::Create {})).unwrap();
         story.publish();
         let (inputs, labels) = (Values::new(), Values::new());
-        story.world.install(install::Signal::Create { inputs, mode: Mode::Real, labels }).unwrap();
+        story
+            .world
+            .install(install::Signal::Create { inputs, mode: Mode::Real, labels, rehearsal: None })
+            .unwrap();
         story.world.enrol();
         story
     }

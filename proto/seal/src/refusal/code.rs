@@ -58,6 +58,7 @@ impl Refusal {
             Refusal::ApprovalMissing { .. } => "seal.approval_missing",
             Refusal::LongestRun { .. } => "seal.longest_run",
             Refusal::SandboxRequired { .. } => "seal.sandbox_required",
+            Refusal::RehearsalForReal => "seal.rehearsal_for_real",
             Refusal::InputUnknown { .. } => "seal.input_unknown",
             Refusal::InputAuthority { .. } => "seal.input_authority",
             Refusal::InputType { .. } => "seal.input_type",

@@ -63,8 +63,22 @@ fn check_form(job: &Job) -> Result<(), Refusal> {
     if job.longest_run_ms <= 0 {
         return unsound("it may run for no time at all");
     }
+    check_rehearsal(job)?;
     check_name("a component", &job.component)?;
     check_name("an operation", &job.operation)
+}
+
+/// A job that touches the real world pretends nothing.
+fn check_rehearsal(job: &Job) -> Result<(), Refusal> {
+    let Some(rehearsal) = &job.rehearsal else { return Ok(()) };
+    if !job.sandbox {
+        return Err(Refusal::RehearsalForReal);
+    }
+    if !rehearsal.is_bounded() {
+        let detail = "what it is to pretend is beyond its bounds";
+        return Err(Refusal::JobInvalid { detail });
+    }
+    Ok(())
 }
 
 /// Whether a text may be a job's id: `job_` and then a-z, 0-9, `-` and single dots. It becomes

@@ -7,6 +7,7 @@ use remit_seal::verify::{COMPONENTS_MAX, LONGEST_RUN_MAX_MS, SKEW_MAX_MS, START_
 use remit_seal::{Digest, document::Algorithm};
 
 use crate::destroying::DESTROYING;
+use crate::rehearsals::REHEARSALS;
 use crate::world::{
     DAY, DISPATCH, Key, NOW, RELEASE, ROOT, STRANGER, World, component, input, map, run, text, world,
 };
@@ -51,8 +52,11 @@ fn what_is_bound_is_what_was_signed() {
 }
 
 pub(crate) fn all() -> Vec<Case> {
-    [GOOD, CONTAINER, PAYLOADS, SIGNATURES, ROOTS, RELEASES, SOURCES, INPUTS, JOBS, BINDING, DESTROYING]
-        .concat()
+    [
+        GOOD, CONTAINER, PAYLOADS, SIGNATURES, ROOTS, RELEASES, SOURCES, INPUTS, JOBS, BINDING, DESTROYING,
+        REHEARSALS,
+    ]
+    .concat()
 }
 
 const GOOD: &[Case] = &[

@@ -11,6 +11,7 @@ mod hostile;
 mod kept;
 mod keys;
 mod oracle;
+mod rehearsals;
 mod rotation;
 mod status;
 mod vectors;

@@ -184,6 +184,7 @@ fn job(audience: &Audience) -> Job {
         not_before_ms: NOW,
         not_after_ms: NOW + verify::START_WINDOW_MAX_MS,
         longest_run_ms: 600_000,
+        rehearsal: None,
     }
 }
 
