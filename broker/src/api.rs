@@ -20,6 +20,7 @@ mod runners;
 mod signals;
 mod system;
 mod trust;
+mod updates;
 mod why;
 pub mod wire;
 
@@ -71,6 +72,8 @@ fn short() -> Routes {
         .routes(routes!(why::one))
         .routes(routes!(why::all))
         .routes(routes!(objects::timeline))
+        .routes(routes!(updates::updates))
+        .routes(routes!(updates::preview))
         .routes(routes!(signals::send))
         .routes(routes!(runners::make_token))
         .routes(routes!(releases::publish))

@@ -1,5 +1,8 @@
 //! The command line: commands, flags, and the help that teaches them.
 
+pub mod rollouts;
+pub mod updates;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -106,6 +109,44 @@ pub enum Command {
     },
     /// The logs of an install's jobs.
     Logs(LogsArgs),
+    /// When an install takes releases, and which ones wait there, with what they would change.
+    Updates {
+        /// The install.
+        install: String,
+    },
+    /// Take a release that waits at an install.
+    OptIn(updates::WaitingArgs),
+    /// Never take a release that waits at an install.
+    Decline {
+        /// Which.
+        #[command(flatten)]
+        waiting: updates::WaitingArgs,
+        /// Why; it stays on the record.
+        #[arg(long)]
+        reason: String,
+    },
+    /// Put a release that waits at an install off.
+    Snooze {
+        /// Which.
+        #[command(flatten)]
+        waiting: updates::WaitingArgs,
+        /// The first moment at which it counts again.
+        #[arg(long, value_name = "TIME")]
+        until: String,
+        /// The place whose clocks count for a time without an offset: an IANA time zone.
+        #[arg(long, value_name = "ZONE", default_value = "UTC")]
+        zone: String,
+    },
+    /// Bring an install to a release, by its window or now.
+    Deploy(updates::DeployArgs),
+    /// Times in which nothing is changed: in an install, the app or the org.
+    #[command(subcommand)]
+    Freeze(updates::FreezeCommand),
+    /// Bring a release to installs in waves.
+    #[command(subcommand)]
+    Rollout(rollouts::RolloutCommand),
+    /// Do one thing with every install that has these labels; shows them first.
+    Bulk(rollouts::BulkArgs),
     /// Tokens of the org, for people and programs.
     #[command(subcommand)]
     Token(TokenCommand),
@@ -170,6 +211,15 @@ Examples:
         /// Bring the artefacts to the broker, but write the signed release here in place of publishing it.
         #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
         save: Option<PathBuf>,
+        /// Out for nobody until it is promoted or rolled out.
+        #[arg(long)]
+        hold: bool,
+        /// What to tell people about it; signed with the release, shown where it waits.
+        #[arg(long, value_name = "FILE")]
+        notes: Option<PathBuf>,
+        /// The lowest counter that installs may go back to from this release [default: the first].
+        #[arg(long, value_name = "COUNTER")]
+        rollback_floor: Option<u64>,
     },
     /// Add your release key's signature to a release that somebody else signed.
     Sign {
@@ -183,6 +233,22 @@ Examples:
     Publish {
         /// The release.
         file: PathBuf,
+        /// Out for nobody until it is promoted or rolled out.
+        #[arg(long)]
+        hold: bool,
+    },
+    /// Let every install take a release that was held back.
+    Promote {
+        /// Its version.
+        version: String,
+    },
+    /// Who would change by a release, when, and what. Changes nothing.
+    Preview {
+        /// Its version [default: the newest].
+        version: Option<String>,
+        /// Show every install, not only the first.
+        #[arg(long)]
+        all: bool,
     },
     /// The releases of the app.
     List,
@@ -253,7 +319,11 @@ Examples:
         link: LinkArgs,
     },
     /// The installs of the app.
-    List,
+    List {
+        /// Only those with these labels: env=prod,tier!=gold.
+        #[arg(long, value_name = "LABELS")]
+        selector: Option<String>,
+    },
     /// One install, whole.
     #[command(after_help = "\
 Examples:
@@ -284,6 +354,26 @@ Examples:
         /// Watch it go.
         #[arg(long)]
         watch: bool,
+    },
+    /// Say when an install takes releases; without more, show it.
+    Policy {
+        /// Its name.
+        name: String,
+        /// When.
+        #[command(subcommand)]
+        policy: Option<updates::PolicyCommand>,
+    },
+    /// The next five times that an install's window is open, in its zone and in UTC.
+    Windows {
+        /// Its name.
+        name: String,
+    },
+    /// Let an install follow one channel of releases.
+    Channel {
+        /// Its name.
+        name: String,
+        /// The channel [default: every one].
+        channel: Option<String>,
     },
     /// The outputs of an install's components. Sensitive ones stay with the customer.
     Outputs {

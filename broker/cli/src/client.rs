@@ -9,6 +9,7 @@ mod trust;
 use std::time::Duration;
 
 use bytes::Bytes;
+use remit_broker::api::wire::updates::{PreviewPage, Updates};
 use remit_broker::api::wire::{
     DispatchKey, ErrorBody, IDEMPOTENCY_KEY, LOG_FINAL, LOG_NEXT_OFFSET, LogIndex, NewOrg, NewToken,
     ObjectList, ObjectView, OrgCreated, ReleaseAccepted, RunnerToken, SignalAccepted, Timeline, TokenList,
@@ -36,6 +37,8 @@ const TRIES_MAX: u32 = 6;
 const RETRY_FIRST: Duration = Duration::from_millis(200);
 /// The most bytes of an answer that is read into memory.
 const ANSWER_LEN_MAX: usize = 64 << 20;
+/// How many installs of a preview are asked for at once.
+const PREVIEW_LEN: usize = 1000;
 /// How many objects are asked for at once.
 const PAGE_LEN: usize = 500;
 
@@ -203,6 +206,23 @@ impl Client {
         self.read(call).await
     }
 
+    /// When an install takes releases, and which ones wait.
+    pub async fn updates(&self, install: &ObjectId) -> Result<Updates> {
+        self.read(Call::get(format!("/v1/objects/{install}/updates"))).await
+    }
+
+    /// Who would change by a release of an app: the next page.
+    pub async fn preview(
+        &self,
+        app: &ObjectId,
+        version: Option<&str>,
+        after: Option<&ObjectId>,
+    ) -> Result<PreviewPage> {
+        let version = version.map(|version| format!("&version={}", in_query(version))).unwrap_or_default();
+        let after = after.map(|id| format!("&after={id}")).unwrap_or_default();
+        self.read(Call::get(format!("/v1/objects/{app}/preview?limit={PREVIEW_LEN}{version}{after}"))).await
+    }
+
     /// Makes a one-time token for an install's runner.
     pub async fn runner_token(&self, install: &ObjectId) -> Result<RunnerToken> {
         self.read(Call::post(format!("/v1/objects/{install}/runner-token"), &serde_json::json!({}))?).await
@@ -230,12 +250,12 @@ impl Client {
     }
 
     /// Publishes a signed release.
-    pub async fn publish(&self, org: &str, release: Bytes) -> Result<ReleaseAccepted> {
+    pub async fn publish(&self, org: &str, release: Bytes, hold: bool) -> Result<ReleaseAccepted> {
         let call = Call {
             method: Method::POST,
             body: Some((release, "application/json")),
             key: Some(new_key()?),
-            ..Call::get(format!("/v1/orgs/{org}/releases"))
+            ..Call::get(format!("/v1/orgs/{org}/releases?hold={hold}"))
         };
         self.read(call).await
     }
@@ -340,6 +360,12 @@ impl Call {
         let body = Some((Bytes::from(bytes), "application/json"));
         Ok(Self { method: Method::POST, body, key: Some(new_key()?), ..Self::get(path) })
     }
+}
+
+/// A text as it stands in a query.
+fn in_query(text: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
+    text.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
 }
 
 /// A key that nobody has used.

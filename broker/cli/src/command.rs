@@ -1,6 +1,8 @@
 //! The commands, one file for each noun.
 
 mod app;
+mod bulk;
+mod freeze;
 mod init;
 pub(crate) mod install;
 pub mod keys;
@@ -10,9 +12,11 @@ mod object;
 pub(crate) mod org;
 pub(crate) mod release;
 mod release_file;
+mod rollout;
 mod scenario;
 pub mod signal;
 mod token;
+mod updates;
 mod why;
 
 use std::time::{Duration, Instant};
@@ -47,6 +51,14 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Queue { target } => object::queue(&context, &target).await,
         Command::Timeline { target, limit } => object::timeline(&context, &target, limit.into()).await,
         Command::Logs(args) => logs::run(&context, args).await,
+        Command::Updates { install } => updates::updates(&context, &install).await,
+        Command::OptIn(waiting) => updates::opt_in(&context, waiting).await,
+        Command::Decline { waiting, reason } => updates::decline(&context, waiting, reason).await,
+        Command::Snooze { waiting, until, zone } => updates::snooze(&context, waiting, &until, &zone).await,
+        Command::Deploy(args) => updates::deploy(&context, args).await,
+        Command::Freeze(command) => freeze::run(&context, command).await,
+        Command::Rollout(command) => rollout::run(&context, command).await,
+        Command::Bulk(args) => bulk::run(&context, args).await,
         Command::Token(command) => token::run(&context, command).await,
         Command::Ready { timeout } => ready(&context, Duration::from_secs(timeout)).await,
         Command::Dev(args) => dev::run(context.format(), args).await,

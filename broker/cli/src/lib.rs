@@ -14,4 +14,6 @@ pub mod package;
 pub mod product;
 pub mod release;
 pub mod scenario;
+mod selector;
+mod times;
 pub mod watch;

@@ -19,6 +19,7 @@ use remit_loops::release::COMPONENTS_MAX;
 use remit_seal::document::{ComponentKind, Input, Output, Source, Tool};
 use toml::de::{DeTable, DeValue};
 
+pub(crate) use duration::parse_ms;
 pub use problem::{Problem, Severity};
 
 /// The name of a product's file.

@@ -15,8 +15,6 @@ use crate::product::Product;
 
 /// How long a release may be used: a year.
 const LIFE_MS: i64 = 365 * 24 * 60 * 60 * 1000;
-/// The lowest counter that installs may go back to: the first.
-const ROLLBACK_FLOOR: u64 = 1;
 
 /// What a person says about a release.
 #[derive(Clone, Debug)]
@@ -27,6 +25,10 @@ pub struct Cut {
     pub counter: u64,
     /// When.
     pub now_ms: i64,
+    /// What to tell people about it.
+    pub notes: String,
+    /// The lowest counter that installs may go back to from it.
+    pub rollback_floor: u64,
 }
 
 /// A release that is ready to be signed, with what belongs to it.
@@ -80,7 +82,8 @@ pub fn draft(
         counter: cut.counter,
         created_ms: cut.now_ms,
         expires_ms: cut.now_ms + LIFE_MS,
-        rollback_floor: ROLLBACK_FLOOR,
+        rollback_floor: cut.rollback_floor,
+        notes: cut.notes.clone(),
         tools: product.tools.clone(),
         components,
         inputs: product.inputs.clone(),
@@ -133,7 +136,7 @@ mod tests {
         let dispatch = SigningKey::ed25519_from_seed(&[7; 32]).public();
         let root = keys.make_root("demo", &dispatch, 1_000).unwrap();
         let (product, dir) = shop();
-        let cut = Cut { version: None, counter: 3, now_ms: 2_000 };
+        let cut = Cut { version: None, counter: 3, now_ms: 2_000, notes: String::new(), rollback_floor: 1 };
         let mut seen = Vec::new();
         let draft_one = draft(&product, &dir, &cut, &mut |name, _| seen.push(name.to_owned())).unwrap();
         assert_eq!(seen.len(), product.components.len());

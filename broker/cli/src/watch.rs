@@ -169,7 +169,12 @@ mod tests {
             reading: None,
             queue: if queued { vec![waiting] } else { vec![] },
             why: vec![],
-            detail: Detail::Org { apps: vec![], quotas: remit_loops::org::Quotas::default(), sandbox: false },
+            detail: Detail::Org {
+                apps: vec![],
+                quotas: remit_loops::org::Quotas::default(),
+                freezes: vec![],
+                sandbox: false,
+            },
         }
     }
 

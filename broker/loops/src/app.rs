@@ -1,17 +1,23 @@
 //! The event loop of an app: its releases, its installs, and who of them hears of what.
 
+mod rollout;
+mod rollouts;
+
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Body, Effect, Event, Notice, Rejected, RejectedCode, Standing, Waiting};
+use crate::event::{Body, Effect, Event, Notice, Rejected, RejectedCode, Standing, Timestamp, Waiting};
 use crate::graph::{self, Node};
 use crate::id::{ObjectId, is_name};
 use crate::job::Action;
-use crate::life::{Life, Phase, record, sender};
+use crate::life::{Life, Phase, check_reason, record, sender};
 use crate::object::wrong_kind;
 use crate::release::{COMPONENTS_MAX, Release};
 use crate::view::{Detail, View};
+
+use rollout::Rollout;
+pub use rollout::{Plan, Progress, RolloutView, Wave, WaveView};
 
 /// The most releases that an app remembers; older ones stay in the artefact store.
 pub const RELEASES_MAX: usize = 50;
@@ -27,6 +33,40 @@ pub enum Signal {
     Publish {
         /// The release.
         release: Release,
+        /// It is out for nobody until it is promoted or rolled out.
+        #[serde(default)]
+        hold: bool,
+    },
+    /// A release that was held back is out for every install.
+    Promote {
+        /// Its version.
+        version: String,
+    },
+    /// Write a line on its timeline.
+    Remark {
+        /// The line.
+        text: String,
+    },
+    /// Bring a release to installs in waves; `remit rollout create` chooses them by their labels.
+    StartRollout {
+        /// Which release, to whom, in which order, and when it halts.
+        plan: Plan,
+    },
+    /// Tell no more installs of the rollout's release; what has begun goes on.
+    PauseRollout {
+        /// Why, for people.
+        reason: String,
+    },
+    /// Go on with a rollout that was paused, or that halted.
+    ResumeRollout {
+        /// How many installs may fail from now on, with those that did.
+        #[serde(default)]
+        failures_max: Option<u32>,
+    },
+    /// End the rollout where it is; what has begun goes on.
+    AbortRollout {
+        /// Why, for people.
+        reason: String,
     },
     /// Start nothing new in its installs until it is resumed.
     Pause {
@@ -39,6 +79,25 @@ pub enum Signal {
     SetSandbox {
         /// Whether they are to be.
         on: bool,
+    },
+    /// Change nothing in a time: in no install below it. What runs when it begins is finished.
+    Freeze {
+        /// Its name, like `year-end`.
+        name: String,
+        /// The first moment of it, milliseconds since the Unix epoch; otherwise now.
+        #[serde(default)]
+        from: Option<Timestamp>,
+        /// The first moment after it, milliseconds since the Unix epoch.
+        until: Timestamp,
+        /// Why, for people.
+        reason: String,
+    },
+    /// Take a freeze away.
+    Unfreeze {
+        /// Its name.
+        name: String,
+        /// Why, for people.
+        reason: String,
     },
     /// Remove it, once no install of it is left.
     Delete {},
@@ -56,6 +115,15 @@ pub struct App {
     sandbox: bool,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     org_sandbox: bool,
+    /// Digests of releases that are out for nobody.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    held: BTreeSet<String>,
+    /// How many rollouts it has had.
+    #[serde(default)]
+    rollouts: u64,
+    /// The rollout under way, or the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rollout: Option<Box<Rollout>>,
 }
 
 impl App {
@@ -64,6 +132,9 @@ impl App {
             life: Life::new(id),
             parent: Standing::Absent,
             releases: vec![],
+            held: BTreeSet::new(),
+            rollouts: 0,
+            rollout: None,
             sandbox: false,
             org_sandbox: false,
         }
@@ -96,6 +167,7 @@ impl App {
             Body::Tick => vec![],
             Body::Signal(_) | Body::Report(_) => return Err(wrong_kind(&self.life.id, event)),
         };
+        effects.extend(self.turn(event));
         if let Some(gone) = self.life.finish_deletion(event.at) {
             effects.push(gone);
             effects.extend(self.tell_parent(Notice::ChildGone));
@@ -113,10 +185,28 @@ impl App {
                 let mut effects = self.life.create(event)?;
                 self.releases.clear();
                 self.sandbox = false;
+                self.held.clear();
+                self.rollout = None;
                 effects.extend(self.tell_parent(Notice::ChildCreated));
                 Ok(effects)
             }
-            Signal::Publish { release } => self.publish(event, release),
+            Signal::Publish { release, hold } => self.publish(event, release, *hold),
+            Signal::Remark { text } => {
+                self.life.check_alive()?;
+                check_reason(text)?;
+                Ok(vec![record("app.remark", format!("{}: {text}", event.by))])
+            }
+            Signal::Promote { version } => self.promote(event, version),
+            Signal::StartRollout { plan } => self.start_rollout(event, plan),
+            Signal::PauseRollout { reason } => {
+                let id = self.life.id.clone();
+                self.current()?.pause(&id, event, reason)
+            }
+            Signal::ResumeRollout { failures_max } => self.current()?.resume(event, *failures_max),
+            Signal::AbortRollout { reason } => {
+                let id = self.life.id.clone();
+                self.current()?.abort(&id, event, reason)
+            }
             Signal::Pause { reason } => self.life.pause(event, reason),
             Signal::Resume {} => self.life.resume(event),
             Signal::SetSandbox { on } => {
@@ -124,6 +214,10 @@ impl App {
                 self.sandbox = *on;
                 Ok(self.life.say_sandbox(event, *on, false))
             }
+            Signal::Freeze { name, from, until, reason } => {
+                self.life.freeze(event, (name, reason), (*from, *until))
+            }
+            Signal::Unfreeze { name, reason } => self.life.unfreeze(event, name, reason),
             Signal::Delete {} => self.life.delete(event),
         }
     }
@@ -137,22 +231,39 @@ impl App {
                 self.org_sandbox = *on;
                 Ok(vec![])
             }
-            Notice::ChildGone => self.life.child_gone(event),
+            Notice::ChildGone => {
+                if let Some(rollout) = &mut self.rollout {
+                    rollout.forget(sender(event)?.name());
+                }
+                self.life.child_gone(event)
+            }
+            Notice::UpdateIs { rollout, progress } => {
+                let from = sender(event)?;
+                if let Some(current) = self.rollout.as_mut().filter(|current| current.number == *rollout) {
+                    current.hear(from.name(), progress);
+                }
+                Ok(vec![])
+            }
             Notice::ParentIs(standing) => {
                 self.parent = *standing;
                 Ok(vec![])
             }
-            Notice::ReleaseWanted { operation, version } => {
-                self.answer(event, *operation, version.as_deref())
+            Notice::FreezesAre(above) => {
+                self.life.freezes.above.clone_from(above);
+                Ok(self.life.tell_freezes(event.at))
+            }
+            Notice::ReleaseWanted { operation, version, channel } => {
+                self.answer(event, *operation, version.as_deref(), channel.as_deref())
             }
             _ => Err(wrong_kind(&self.life.id, event)),
         }
     }
 
-    fn publish(&mut self, event: &Event, release: &Release) -> Result<Vec<Effect>, Rejected> {
+    fn publish(&mut self, event: &Event, release: &Release, hold: bool) -> Result<Vec<Effect>, Rejected> {
         self.life.check_alive()?;
         check_release(release)?;
-        if let Some(newest) = self.releases.last()
+        let of_channel = |r: &&Release| r.channel == release.channel;
+        if let Some(newest) = self.releases.iter().rev().find(of_channel)
             && release.counter <= newest.counter
         {
             let message = format!(
@@ -163,7 +274,13 @@ impl App {
         }
         self.releases.push(release.clone());
         if self.releases.len() > RELEASES_MAX {
-            self.releases.remove(0);
+            let oldest = self.releases.remove(0);
+            self.held.remove(&oldest.digest);
+        }
+        if hold {
+            self.held.insert(release.digest.clone());
+            let text = format!("release {} was published by {}, and is held back", release.version, event.by);
+            return Ok(vec![record("release.held", text)]);
         }
         let text = format!("release {} was published by {}", release.version, event.by);
         let mut effects = vec![record("release.published", text)];
@@ -176,20 +293,29 @@ impl App {
         Ok(effects)
     }
 
-    fn answer(&self, event: &Event, operation: u64, version: Option<&str>) -> Result<Vec<Effect>, Rejected> {
+    fn answer(
+        &self,
+        event: &Event,
+        operation: u64,
+        version: Option<&str>,
+        channel: Option<&str>,
+    ) -> Result<Vec<Effect>, Rejected> {
         let found = match version {
-            None => self.releases.last(),
+            None => self.newest(channel),
             Some(version) => self.releases.iter().rev().find(|r| r.version == version),
         };
         let notice = match found {
             Some(release) => Notice::ReleaseIs { operation, release: release.clone() },
-            None => Notice::ReleaseUnknown { operation, message: self.unknown(version) },
+            None => Notice::ReleaseUnknown { operation, message: self.unknown(version, channel) },
         };
         Ok(vec![Effect::Tell { to: sender(event)?, notice }])
     }
 
-    fn unknown(&self, version: Option<&str>) -> String {
+    fn unknown(&self, version: Option<&str>, channel: Option<&str>) -> String {
         let id = &self.life.id;
+        if let (None, Some(channel), Some(_)) = (version, channel, self.releases.last()) {
+            return format!("{id} has no release in channel {channel} yet");
+        }
         match (version, self.releases.last()) {
             (Some(version), Some(newest)) => {
                 format!("{id} has no release {version}; its newest is {}", newest.version)
@@ -205,6 +331,7 @@ impl App {
 
     pub(crate) fn why(&self) -> Vec<Waiting> {
         let mut why = self.life.why();
+        why.extend(self.rollout.as_ref().and_then(|rollout| rollout.why()));
         if matches!(self.life.phase, Phase::Active) && self.parent != Standing::Active {
             why.push(Waiting {
                 code: "waiting.parent".into(),
@@ -216,6 +343,16 @@ impl App {
             });
         }
         why
+    }
+
+    fn held_versions(&self) -> Vec<String> {
+        let held = self.releases.iter().filter(|release| self.held.contains(&release.digest));
+        held.map(|release| release.version.clone()).collect()
+    }
+
+    /// When to look again: the next wave of a rollout.
+    pub(crate) fn deadline(&self) -> Option<Timestamp> {
+        self.rollout.as_ref().and_then(|rollout| rollout.deadline())
     }
 
     pub(crate) fn view(&self) -> View {
@@ -231,6 +368,9 @@ impl App {
                 sandbox: self.sandbox || self.org_sandbox,
                 releases: self.releases.clone(),
                 installs: self.life.children.iter().cloned().collect(),
+                freezes: self.life.freezes.all().cloned().collect(),
+                held: self.held_versions(),
+                rollout: self.rollout.as_ref().map(|rollout| Box::new(rollout.view())),
             },
         }
     }

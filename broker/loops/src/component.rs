@@ -50,6 +50,9 @@ pub struct Task {
     /// What its attempts pretend, where a scenario says so; only ever of a rehearsed task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub play: Option<Play>,
+    /// It begins before this time or not at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begin_by: Option<Timestamp>,
 }
 
 /// What is known to be there, by the component's last reports.
@@ -155,6 +158,15 @@ enum Phase {
     Stopping { reason: String },
 }
 
+impl Current {
+    fn is_begun(&self) -> bool {
+        match self.phase {
+            Phase::Running | Phase::Stopping { .. } => true,
+            Phase::Offered | Phase::BackingOff { .. } => false,
+        }
+    }
+}
+
 impl Component {
     pub(crate) fn new(id: ObjectId) -> Self {
         let facts = Facts::default();
@@ -166,9 +178,11 @@ impl Component {
     }
 
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
-        let until = |current: &Current| match current.phase {
-            Phase::BackingOff { until, .. } => Some(until),
-            Phase::Offered | Phase::Running | Phase::Stopping { .. } => None,
+        let until = |current: &Current| match (&current.phase, current.task.begin_by) {
+            (Phase::BackingOff { until, .. }, Some(begin_by)) => Some(begin_by.min(*until)),
+            (Phase::BackingOff { until, .. }, None) => Some(*until),
+            (Phase::Offered, begin_by) => begin_by,
+            (Phase::Running | Phase::Stopping { .. }, _) => None,
         };
         self.current().filter_map(until).min()
     }
@@ -250,6 +264,7 @@ impl Component {
             inputs: task.inputs.clone(),
             longest_run_ms: task.longest_run_ms,
             act: play.map(|play| play.act(&current.id, at, deployed)),
+            begin_by: task.begin_by,
         };
         self.tell_runner(Notice::Offer(spec))
     }
@@ -384,7 +399,7 @@ impl Component {
         let due = |slot: &Option<Current>| {
             slot.as_ref().is_some_and(|c| matches!(c.phase, Phase::BackingOff { until, .. } if until <= at))
         };
-        let mut effects = vec![];
+        let mut effects = self.give_back(at);
         for which in [due(&self.work).then_some(true), due(&self.read).then_some(false)].into_iter().flatten()
         {
             let slot = if which { &mut self.work } else { &mut self.read };
@@ -394,6 +409,13 @@ impl Component {
             self.take_up(next);
         }
         effects
+    }
+
+    /// Gives back what has not begun when its time is over: it waits for another.
+    fn give_back(&mut self, at: Timestamp) -> Vec<Effect> {
+        let is_over = |c: &&Current| c.task.begin_by.is_some_and(|by| by <= at) && !c.is_begun();
+        let over: Vec<u64> = self.current().filter(is_over).map(|c| c.task.operation).collect();
+        over.into_iter().flat_map(|operation| self.stop(at, operation, "its time to begin is over")).collect()
     }
 
     fn retry_now(&mut self, at: Timestamp) -> Result<Vec<Effect>, Rejected> {

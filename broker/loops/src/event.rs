@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::freeze::Freeze;
 use crate::id::ObjectId;
 use crate::job::{AttemptId, Failure, JobSpec, Outcome};
 use crate::release::Release;
@@ -27,6 +28,16 @@ impl Timestamp {
     /// How many milliseconds have passed since an earlier time; never negative.
     pub fn since_ms(self, earlier: Timestamp) -> i64 {
         self.0.saturating_sub(earlier.0).max(0)
+    }
+}
+
+impl std::fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // To the second: what people read.
+        match jiff::Timestamp::from_second(self.0.div_euclid(1_000)) {
+            Ok(at) => write!(f, "{at}"),
+            Err(_) => write!(f, "{} ms", self.0),
+        }
     }
 }
 
@@ -110,12 +121,17 @@ pub enum Notice {
     ParentIs(Standing),
     /// To a child: what is new in you is a sandbox (or no longer).
     Sandbox(bool),
+    /// To a child: these freezes hold for you.
+    FreezesAre(Vec<Freeze>),
     /// Install to app: which release has this version (the newest, if none is named)?
     ReleaseWanted {
         /// The operation that asks.
         operation: u64,
         /// The version, or the newest.
         version: Option<String>,
+        /// The newest of this channel only.
+        #[serde(default)]
+        channel: Option<String>,
     },
     /// App to install: this one.
     ReleaseIs {
@@ -133,6 +149,27 @@ pub enum Notice {
     },
     /// App to install: a newer release came out.
     ReleasePublished(Release),
+    /// App to install: take this release by your policy, and say how it goes.
+    UpdateOffered {
+        /// The release.
+        release: Release,
+        /// The rollout's number in the app.
+        rollout: u64,
+        /// It is older than what the install is on.
+        rollback: bool,
+    },
+    /// App to install: if you have not begun it, do not.
+    UpdateWithdrawn {
+        /// The rollout's number in the app.
+        rollout: u64,
+    },
+    /// Install to app: this is how an update goes.
+    UpdateIs {
+        /// The rollout that told of it.
+        rollout: u64,
+        /// How it goes.
+        progress: app::Progress,
+    },
     /// Install to component: do this.
     Do(component::Task),
     /// Install to component: stop doing what you do for this operation.
@@ -296,6 +333,18 @@ pub enum RejectedCode {
     Stale,
     /// No runner is enrolled, and it needs one.
     RunnerMissing,
+    /// A window that can never open, or is written wrongly.
+    WindowInvalid,
+    /// There is no such time zone.
+    ZoneUnknown,
+    /// A freeze that is over before it begins, or is written wrongly.
+    FreezeInvalid,
+    /// Two freezes of one object at the same time.
+    FreezeOverlaps,
+    /// A rollout that cannot be: of no release, of no installs, without end.
+    RolloutInvalid,
+    /// A release below the rollback floor of the one that is there.
+    BelowFloor,
 }
 
 impl RejectedCode {
@@ -311,6 +360,12 @@ impl RejectedCode {
             RejectedCode::WrongKind => "loop.wrong_kind",
             RejectedCode::Stale => "loop.stale",
             RejectedCode::RunnerMissing => "loop.runner_missing",
+            RejectedCode::WindowInvalid => "loop.window_invalid",
+            RejectedCode::ZoneUnknown => "loop.zone_unknown",
+            RejectedCode::FreezeInvalid => "loop.freeze_invalid",
+            RejectedCode::FreezeOverlaps => "loop.freeze_overlaps",
+            RejectedCode::RolloutInvalid => "loop.rollout_invalid",
+            RejectedCode::BelowFloor => "loop.below_floor",
         }
     }
 }

@@ -29,6 +29,9 @@ pub struct Step {
     /// Somebody wants it to stop: who, and why.
     #[serde(default)]
     pub stopping: Option<String>,
+    /// It was given out and not begun when its time was over: it is taken back, and waits again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub recalled: bool,
 }
 
 /// How far a step is.
@@ -146,6 +149,7 @@ impl Graph {
                 since: at,
                 attempt: 0,
                 stopping: None,
+                recalled: false,
             };
             self.steps.push(step);
         }
@@ -180,6 +184,7 @@ impl Graph {
         self.steps[index].state = state;
         self.steps[index].since = at;
         self.steps[index].stopping = None;
+        self.steps[index].recalled = false;
     }
 
     /// How a step failed, if it did.

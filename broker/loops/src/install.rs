@@ -6,12 +6,16 @@
 
 mod control;
 mod drive;
+mod gate;
 mod operation;
+mod preview;
 mod realm;
+mod rolling;
 mod show;
 mod signals;
 mod steps;
 mod unchanged;
+mod updates;
 
 use std::collections::BTreeMap;
 
@@ -30,9 +34,12 @@ use crate::scenario::Scenario;
 use crate::view::LastOperation;
 
 use operation::Operation;
+pub use preview::{NextWindow, Preview, When};
 pub use realm::Rehearsal;
 pub use signals::Signal;
 use signals::What;
+use updates::Updates;
+pub use updates::{Answer, Offer, Policy, UpdatesView};
 
 /// An install.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,6 +105,8 @@ struct Live {
     read: Option<Operation>,
     lanes: Lanes<What>,
     last: Option<LastOperation>,
+    #[serde(default, skip_serializing_if = "Updates::is_default")]
+    updates: Updates,
     /// Set when the teardown is confirmed, for the moment until the state becomes a tombstone.
     #[serde(skip)]
     buried: Option<Tombstone>,
@@ -153,7 +162,7 @@ impl Install {
             Body::Tick => vec![],
             Body::Signal(_) | Body::Report(_) => return Err(wrong_kind(&self.id, event)),
         };
-        effects.extend(self.drive(event.at));
+        effects.extend(self.drive(event.at, event.body == Body::Tick));
         if self.word() != before {
             self.since = event.at;
         }
@@ -162,6 +171,9 @@ impl Install {
 
     fn notice(&mut self, event: &Event, notice: &Notice) -> Result<Vec<Effect>, Rejected> {
         let id = self.id.clone();
+        if let (Notice::UpdateOffered { release, rollout, rollback }, true) = (notice, self.is_known()) {
+            return Ok(self.update_offered(event, release, *rollout, *rollback));
+        }
         let live = match &mut self.state {
             State::Live(live) => live,
             State::Absent => return Err(not_found(&id)),
@@ -175,6 +187,11 @@ impl Install {
                 Ok(vec![])
             }
             Notice::Sandbox(on) => Ok(if *on { live.born_in_sandbox() } else { vec![] }),
+            Notice::FreezesAre(above) => {
+                live.updates.freezes.above.clone_from(above);
+                Ok(vec![])
+            }
+            Notice::UpdateWithdrawn { rollout } => Ok(live.update_withdrawn(*rollout)),
             Notice::RunnerIs(presence) => {
                 live.runner = *presence;
                 Ok(vec![])
@@ -227,6 +244,9 @@ impl Live {
             part.go_by(next);
         }
         let found_drift = self.learn(component, outcome, facts);
+        if let Outcome::Cancelled { .. } = outcome {
+            self.gave_back(at, operation, component);
+        }
         let Some(op) = self.operation_mut(operation) else { return vec![] };
         let ended = op.step_ended(at, component, outcome);
         found_drift.into_iter().chain(ended).collect()

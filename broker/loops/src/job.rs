@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::Values;
+use crate::event::{Timestamp, Values};
 use crate::id::ObjectId;
 use crate::release::Release;
 use crate::scenario::Act;
@@ -98,6 +98,9 @@ pub struct JobSpec {
     /// What to pretend, where a scenario says so; only ever of a rehearsed job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub act: Option<Act>,
+    /// It begins before this time or not at all: the end of a window, the beginning of a freeze.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begin_by: Option<Timestamp>,
 }
 
 /// Names a release.

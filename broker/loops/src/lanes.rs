@@ -95,9 +95,9 @@ impl<T> Lanes<T> {
         self.lane(lane).front()
     }
 
-    /// Takes the next operation of a lane.
-    pub fn pop(&mut self, lane: Lane) -> Option<Queued<T>> {
-        self.lane_mut(lane).pop_front()
+    /// What waits in a lane, in order.
+    pub fn of(&self, lane: Lane) -> impl Iterator<Item = &Queued<T>> {
+        self.lane(lane).iter()
     }
 
     /// Takes out every waiting operation that fits.

@@ -9,6 +9,7 @@
 pub mod app;
 pub mod component;
 pub mod event;
+pub mod freeze;
 pub mod graph;
 pub mod id;
 pub mod install;
@@ -21,6 +22,7 @@ pub mod release;
 pub mod runner;
 pub mod scenario;
 pub mod view;
+pub mod window;
 
 pub use event::{
     Actor, Body, Effect, Entry, Event, Evidence, Notice, Rejected, RejectedCode, Signal, Timestamp, Urgency,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::event::{
     Actor, Effect, Entry, Event, Level, Notice, Rejected, RejectedCode, Standing, Timestamp, Waiting,
 };
+use crate::freeze::Freezes;
 use crate::id::ObjectId;
 use crate::view::Status;
 
@@ -19,6 +20,8 @@ pub(crate) struct Life {
     pub(crate) phase: Phase,
     pub(crate) since: Timestamp,
     pub(crate) children: BTreeSet<ObjectId>,
+    #[serde(default, skip_serializing_if = "Freezes::is_empty")]
+    pub(crate) freezes: Freezes,
 }
 
 /// Where in its life a parent is.
@@ -34,7 +37,14 @@ pub(crate) enum Phase {
 
 impl Life {
     pub(crate) fn new(id: ObjectId) -> Self {
-        Self { id, epoch: 0, phase: Phase::Absent, since: Timestamp(0), children: BTreeSet::new() }
+        Self {
+            id,
+            epoch: 0,
+            phase: Phase::Absent,
+            since: Timestamp(0),
+            children: BTreeSet::new(),
+            freezes: Freezes::default(),
+        }
     }
 
     pub(crate) fn is_known(&self) -> bool {
@@ -68,6 +78,7 @@ impl Life {
         match self.phase {
             Phase::Absent | Phase::Deleted => {
                 self.epoch += 1;
+                self.freezes.own.clear();
                 self.enter(Phase::Active, event.at);
                 Ok(vec![record("created", format!("{} was made by {}", self.id, event.by))])
             }
@@ -111,10 +122,12 @@ impl Life {
         let child = sender(event)?;
         // One that came before its parent waits too: it is told when the parent is made.
         self.children.insert(child.clone());
-        // Before it may begin, it knows whether it is a sandbox.
-        let told = sandbox.then(|| Effect::Tell { to: child.clone(), notice: Notice::Sandbox(true) });
-        let standing = Effect::Tell { to: child, notice: Notice::ParentIs(standing) };
-        Ok(told.into_iter().chain([standing]).collect())
+        let freezes = Some(self.freezes.told(event.at)).filter(|freezes| !freezes.is_empty());
+        // Before it may begin, it knows whether it is a sandbox, and which freezes hold for it.
+        let known =
+            sandbox.then_some(Notice::Sandbox(true)).into_iter().chain(freezes.map(Notice::FreezesAre));
+        let notices = known.chain([Notice::ParentIs(standing)]);
+        Ok(notices.map(|notice| Effect::Tell { to: child.clone(), notice }).collect())
     }
 
     /// What is new in it is a sandbox from now on, or no longer; its children are told where they pass it on.
@@ -124,6 +137,36 @@ impl Life {
         let told = self.children.iter().filter(|_| tell);
         let told = told.map(|to| Effect::Tell { to: to.clone(), notice: Notice::Sandbox(on) });
         [entry].into_iter().chain(told).collect()
+    }
+
+    pub(crate) fn freeze(
+        &mut self,
+        event: &Event,
+        words: (&str, &str),
+        times: (Option<Timestamp>, Timestamp),
+    ) -> Result<Vec<Effect>, Rejected> {
+        self.check_alive()?;
+        let entry = self.freezes.add(&self.id, event, words, times)?;
+        Ok([entry].into_iter().chain(self.tell_freezes(event.at)).collect())
+    }
+
+    pub(crate) fn unfreeze(
+        &mut self,
+        event: &Event,
+        name: &str,
+        reason: &str,
+    ) -> Result<Vec<Effect>, Rejected> {
+        self.check_alive()?;
+        let entry = self.freezes.remove(&self.id, event, name, reason)?;
+        Ok([entry].into_iter().chain(self.tell_freezes(event.at)).collect())
+    }
+
+    /// Tells its children which freezes hold for them.
+    pub(crate) fn tell_freezes(&self, at: Timestamp) -> Vec<Effect> {
+        let freezes = self.freezes.told(at);
+        let tell =
+            |to: &ObjectId| Effect::Tell { to: to.clone(), notice: Notice::FreezesAre(freezes.clone()) };
+        self.children.iter().map(tell).collect()
     }
 
     pub(crate) fn child_gone(&mut self, event: &Event) -> Result<Vec<Effect>, Rejected> {

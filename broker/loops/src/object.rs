@@ -54,7 +54,9 @@ impl Object {
     pub fn deadline(&self) -> Option<Timestamp> {
         match self {
             Object::Component(o) => o.deadline(),
-            Object::Org(_) | Object::App(_) | Object::Install(_) | Object::Runner(_) => None,
+            Object::Install(o) => o.deadline(),
+            Object::App(o) => o.deadline(),
+            Object::Org(_) | Object::Runner(_) => None,
         }
     }
 

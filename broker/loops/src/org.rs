@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Body, Effect, Event, Notice, Rejected, RejectedCode, Waiting};
+use crate::event::{Body, Effect, Event, Notice, Rejected, RejectedCode, Timestamp, Waiting};
 use crate::id::ObjectId;
 use crate::life::{Life, record};
 use crate::object::wrong_kind;
@@ -40,6 +40,25 @@ pub enum Signal {
     SetSandbox {
         /// Whether it is to be.
         on: bool,
+    },
+    /// Change nothing in a time: in no install below it. What runs when it begins is finished.
+    Freeze {
+        /// Its name, like `year-end`.
+        name: String,
+        /// The first moment of it, milliseconds since the Unix epoch; otherwise now.
+        #[serde(default)]
+        from: Option<Timestamp>,
+        /// The first moment after it, milliseconds since the Unix epoch.
+        until: Timestamp,
+        /// Why, for people.
+        reason: String,
+    },
+    /// Take a freeze away.
+    Unfreeze {
+        /// Its name.
+        name: String,
+        /// Why, for people.
+        reason: String,
     },
     /// Remove it, once nothing is left in it.
     Delete {},
@@ -138,6 +157,10 @@ impl Org {
                 self.sandbox = *on;
                 Ok(self.life.say_sandbox(event, *on, true))
             }
+            Signal::Freeze { name, from, until, reason } => {
+                self.life.freeze(event, (name, reason), (*from, *until))
+            }
+            Signal::Unfreeze { name, reason } => self.life.unfreeze(event, name, reason),
             Signal::Delete {} => self.life.delete(event),
         }
     }
@@ -182,6 +205,7 @@ impl Org {
                 apps: self.life.children.iter().cloned().collect(),
                 quotas: self.quotas,
                 sandbox: self.sandbox,
+                freezes: self.life.freezes.all().cloned().collect(),
             },
         }
     }

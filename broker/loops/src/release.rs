@@ -1,5 +1,7 @@
 //! A release as the loops need it: names, order and digests, never content.
 
+pub mod changes;
+
 use serde::{Deserialize, Serialize};
 
 /// The most components a release may have.
@@ -17,6 +19,9 @@ pub struct Release {
     pub version: String,
     /// The line of releases it belongs to.
     pub channel: String,
+    /// The lowest counter of its channel that an install on this release may go back to.
+    #[serde(default)]
+    pub rollback_floor: u64,
     /// The product's inputs that the broker may set; a runner takes no others from it.
     #[serde(default)]
     pub inputs: Vec<String>,

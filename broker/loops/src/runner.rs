@@ -409,6 +409,12 @@ impl Runner {
             return Err(stale_attempt(id));
         };
         match slot.phase {
+            Phase::Offered if slot.spec.begin_by.is_some_and(|by| by <= at) => {
+                // Its component takes it back as soon as it looks.
+                let message =
+                    format!("{} attempt {} comes too late: its window is closed", id.job, id.attempt);
+                Err(Rejected::new(RejectedCode::Stale, message))
+            }
             Phase::Offered => {
                 slot.phase = Phase::Running;
                 slot.since = at;

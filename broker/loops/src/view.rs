@@ -3,10 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Standing, Timestamp, Values, Waiting};
+use crate::freeze::Freeze;
 use crate::id::ObjectId;
 use crate::job::{Action, AttemptId, Mode, Outcome, ReleaseRef};
 use crate::release::Release;
-use crate::{component, org, runner, scenario};
+use crate::{app, component, install, org, runner, scenario};
 
 /// One object, whole.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,6 +118,9 @@ pub enum Detail {
         /// What is new in it is a sandbox.
         #[serde(default)]
         sandbox: bool,
+        /// Its freezes.
+        #[serde(default)]
+        freezes: Vec<Freeze>,
     },
     /// An app's.
     App {
@@ -128,6 +132,15 @@ pub enum Detail {
         /// The installs of it.
         #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
         installs: Vec<ObjectId>,
+        /// The releases that are out for nobody, by version.
+        #[serde(default)]
+        held: Vec<String>,
+        /// The rollout under way, or the last.
+        #[serde(default)]
+        rollout: Option<Box<app::RolloutView>>,
+        /// The freezes that hold for it, its org's first.
+        #[serde(default)]
+        freezes: Vec<Freeze>,
     },
     /// An install's.
     Install {
@@ -157,6 +170,9 @@ pub enum Detail {
         runner: runner::Presence,
         /// How its last operation ended.
         last: Option<LastOperation>,
+        /// When it is changed, and what waits for that.
+        #[serde(default)]
+        updates: Box<install::UpdatesView>,
     },
     /// A component's.
     Component {

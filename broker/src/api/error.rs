@@ -131,6 +131,23 @@ impl ApiError {
                 StatusCode::CONFLICT,
                 "enrol a runner first: `remit install link` makes what the customer needs; then try again",
             ),
+            RejectedCode::WindowInvalid | RejectedCode::ZoneUnknown => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "a window has an IANA time zone, days, a start like 22:00 and a length; see docs/updates.md",
+            ),
+            RejectedCode::FreezeInvalid => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "a freeze has a name, an end that is to come, and a reason; see docs/updates.md",
+            ),
+            RejectedCode::RolloutInvalid => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "`remit rollout create --dry-run` shows what it would be")
+            }
+            RejectedCode::BelowFloor => {
+                (StatusCode::CONFLICT, "cut a newer release that holds what the older one did")
+            }
+            RejectedCode::FreezeOverlaps => {
+                (StatusCode::CONFLICT, "`remit freeze list` shows what is there; remove one first")
+            }
             RejectedCode::Invalid | RejectedCode::WrongKind => {
                 (StatusCode::UNPROCESSABLE_ENTITY, "correct the signal; /openapi.json lists each kind's")
             }

@@ -148,6 +148,7 @@ mod tests {
             created_ms: 0,
             expires_ms: 1,
             rollback_floor: 0,
+            notes: String::new(),
             tools: BTreeMap::new(),
             components: vec![queue],
             inputs: inputs.into_iter().map(|(name, by)| (name.to_owned(), input(by))).collect(),

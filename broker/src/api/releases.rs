@@ -12,9 +12,10 @@ use remit_loops::view::Detail;
 use remit_loops::{Actor, Body as EventBody, ObjectId, RejectedCode, Signal, app};
 use remit_seal::verify::Verified;
 use remit_seal::{document, verify};
+use serde::Deserialize;
 
 use super::error::ApiError;
-use super::request::{DigestPath, IdempotencyKey, Tenant, Whole};
+use super::request::{DigestPath, IdempotencyKey, Params, Tenant, Whole};
 use super::wire::{ErrorBody, ReleaseAccepted};
 use crate::artifacts::Drawer;
 use crate::edge::Edge;
@@ -58,11 +59,22 @@ pub(super) async fn head_artifact(
     Ok(([(header::CONTENT_LENGTH, HeaderValue::from(size))], ()).into_response())
 }
 
+/// How a release comes out.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PublishQuery {
+    #[serde(default)]
+    hold: bool,
+}
+
 /// Publishes a signed release: verified by the org's pinned root, every artefact there, its
 /// counter greater than the newest of its channel.
 #[utoipa::path(
     post, path = "/v1/orgs/{org}/releases", tag = "releases",
-    params(("org" = String, Path), ("idempotency-key" = String, Header)),
+    params(
+        ("org" = String, Path), ("idempotency-key" = String, Header),
+        ("hold" = Option<bool>, Query, description = "out for nobody until it is promoted or rolled out"),
+    ),
     request_body(content = String, content_type = "application/json", description = "the release, DSSE"),
     responses(
         (status = 200, body = ReleaseAccepted), (status = 404, body = ErrorBody), (status = 409, body = ErrorBody),
@@ -73,6 +85,7 @@ pub(super) async fn publish(
     State(edge): State<Arc<Edge>>,
     tenant: Tenant,
     IdempotencyKey(key): IdempotencyKey,
+    Params(how): Params<PublishQuery>,
     Whole(signed): Whole,
 ) -> Result<Json<ReleaseAccepted>, ApiError> {
     let org = tenant.org.name();
@@ -92,7 +105,7 @@ pub(super) async fn publish(
     super::admit::check_room(&edge, &app).await?;
     edge.artifacts.put_release(org, &verified.digest(), signed).await?;
     ensure_app(&edge, &app, tenant.caller.actor(), &key).await?;
-    let signal = Signal::App(app::Signal::Publish { release: release.clone() });
+    let signal = Signal::App(app::Signal::Publish { release: release.clone(), hold: how.hold });
     let by = tenant.caller.actor();
     let submission = Submission { to: app.clone(), by, key: Some(key), body: EventBody::Signal(signal) };
     let duplicate = edge.engine.submit(submission).await?.duplicate;
@@ -186,6 +199,7 @@ fn summary(release: &Verified<document::Release>) -> Release {
         counter: document.counter,
         version: document.version.clone(),
         channel: document.channel.clone(),
+        rollback_floor: document.rollback_floor,
         components: document.components.iter().map(component).collect(),
     }
 }

@@ -4,6 +4,7 @@
 //! added; readers ignore those they do not know.
 
 mod trust;
+pub mod updates;
 
 use remit_loops::event::Level;
 use remit_loops::release::Release;

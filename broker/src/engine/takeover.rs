@@ -103,10 +103,11 @@ fn in_flight(store: &MemoryStore) -> Broker {
         counter: 1,
         version: "1.0.0".into(),
         channel: "stable".into(),
+        rollback_floor: 1,
         inputs: vec![],
         components: vec![component("network", &[]), component("seed", &["network"])],
     };
-    broker.signal("app_demo.shop", Signal::App(app::Signal::Publish { release }));
+    broker.signal("app_demo.shop", Signal::App(app::Signal::Publish { release, hold: false }));
     let (inputs, labels) = (Values::new(), Values::new());
     broker.signal(
         INSTALL,

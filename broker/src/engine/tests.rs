@@ -326,6 +326,7 @@ fn task() -> component::Task {
         inputs: Default::default(),
         longest_run_ms: 1_000,
         input_digest: None,
+        begin_by: None,
     }
 }
 

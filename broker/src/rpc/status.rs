@@ -40,12 +40,19 @@ pub(super) fn submit(error: &SubmitError) -> Status {
             let status = match rejected.code {
                 RejectedCode::NotFound => Code::NotFound,
                 RejectedCode::QueueFull => Code::ResourceExhausted,
-                RejectedCode::Invalid | RejectedCode::WrongKind => Code::InvalidArgument,
+                RejectedCode::Invalid
+                | RejectedCode::WrongKind
+                | RejectedCode::WindowInvalid
+                | RejectedCode::ZoneUnknown
+                | RejectedCode::RolloutInvalid
+                | RejectedCode::FreezeInvalid => Code::InvalidArgument,
                 RejectedCode::Exists
                 | RejectedCode::Deleting
                 | RejectedCode::Conflict
                 | RejectedCode::Stale
-                | RejectedCode::RunnerMissing => Code::FailedPrecondition,
+                | RejectedCode::RunnerMissing
+                | RejectedCode::FreezeOverlaps
+                | RejectedCode::BelowFloor => Code::FailedPrecondition,
             };
             refuse(status, code, error)
         }

@@ -142,6 +142,7 @@ impl World {
             created_ms: now_ms() - 1000,
             expires_ms: now_ms() + YEAR_MS,
             rollback_floor: 1,
+            notes: String::new(),
             tools: BTreeMap::new(),
             components: components.iter().map(component).collect(),
             inputs: BTreeMap::new(),

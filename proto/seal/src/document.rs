@@ -69,6 +69,9 @@ pub struct Release {
     pub inputs: BTreeMap<String, Input>,
     /// What may be done, by name: `deploy`, `destroy`, `drift`.
     pub operations: BTreeMap<String, Operation>,
+    /// What the vendor says about it, for people; a release without notes is written as before there were any.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub notes: String,
 }
 
 /// A tool that must be there.

@@ -25,7 +25,8 @@ pub use input::{TEXT_LEN_MAX, broker_input_fits, input_fits};
 pub use job::{Context, JOB_ID_LEN_MAX, SKEW_MAX_MS, START_WINDOW_MAX_MS, addressed, is_job_id, job};
 pub use name::{FIELD_LEN_MAX, NAME_LEN_MAX, is_field, is_name};
 pub use release::{
-    ARTIFACT_SIZE_MAX, COMPONENTS_MAX, LONGEST_RUN_MAX_MS, LONGEST_RUN_MIN_MS, kept_release, release,
+    ARTIFACT_SIZE_MAX, COMPONENTS_MAX, LONGEST_RUN_MAX_MS, LONGEST_RUN_MIN_MS, NOTES_LEN_MAX, kept_release,
+    release,
 };
 pub use root::{ROOT_HOPS_MAX, first_root, next_root, root, root_chain};
 pub use status::{STATUS_LIFE_MAX_MS, Standing, status};

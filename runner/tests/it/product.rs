@@ -163,6 +163,7 @@ pub(crate) fn release(parts: &[&Made]) -> Release {
         created_ms: now() - 1000,
         expires_ms: now() + 86_400_000,
         rollback_floor: 2,
+        notes: String::new(),
         tools: BTreeMap::from([("terraform".to_owned(), Tool { version: ">= 1.5".to_owned() })]),
         components: parts.iter().map(|p| p.component.clone()).collect(),
         inputs: BTreeMap::from([

@@ -156,6 +156,7 @@ fn release(inputs: usize) -> Release {
         created_ms: NOW_MS - HOUR_MS,
         expires_ms: NOW_MS + HOUR_MS,
         rollback_floor: 1,
+        notes: String::new(),
         tools: BTreeMap::new(),
         components: vec![component],
         inputs: (0..inputs).map(|n| (format!("input_{n}"), input.clone())).collect(),

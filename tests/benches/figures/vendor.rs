@@ -138,6 +138,7 @@ fn release(digest: Digest, now_ms: i64) -> Release {
         created_ms: now_ms - 1000,
         expires_ms: now_ms + YEAR_MS,
         rollback_floor: 1,
+        notes: String::new(),
         tools: BTreeMap::new(),
         components: vec![component],
         inputs: BTreeMap::new(),

@@ -42,6 +42,7 @@ pub(crate) fn release(counter: u64) -> Release {
         counter,
         version: format!("1.0.{counter}"),
         channel: "stable".into(),
+        rollback_floor: 1,
         inputs: vec!["size".into()],
         components,
     }
@@ -84,5 +85,5 @@ pub(crate) fn something(rng: &mut fastrand::Rng, deleting: bool) -> Signal {
 }
 
 pub(crate) fn publish(counter: u64) -> Signal {
-    Signal::App(app::Signal::Publish { release: release(counter) })
+    Signal::App(app::Signal::Publish { release: release(counter), hold: false })
 }

@@ -11,6 +11,7 @@ mod misfortune;
 mod rehearsals;
 mod strangers;
 mod tools;
+mod updates;
 
 use remit_tests::world::World;
 

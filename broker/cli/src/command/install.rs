@@ -8,13 +8,14 @@ use remit_loops::scenario::Scenario;
 use remit_loops::view::Detail;
 use remit_loops::{Kind, ObjectId, install};
 
-use super::{link, object, scenario};
+use super::{link, object, scenario, updates};
 use crate::args::InstallCommand;
 use crate::client::Client;
 use crate::context::Context;
 use crate::failure::{Failure, Result};
 use crate::operations::{json_text, split_pair};
 use crate::output::{Table, word};
+use crate::selector::Selector;
 use crate::watch::{Until, watch};
 
 /// Makes, shows, watches and deletes installs.
@@ -38,7 +39,7 @@ pub(super) async fn run(context: &Context, command: InstallCommand) -> Result<()
             let original = context.install(&name)?;
             scenario::copy(context, &client, (&original, &copy), scenario.as_deref(), &link).await
         }
-        InstallCommand::List => list(context, &client).await,
+        InstallCommand::List { selector } => list(context, &client, selector.as_deref()).await,
         InstallCommand::Show { name, at } => {
             object::show(context, &context.install(&name)?, at.as_deref()).await
         }
@@ -49,6 +50,9 @@ pub(super) async fn run(context: &Context, command: InstallCommand) -> Result<()
         InstallCommand::Delete { name, yes, watch } => {
             delete(context, &client, &context.install(&name)?, yes, watch).await
         }
+        InstallCommand::Policy { name, policy } => updates::policy(context, &name, policy).await,
+        InstallCommand::Windows { name } => updates::windows(context, &name).await,
+        InstallCommand::Channel { name, channel } => updates::channel(context, &name, channel).await,
         InstallCommand::Outputs { name } => outputs(context, &client, &context.install(&name)?).await,
         InstallCommand::Link { name, link } => {
             link::link(context, &client, &context.install(&name)?, &link).await
@@ -75,12 +79,20 @@ pub(crate) fn create(
     })
 }
 
-async fn list(context: &Context, client: &Client) -> Result<()> {
-    let installs = client.objects(Kind::Install, &context.app()?).await?;
+async fn list(context: &Context, client: &Client, selector: Option<&str>) -> Result<()> {
+    let selector = selector.map(Selector::read).transpose()?.unwrap_or_default();
+    let mut installs = client.objects(Kind::Install, &context.app()?).await?;
+    installs.retain(|install| match &install.view.detail {
+        Detail::Install { labels, .. } => selector.fits(labels),
+        _ => false,
+    });
     context.format().answer(&installs, || {
-        let mut table = Table::new(&["install", "status", "release", "mode", "runner", "what"]);
+        let mut table = Table::new(&["install", "status", "release", "mode", "runner", "labels", "what"]);
         for install in &installs {
-            let Detail::Install { release, runner, mode, .. } = &install.view.detail else { continue };
+            let Detail::Install { release, runner, labels, mode, .. } = &install.view.detail else {
+                continue;
+            };
+            let labels: Vec<String> = labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
             let status = &install.view.status;
             table.row([
                 install.view.id.name().to_owned(),
@@ -88,6 +100,7 @@ async fn list(context: &Context, client: &Client) -> Result<()> {
                 release.as_ref().map_or("none".into(), |r| r.version.clone()),
                 mode.as_str().to_owned(),
                 word(object::presence(runner)),
+                labels.join(","),
                 status.description.clone(),
             ]);
         }

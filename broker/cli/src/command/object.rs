@@ -111,15 +111,19 @@ fn detail(text: &mut String, detail: &Detail) {
         }
     };
     match detail {
-        Detail::Org { apps, quotas, sandbox } => {
+        Detail::Org { apps, quotas, sandbox, freezes } => {
             line("sandbox", new_ones(*sandbox));
             line("apps", names(apps));
+            freezes.iter().for_each(|freeze| line("freeze", frozen(freeze)));
             line("quotas", format!("{} apps, {} installs of each", quotas.apps, quotas.installs_per_app));
         }
-        Detail::App { releases, installs, sandbox } => {
+        Detail::App { releases, installs, sandbox, freezes, held, rollout } => {
             line("sandbox", new_ones(*sandbox));
+            freezes.iter().for_each(|freeze| line("freeze", frozen(freeze)));
             let newest = releases.last().map_or("none".into(), |r| format!("{} ({})", r.version, r.digest));
             line("release", newest);
+            line("held back", held.join(", "));
+            line("rollout", rollout.as_deref().map(rollout_line).unwrap_or_default());
             line("installs", names(installs));
         }
         Detail::Install {
@@ -132,6 +136,7 @@ fn detail(text: &mut String, detail: &Detail) {
             components,
             labels,
             last,
+            updates,
             ..
         } => {
             line("mode", mode.as_str().to_owned());
@@ -141,6 +146,8 @@ fn detail(text: &mut String, detail: &Detail) {
             line("labels", labels.join(", "));
             line("release", release.as_ref().map_or("none".into(), |r| r.version.clone()));
             line("pending", pending.as_ref().map(|r| r.version.clone()).unwrap_or_default());
+            line("policy", updates.policy.to_string());
+            updates.freezes.iter().for_each(|freeze| line("freeze", frozen(freeze)));
             line("runner", word(presence(runner)));
             line("last", last.as_ref().map(ended).unwrap_or_default());
             for component in components {
@@ -165,6 +172,10 @@ fn detail(text: &mut String, detail: &Detail) {
     }
 }
 
+fn rollout_line(rollout: &remit_loops::app::RolloutView) -> String {
+    format!("{} of {}: {}", rollout.state, rollout.release.version, rollout.description)
+}
+
 fn new_ones(sandbox: bool) -> String {
     if sandbox { "what is new in it is one".to_owned() } else { String::new() }
 }
@@ -172,6 +183,10 @@ fn new_ones(sandbox: bool) -> String {
 fn scenario_line(scenario: &Summary) -> String {
     let what = if scenario.description.is_empty() { "no description" } else { &scenario.description };
     format!("{what} ({} rules, seed {})", scenario.rules, scenario.seed)
+}
+
+fn frozen(freeze: &remit_loops::freeze::Freeze) -> String {
+    format!("{} of {}: {} to {}: {}", freeze.name, freeze.of, freeze.from, freeze.until, freeze.reason)
 }
 
 /// How an operation ended, in a line.

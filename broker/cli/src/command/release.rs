@@ -1,5 +1,7 @@
 //! `remit release`: from a folder to a signed release at the broker.
 
+mod preview;
+
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -8,6 +10,7 @@ use remit_broker::api::wire::ReleaseAccepted;
 use remit_loops::ObjectId;
 use remit_loops::release::Release;
 use remit_loops::view::Detail;
+use remit_seal::verify::NOTES_LEN_MAX;
 
 use super::release_file;
 use crate::args::ReleaseCommand;
@@ -23,11 +26,12 @@ use crate::release::{self, Cut, Draft};
 pub(super) async fn run(context: &Context, command: ReleaseCommand) -> Result<()> {
     match command {
         ReleaseCommand::Sign { file, key } => release_file::sign(context, &file, key.as_deref()),
-        ReleaseCommand::Publish { file } => release_file::publish(context, &file).await,
-        ReleaseCommand::Create { version, counter, dry_run, save } => {
+        ReleaseCommand::Publish { file, hold } => release_file::publish(context, &file, hold).await,
+        ReleaseCommand::Create { version, counter, dry_run, save, notes, rollback_floor, hold } => {
             let loaded = load(context.product_dir()?)?;
             let maker = Maker { client: context.client()?, keys: context.keys()?, format: context.format() };
-            let wish = Wish { version, counter, dry_run, save };
+            let notes = notes.as_deref().map(read_notes).transpose()?.unwrap_or_default();
+            let wish = Wish { version, counter, dry_run, save, notes, rollback_floor, hold };
             match maker.create(loaded, &wish).await? {
                 Made::Published(made) => {
                     context.format().answer(&made, || published(&made));
@@ -52,7 +56,20 @@ pub(super) async fn run(context: &Context, command: ReleaseCommand) -> Result<()
             Ok(())
         }
         ReleaseCommand::List => list(context).await,
+        ReleaseCommand::Promote { version } => promote(context, version).await,
+        ReleaseCommand::Preview { version, all } => preview::preview(context, version.as_deref(), all).await,
     }
+}
+
+/// The notes of a release, from a file.
+fn read_notes(file: &Path) -> Result<String> {
+    let text = std::fs::read_to_string(file).map_err(|e| Failure::file("read", file, &e))?;
+    if text.len() > NOTES_LEN_MAX {
+        let message =
+            format!("{} has {} bytes, notes have at most {NOTES_LEN_MAX}", file.display(), text.len());
+        return Err(Failure::usage(message, "say what people must know, and link to the rest"));
+    }
+    Ok(text)
 }
 
 pub(super) fn published(made: &ReleaseAccepted) -> String {
@@ -66,6 +83,14 @@ pub(super) fn published(made: &ReleaseAccepted) -> String {
         release.components.len(),
         release.digest
     )
+}
+
+async fn promote(context: &Context, version: String) -> Result<()> {
+    let app = context.app()?;
+    let signal = remit_loops::app::Signal::Promote { version: version.clone() };
+    let accepted = context.client()?.signal(&app, &signal, None).await?;
+    context.format().answer(&accepted, || format!("release {version} is out for every install of {app}"));
+    Ok(())
 }
 
 async fn list(context: &Context) -> Result<()> {
@@ -148,6 +173,12 @@ pub(crate) struct Wish {
     pub(crate) dry_run: bool,
     /// Write it there in place of publishing it.
     pub(crate) save: Option<PathBuf>,
+    /// Out for nobody yet.
+    pub(crate) hold: bool,
+    /// What to tell people about it.
+    pub(crate) notes: String,
+    /// The lowest counter that installs may go back to from it; otherwise the first.
+    pub(crate) rollback_floor: Option<u64>,
 }
 
 /// What came of it.
@@ -196,7 +227,13 @@ impl Maker {
             Failure::new(Exit::Refused, "cli.root_missing", message, "make the org first: `remit org create`")
         })?;
         let counter = next_counter(&releases(&self.client, &app).await?, &product.channel, wish)?;
-        let cut = Cut { version: wish.version.clone(), counter, now_ms: now_ms() };
+        let cut = Cut {
+            version: wish.version.clone(),
+            counter,
+            now_ms: now_ms(),
+            notes: wish.notes.clone(),
+            rollback_floor: wish.rollback_floor.unwrap_or(1),
+        };
         let draft = self.draft(&product, &dir, &cut)?;
         let signed = release::sign(&draft.document, &key, &root, now_ms())?;
         if wish.dry_run {
@@ -208,7 +245,7 @@ impl Maker {
             std::fs::write(file, &signed.bytes).map_err(|e| Failure::file("write", file, &e))?;
             return Ok(Made::Saved { digest: signed.digest.to_string(), file: file.clone() });
         }
-        let made = self.client.publish(&product.org, Bytes::from(signed.bytes)).await?;
+        let made = self.client.publish(&product.org, Bytes::from(signed.bytes), wish.hold).await?;
         Ok(Made::Published(Box::new(made)))
     }
 
@@ -280,6 +317,7 @@ mod tests {
             counter,
             version: version.into(),
             channel: channel.into(),
+            rollback_floor: 1,
             components: vec![],
             inputs: Default::default(),
         };

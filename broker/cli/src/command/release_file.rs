@@ -54,11 +54,11 @@ fn describe(release: &Verified<Release>) -> String {
 }
 
 /// Brings a signed release to the broker.
-pub(super) async fn publish(context: &Context, file: &Path) -> Result<()> {
+pub(super) async fn publish(context: &Context, file: &Path, hold: bool) -> Result<()> {
     let envelope = read(file)?;
     let release = verify::release(&root(&context.keys()?)?, &envelope.to_bytes(), now_ms())?;
     let bytes = Bytes::from(envelope.to_bytes());
-    let made = context.client()?.publish(&release.get().vendor, bytes).await?;
+    let made = context.client()?.publish(&release.get().vendor, bytes, hold).await?;
     context.format().answer(&made, || published(&made));
     Ok(())
 }

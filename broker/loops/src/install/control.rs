@@ -87,6 +87,7 @@ impl Live {
             read: None,
             lanes: Lanes::default(),
             last: None,
+            updates: super::updates::Updates::default(),
             buried: None,
         }
     }

@@ -5,7 +5,7 @@ use super::operation::{Operation, Phase};
 use super::signals::{Steps, What};
 use super::{Install, Live, Part, State, Tombstone};
 use crate::component::{Facts, Task};
-use crate::event::{Actor, Effect, Event, Level, Notice, Standing, Timestamp};
+use crate::event::{Actor, Effect, Level, Notice, Standing, Timestamp};
 use crate::graph::{Graph, Node, StepState};
 use crate::id::ObjectId;
 use crate::job::{Action, Mode, Outcome, ReleaseRef};
@@ -16,10 +16,14 @@ use crate::view::LastOperation;
 
 impl Install {
     /// Does all that can be done now.
-    pub(super) fn drive(&mut self, at: Timestamp) -> Vec<Effect> {
+    pub(super) fn drive(&mut self, at: Timestamp, is_tick: bool) -> Vec<Effect> {
         let mut effects = vec![];
         let State::Live(live) = &mut self.state else { return effects };
+        effects.extend(live.updates.wake_snoozed(at));
         while live.turn(&self.id, at, &mut effects) {}
+        effects.extend(live.recall(&self.id, at));
+        live.set_wake(at, is_tick);
+        effects.extend(live.report_rollout(&self.id, at));
         if let Some(tombstone) = live.buried.take() {
             effects.extend(farewell(&self.id, &tombstone));
             self.state = State::Gone(tombstone);
@@ -53,6 +57,9 @@ pub(super) fn farewell(id: &ObjectId, tombstone: &Tombstone) -> Vec<Effect> {
 impl Live {
     /// One thing that can be done now; false when there is none.
     fn turn(&mut self, id: &ObjectId, at: Timestamp, effects: &mut Vec<Effect>) -> bool {
+        if self.admit(at, effects) {
+            return true;
+        }
         for lane in [Lane::Work, Lane::Read] {
             if self.finish(at, lane, effects) || self.begin(id, at, lane, effects) {
                 return true;
@@ -74,7 +81,7 @@ impl Live {
 
     /// Ends the lane's operation if it is over, or stuck with a newer one to take its place.
     fn finish(&mut self, at: Timestamp, lane: Lane, effects: &mut Vec<Effect>) -> bool {
-        let newer = self.next_in(lane).map(|q| q.number);
+        let newer = self.next_in(at, lane).map(|q| q.number);
         let slot = self.slot(lane);
         let Some(op) = slot else { return false };
         let stuck = op.held_since().is_some();
@@ -95,6 +102,7 @@ impl Live {
     pub(super) fn close(&mut self, at: Timestamp, op: &Operation) -> Effect {
         let outcome = op.outcome();
         let kind = op.what.as_str();
+        self.rolled(op, &outcome);
         let entry = match &outcome {
             Outcome::Succeeded(success) => record(
                 "operation.succeeded",
@@ -110,7 +118,10 @@ impl Live {
             ),
         };
         let succeeded = matches!(outcome, Outcome::Succeeded(_));
-        self.provisioned |= succeeded && matches!(op.what, What::Deploy { .. });
+        if succeeded && matches!(op.what, What::Deploy { .. }) {
+            self.provisioned = true;
+            self.updates.longest_deploy_ms = self.updates.longest_deploy_ms.max(at.since_ms(op.since));
+        }
         if op.what == What::Teardown {
             match &outcome {
                 Outcome::Succeeded(_) => {
@@ -124,18 +135,20 @@ impl Live {
         entry
     }
 
-    /// The operation that may start next in a lane, if anything may.
-    fn next_in(&self, lane: Lane) -> Option<&Queued<What>> {
-        let next = self.lanes.peek(lane)?;
+    /// The operation that may start next in a lane, if anything may. What waits for a window or the end
+    /// of a freeze lets others go first.
+    fn next_in(&self, at: Timestamp, lane: Lane) -> Option<&Queued<What>> {
+        let next = self.lanes.of(lane).find(|next| self.queue_hold(at, next).is_none())?;
         let is_allowed = !next.what.plan().waits_for_parent || self.parent == Standing::Active;
         (self.paused.is_none() && is_allowed && self.buried.is_none()).then_some(next)
     }
 
     fn begin(&mut self, id: &ObjectId, at: Timestamp, lane: Lane, effects: &mut Vec<Effect>) -> bool {
-        if self.slot(lane).is_some() || self.next_in(lane).is_none() {
+        if self.slot(lane).is_some() {
             return false;
         }
-        let Some(queued) = self.lanes.pop(lane) else { return false };
+        let Some(number) = self.next_in(at, lane).map(|next| next.number) else { return false };
+        let Some(queued) = self.lanes.take_where(|q| q.number == number).pop() else { return false };
         let mut op = Operation {
             number: queued.number,
             by: queued.by,
@@ -148,7 +161,8 @@ impl Live {
         match op.what.plan().steps {
             Steps::OfRelease(version) => {
                 op.phase = Phase::Resolving;
-                let notice = Notice::ReleaseWanted { operation: op.number, version };
+                let channel = self.updates.channel.clone();
+                let notice = Notice::ReleaseWanted { operation: op.number, version, channel };
                 effects.extend(id.parent().map(|to| Effect::Tell { to, notice }));
             }
             Steps::OfParts(action, fits) => {
@@ -188,15 +202,6 @@ impl Live {
         graph.unwrap_or_else(|_| Graph::serial(&nodes, at))
     }
 
-    /// A newer release is out: by the policy `latest`, take it.
-    pub(super) fn published(&mut self, event: &Event, release: &Release) -> Vec<Effect> {
-        self.newest = Some(ReleaseRef::from(release));
-        if self.deleting.is_some() {
-            return vec![];
-        }
-        self.enqueue_deploy(event.at, &event.by, None)
-    }
-
     /// Queues a deploy; queued older ones give way to it, on the record.
     pub(super) fn enqueue_deploy(
         &mut self,
@@ -204,7 +209,10 @@ impl Live {
         by: &Actor,
         version: Option<String>,
     ) -> Vec<Effect> {
-        let older = self.lanes.take_where(|q| matches!(q.what, What::Deploy { .. }));
+        let passes = &self.updates.passes;
+        let gives_way =
+            |q: &Queued<What>| matches!(q.what, What::Deploy { .. }) && !passes.contains_key(&q.number);
+        let older = self.lanes.take_where(gives_way);
         let number = self.enqueue(at, by, What::Deploy { version });
         let superseded = |q: Queued<What>| {
             record("operation.superseded", format!("operation {} gives way to the newer {number}", q.number))
@@ -224,6 +232,9 @@ impl Live {
         if !self.work.as_ref().is_some_and(|op| op.number == number && op.phase == Phase::Resolving) {
             return vec![];
         }
+        if let Some(floor) = self.below_floor(release) {
+            return self.unresolved(at, number, &floor);
+        }
         for component in &release.components {
             self.parts.entry(component.name.clone()).or_insert_with(|| Part::of(release, component));
         }
@@ -242,6 +253,7 @@ impl Live {
             .collect();
         let graph = deploy.then(Graph::reverse(&removed, at).unwrap_or_else(|_| Graph::serial(&removed, at)));
         self.release = Some(release.clone());
+        self.updates.taken(release);
         self.newest.get_or_insert_with(|| ReleaseRef::from(release));
         if let Some(op) = &mut self.work {
             op.release = Some(release.clone());
@@ -267,13 +279,19 @@ impl Live {
     /// Gives every ready step of the lane's operation to its component.
     fn hand_out(&mut self, id: &ObjectId, at: Timestamp, lane: Lane) -> Vec<Effect> {
         let Some(mut op) = self.slot(lane).take() else { return vec![] };
-        let ready = if op.phase == Phase::Running { op.graph.ready() } else { vec![] };
+        let allowed = self.step_hold(at, &op);
+        let ready = match &allowed {
+            Ok(_) if op.phase == Phase::Running => op.graph.ready(),
+            Ok(_) | Err(_) => vec![],
+        };
+        let begin_by = allowed.ok().flatten();
         let mut effects = vec![];
         for index in ready {
             op.graph.set(index, StepState::Running, at);
             let step = &op.graph.steps[index];
             let Ok(to) = id.child(&step.component) else { continue };
             let Some(task) = self.task(&op, &step.component, step.action) else { continue };
+            let task = Task { begin_by, ..task };
             effects.push(Effect::Tell { to, notice: Notice::Do(task) });
         }
         *self.slot(lane) = Some(op);
@@ -302,6 +320,7 @@ impl Live {
             inputs,
             longest_run_ms: part.longest_run_ms,
             input_digest,
+            begin_by: None,
         })
     }
 }

@@ -72,10 +72,11 @@ impl Operation {
             }
             Outcome::Cancelled { message } => {
                 let text = format!("{component}: {action} stopped: {message}");
-                let stopped = self.graph.steps[index].stopping.clone().filter(|_| self.is_running());
-                let state = match stopped {
-                    Some(reason) => StepState::Failed(stopped_by_hand(&reason)),
-                    None => StepState::Cancelled(message.clone()),
+                let step = &self.graph.steps[index];
+                let state = match &step.stopping {
+                    Some(reason) if self.is_running() => StepState::Failed(stopped_by_hand(reason)),
+                    None if self.is_running() && step.recalled => StepState::Waiting,
+                    Some(_) | None => StepState::Cancelled(message.clone()),
                 };
                 (state, record("step.cancelled", text))
             }

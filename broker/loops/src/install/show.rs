@@ -75,6 +75,7 @@ fn nothing() -> Detail {
         components: vec![],
         runner: Presence::Expected,
         last: None,
+        updates: Box::default(),
     }
 }
 
@@ -172,6 +173,7 @@ impl Live {
             components: self.parts.iter().map(component).collect(),
             runner: self.runner,
             last: self.last.clone(),
+            updates: Box::new(self.updates.view()),
         }
     }
 
@@ -188,6 +190,7 @@ impl Live {
         if let Some(op) = &self.read {
             why.extend(op.running_reasons(id, self.epoch));
         }
+        why.extend(self.update_reasons(id));
         why.extend(self.unwell_reasons(id));
         why.extend(self.drift_reasons(id));
         why.extend(self.release_reason(id));

@@ -4,8 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::control::conflict;
-use super::{Install, Live, Part, Rehearsal, State};
-use crate::event::{Effect, Event, Rejected, RejectedCode, Values};
+use super::{Install, Live, Part, Policy, Rehearsal, State};
+use crate::event::{Effect, Event, Rejected, RejectedCode, Timestamp, Values};
 use crate::id::ObjectId;
 use crate::job::{Action, Mode};
 use crate::lanes::Lane;
@@ -37,6 +37,81 @@ pub enum Signal {
         /// The release's version, or the newest.
         #[serde(default)]
         version: Option<String>,
+    },
+    /// Bring it to a release now, whatever its window says.
+    DeployNow {
+        /// The release's version, or the newest.
+        #[serde(default)]
+        version: Option<String>,
+        /// Why, for people; it stays on the record.
+        reason: String,
+        /// In spite of a freeze too.
+        #[serde(default)]
+        override_freeze: bool,
+    },
+    /// Let what waits for a window go on now.
+    Proceed {
+        /// The operation's number, or whatever waits.
+        #[serde(default)]
+        operation: Option<u64>,
+        /// Why, for people; it stays on the record.
+        reason: String,
+        /// In spite of a freeze too.
+        #[serde(default)]
+        override_freeze: bool,
+    },
+    /// When it takes a release that came out: `{"latest":{}}`, `{"manual":{}}`, or
+    /// `{"window":{"zone":"Europe/Berlin","days":["sat"],"start":"22:00","length_minutes":240}}`.
+    SetPolicy {
+        /// The policy.
+        policy: Policy,
+    },
+    /// Which line of releases it follows.
+    SetChannel {
+        /// The channel, or every one.
+        #[serde(default)]
+        channel: Option<String>,
+    },
+    /// Take a release that waits.
+    OptIn {
+        /// Its version, or the newest that waits.
+        #[serde(default)]
+        version: Option<String>,
+    },
+    /// Never take a release that waits.
+    Decline {
+        /// Its version, or the newest that waits.
+        #[serde(default)]
+        version: Option<String>,
+        /// Why, for people.
+        reason: String,
+    },
+    /// Put a release that waits off.
+    Snooze {
+        /// Its version, or the newest that waits.
+        #[serde(default)]
+        version: Option<String>,
+        /// The first moment at which it counts again, milliseconds since the Unix epoch.
+        until: Timestamp,
+    },
+    /// Change nothing in a time. What runs when it begins is finished.
+    Freeze {
+        /// Its name, like `year-end`.
+        name: String,
+        /// The first moment of it, milliseconds since the Unix epoch; otherwise now.
+        #[serde(default)]
+        from: Option<Timestamp>,
+        /// The first moment after it, milliseconds since the Unix epoch.
+        until: Timestamp,
+        /// Why, for people.
+        reason: String,
+    },
+    /// Take a freeze away.
+    Unfreeze {
+        /// Its name.
+        name: String,
+        /// Why, for people.
+        reason: String,
     },
     /// Deploy again what has drifted or failed, by the release it is on.
     Heal {},
@@ -108,6 +183,11 @@ impl Signal {
             | Signal::Cancel { reason, .. }
             | Signal::CancelStep { reason, .. }
             | Signal::Skip { reason, .. }
+            | Signal::DeployNow { reason, .. }
+            | Signal::Proceed { reason, .. }
+            | Signal::Decline { reason, .. }
+            | Signal::Freeze { reason, .. }
+            | Signal::Unfreeze { reason, .. }
             | Signal::Forget { reason } => Some(reason),
             Signal::Create { .. }
             | Signal::Deploy { .. }
@@ -115,6 +195,10 @@ impl Signal {
             | Signal::Reprovision {}
             | Signal::CheckDrift {}
             | Signal::Resume {}
+            | Signal::SetPolicy { .. }
+            | Signal::SetChannel { .. }
+            | Signal::OptIn { .. }
+            | Signal::Snooze { .. }
             | Signal::Retry { .. }
             | Signal::SetInputs { .. }
             | Signal::SetScenario { .. }
@@ -207,6 +291,18 @@ impl Install {
                 live.check_open(&id)?;
                 Ok(live.enqueue_deploy(event.at, &event.by, version.clone()))
             }
+            Signal::DeployNow { version, reason, override_freeze } => {
+                live.check_open(&id)?;
+                Ok(live.deploy_now(event, version.clone(), reason, *override_freeze))
+            }
+            Signal::Proceed { .. }
+            | Signal::SetPolicy { .. }
+            | Signal::SetChannel { .. }
+            | Signal::OptIn { .. }
+            | Signal::Decline { .. }
+            | Signal::Snooze { .. }
+            | Signal::Freeze { .. }
+            | Signal::Unfreeze { .. } => live.update_signal(&id, event, signal),
             Signal::Heal {} => live.ask(&id, event, &What::Heal),
             Signal::Reprovision {} => live.ask(&id, event, &What::Reprovision),
             Signal::CheckDrift {} => live.ask(&id, event, &What::DriftCheck),

@@ -2,6 +2,8 @@
 //!
 //! Run with `UPDATE_GOLDEN=1` to write them anew; then read the difference.
 
+mod signals;
+
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -12,12 +14,14 @@ use remit_loops::runner::{Boot, Info, Presence, Report};
 use remit_loops::view::Detail;
 use remit_loops::{
     Actor, Body, Effect, Event, Notice, Object, ObjectId, Signal, Timestamp, app, component, install, org,
-    runner,
 };
+
+pub(crate) use signals::{app_signals, install_signals, nights, runner_signals};
+use signals::{frozen, rollout};
 
 use crate::world::{World, drifted, failure, id, release, success, with_recipes};
 
-const INSTALL: &str = "ins_demo.shop.acme";
+pub(crate) const INSTALL: &str = "ins_demo.shop.acme";
 const NETWORK: &str = "cmp_demo.shop.acme.network";
 const RUNNER: &str = "run_demo.shop.acme";
 
@@ -28,11 +32,11 @@ pub(crate) struct Sample {
     pub(crate) body: Body,
 }
 
-fn signal(name: &str, signal: Signal) -> Sample {
+pub(crate) fn signal(name: &str, signal: Signal) -> Sample {
     Sample { name: format!("signal {name}"), by: Actor::Person("ann".into()), body: Body::Signal(signal) }
 }
 
-fn notice(name: &str, from: &str, notice: Notice) -> Sample {
+pub(crate) fn notice(name: &str, from: &str, notice: Notice) -> Sample {
     Sample { name: format!("notice {name}"), by: Actor::Object(id(from)), body: Body::Notice(notice) }
 }
 
@@ -156,6 +160,23 @@ pub(crate) fn worlds() -> Vec<(&'static str, World)> {
     worlds.push(("unconfirmed", unconfirmed));
     world.work_off_started("network");
     worlds.push(("active", world.clone()));
+    let policies = [("waits for a person", install::Policy::Manual {}), ("waits for its window", nights())];
+    for (name, policy) in policies {
+        let mut waiting = world.clone();
+        // Past the first hours of 1970, in which the window is open still.
+        waiting.now = waiting.now.max(8_000_000);
+        waiting.install(install::Signal::SetPolicy { policy }).unwrap();
+        waiting.publish(release("2.0.0", 2)).unwrap();
+        worlds.push((name, waiting));
+    }
+    let mut frozen = world.clone();
+    frozen.now = frozen.now.max(8_000_000);
+    let until = Timestamp(10_000_000);
+    let (name, reason) = ("year-end".into(), "x".into());
+    let freeze = app::Signal::Freeze { name, from: None, until, reason };
+    frozen.signal("app_demo.shop", Signal::App(freeze)).unwrap();
+    frozen.install(install::Signal::Heal {}).unwrap();
+    worlds.push(("frozen", frozen));
     let mut paused = world.clone();
     paused.install(install::Signal::Pause { reason: "audit".into() }).unwrap();
     worlds.push(("paused", paused));
@@ -170,6 +191,18 @@ pub(crate) fn worlds() -> Vec<(&'static str, World)> {
     world.work_off();
     worlds.push(("deleted", world));
     worlds
+}
+
+/// A release that is held back, rolled out, and fails.
+pub(crate) fn rollouts() -> Vec<(&'static str, World)> {
+    let mut world = worlds().into_iter().find(|(name, _)| *name == "active").unwrap().1;
+    let hold = app::Signal::Publish { release: release("2.0.0", 2), hold: true };
+    world.signal("app_demo.shop", Signal::App(hold)).unwrap();
+    let held = world.clone();
+    world.signal("app_demo.shop", rollout("2.0.0", false)).unwrap();
+    let rolling = world.clone();
+    world.complete("network", failure(FailureClass::Bug));
+    vec![("a release is held back", held), ("rolling out", rolling), ("halted", world)]
 }
 
 /// An active install that was asked to deploy and waits for its app's answer.
@@ -218,6 +251,19 @@ fn org() {
         signal("set_sandbox", Signal::Org(org::Signal::SetSandbox { on: true })),
         signal("set_quotas", quotas(None)),
         signal("set_quotas, too heavy", quotas(Some(101))),
+        signal(
+            "freeze",
+            Signal::Org(org::Signal::Freeze {
+                name: "year-end".into(),
+                from: None,
+                until: Timestamp(10_000_000),
+                reason: "x".into(),
+            }),
+        ),
+        signal(
+            "unfreeze",
+            Signal::Org(org::Signal::Unfreeze { name: "year-end".into(), reason: "x".into() }),
+        ),
         signal("delete", Signal::Org(org::Signal::Delete {})),
         notice("child created", "app_demo.other", Notice::ChildCreated),
         notice("child gone", "app_demo.shop", Notice::ChildGone),
@@ -229,27 +275,44 @@ fn org() {
 
 #[test]
 fn app() {
-    let events = [
-        signal("create", Signal::App(app::Signal::Create {})),
-        signal("publish newer", Signal::App(app::Signal::Publish { release: release("2.0.0", 9) })),
-        signal("publish older", Signal::App(app::Signal::Publish { release: release("0.9.0", 1) })),
-        signal("pause", Signal::App(app::Signal::Pause { reason: "x".into() })),
-        signal("resume", Signal::App(app::Signal::Resume {})),
-        signal("set_sandbox", Signal::App(app::Signal::SetSandbox { on: true })),
-        notice("org is a sandbox", "org_demo", Notice::Sandbox(true)),
-        signal("delete", Signal::App(app::Signal::Delete {})),
+    let mut events = app_signals();
+    events.extend([
         notice("child created", "ins_demo.shop.other", Notice::ChildCreated),
         notice("child gone", INSTALL, Notice::ChildGone),
         notice("parent is paused", "org_demo", Notice::ParentIs(Standing::Paused)),
-        notice("release wanted", INSTALL, Notice::ReleaseWanted { operation: 1, version: None }),
+        notice(
+            "release wanted",
+            INSTALL,
+            Notice::ReleaseWanted { operation: 1, version: None, channel: None },
+        ),
+        notice(
+            "release wanted of beta",
+            INSTALL,
+            Notice::ReleaseWanted { operation: 1, version: None, channel: Some("beta".into()) },
+        ),
+        notice("freezes are", "org_demo", frozen("org_demo")),
+        signal(
+            "freeze",
+            Signal::App(app::Signal::Freeze {
+                name: "year-end".into(),
+                from: None,
+                until: Timestamp(10_000_000),
+                reason: "x".into(),
+            }),
+        ),
+        signal(
+            "unfreeze",
+            Signal::App(app::Signal::Unfreeze { name: "year-end".into(), reason: "x".into() }),
+        ),
         notice(
             "release wanted 7.7",
             INSTALL,
-            Notice::ReleaseWanted { operation: 1, version: Some("7.7".into()) },
+            Notice::ReleaseWanted { operation: 1, version: Some("7.7".into()), channel: None },
         ),
         tick(),
-    ];
+    ]);
     let mut states: Vec<(&str, Object)> = states("app_demo.shop").into_iter().take(2).collect();
+    states.extend(rollouts().iter().map(|(name, world)| (*name, object(world, "app_demo.shop"))));
     let mut world = worlds().swap_remove(1).1;
     world.signal("app_demo.shop", Signal::App(app::Signal::Pause { reason: "x".into() })).unwrap();
     states.push(("paused", object(&world, "app_demo.shop")));
@@ -260,38 +323,6 @@ fn app() {
     check("app.txt", &states, &events);
 }
 
-pub(crate) fn install_signals() -> Vec<Sample> {
-    let all = [
-        (
-            "create",
-            install::Signal::Create {
-                inputs: Values::new(),
-                mode: Mode::Real,
-                labels: Values::new(),
-                rehearsal: None,
-            },
-        ),
-        ("deploy", install::Signal::Deploy { version: None }),
-        ("heal", install::Signal::Heal {}),
-        ("reprovision", install::Signal::Reprovision {}),
-        ("check_drift", install::Signal::CheckDrift {}),
-        ("pause", install::Signal::Pause { reason: "x".into() }),
-        ("resume", install::Signal::Resume {}),
-        ("cancel", install::Signal::Cancel { operation: None, reason: "x".into() }),
-        ("cancel 99", install::Signal::Cancel { operation: Some(99), reason: "x".into() }),
-        ("cancel_step", install::Signal::CancelStep { component: "network".into(), reason: "x".into() }),
-        ("cancel_step 99", install::Signal::CancelStep { component: "n99".into(), reason: "x".into() }),
-        ("retry", install::Signal::Retry { component: None }),
-        ("skip", install::Signal::Skip { component: "network".into(), reason: "x".into() }),
-        ("set_inputs", install::Signal::SetInputs { inputs: Values::new() }),
-        ("set_scenario", install::Signal::SetScenario { scenario: None }),
-        ("promote", install::Signal::Promote {}),
-        ("delete", install::Signal::Delete {}),
-        ("forget", install::Signal::Forget { reason: "x".into() }),
-    ];
-    all.into_iter().map(|(name, s)| signal(name, Signal::Install(s))).collect()
-}
-
 #[test]
 fn install() {
     let mut events = install_signals();
@@ -300,6 +331,13 @@ fn install() {
         notice("parent is deleting", "app_demo.shop", Notice::ParentIs(Standing::Deleting)),
         notice("app is a sandbox", "app_demo.shop", Notice::Sandbox(true)),
         notice("release published", "app_demo.shop", Notice::ReleasePublished(release("3.0.0", 3))),
+        notice("freezes are", "app_demo.shop", frozen("app_demo.shop")),
+        notice(
+            "update offered",
+            "app_demo.shop",
+            Notice::UpdateOffered { release: release("3.0.0", 3), rollout: 1, rollback: false },
+        ),
+        notice("update withdrawn", "app_demo.shop", Notice::UpdateWithdrawn { rollout: 1 }),
         notice(
             "release is, stale",
             "app_demo.shop",
@@ -338,6 +376,7 @@ fn task(operation: u64, action: Action) -> Notice {
         inputs,
         longest_run_ms: 1,
         input_digest: None,
+        begin_by: None,
     })
 }
 
@@ -364,18 +403,6 @@ fn component() {
         tick(),
     ];
     check("component.txt", &states(NETWORK), &events);
-}
-
-pub(crate) fn runner_signals() -> Vec<Sample> {
-    let expect = runner::Signal::Expect { token_sha256: "cc".into(), expires: Timestamp(9_999_999) };
-    let all = [
-        ("expect", expect),
-        ("revoke", runner::Signal::Revoke { reason: "x".into() }),
-        ("drain", runner::Signal::Drain { reason: "x".into() }),
-        ("resume", runner::Signal::Resume {}),
-        ("declare_lost", runner::Signal::DeclareLost { reason: "x".into() }),
-    ];
-    all.into_iter().map(|(name, s)| signal(name, Signal::Runner(s))).collect()
 }
 
 #[test]

@@ -45,6 +45,7 @@ fn kept(version: u32) -> BTreeMap<String, Map<String, Value>> {
 /// Worlds in which all kinds of things have happened.
 fn worlds() -> Vec<(&'static str, World)> {
     let mut worlds = golden::worlds();
+    worlds.extend(golden::rollouts());
     let mut world = worlds.iter().find(|(name, _)| *name == "active").unwrap().1.clone();
     world.publish(with_recipes(release("1.0.1", 2))).unwrap();
     world.work_off();
@@ -109,7 +110,8 @@ fn events() -> Map<String, Value> {
         Signal::Org(org::Signal::Resume {}),
         Signal::App(app::Signal::Resume {}),
     ];
-    let all = golden::install_signals().into_iter().chain(golden::runner_signals());
+    let all =
+        golden::install_signals().into_iter().chain(golden::runner_signals()).chain(golden::app_signals());
     let by = || Actor::Person("ann".into());
     log.extend(all.map(|s| Event { at: Timestamp(1), by: s.by, body: s.body }));
     log.extend(signals.map(|s| Event { at: Timestamp(1), by: by(), body: Body::Signal(s) }));

@@ -137,6 +137,7 @@ impl Story {
             counter,
             version: format!("1.0.{counter}"),
             channel: "stable".into(),
+            rollback_floor: 1,
             inputs: vec!["size".into()],
             components,
         };

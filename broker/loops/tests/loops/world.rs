@@ -75,7 +75,7 @@ impl World {
     }
 
     pub(crate) fn publish(&mut self, release: Release) -> Result<(), Rejected> {
-        self.signal("app_demo.shop", Signal::App(app::Signal::Publish { release }))
+        self.signal("app_demo.shop", Signal::App(app::Signal::Publish { release, hold: false }))
     }
 
     pub(crate) fn report(&mut self, report: Report) -> Result<(), Rejected> {
@@ -230,6 +230,7 @@ pub(crate) fn release(version: &str, counter: u64) -> Release {
         counter,
         version: version.into(),
         channel: "stable".into(),
+        rollback_floor: 1,
         inputs: vec!["size".into()],
         components: vec![
             component("network", &[]),

@@ -20,6 +20,9 @@ pub const LONGEST_RUN_MIN_MS: i64 = 1_000;
 /// The longest: a day.
 pub const LONGEST_RUN_MAX_MS: i64 = 24 * 60 * 60 * 1_000;
 
+/// The longest notes of a release, in bytes.
+pub const NOTES_LEN_MAX: usize = 16 << 10;
+
 const TOOLS_MAX: usize = 32;
 const OPERATIONS_MAX: usize = 32;
 const FIELDS_MAX: usize = 256;
@@ -75,6 +78,9 @@ fn check_head(release: &Release) -> Result<(), Refusal> {
     }
     if release.created_ms < 0 || release.created_ms >= release.expires_ms {
         return unsound("it expires before it was cut");
+    }
+    if release.notes.len() > NOTES_LEN_MAX {
+        return unsound("its notes are too long");
     }
     if release.components.is_empty() {
         return unsound("it has no components");

@@ -198,6 +198,7 @@ fn release() -> Release {
         created_ms: NOW - DAY,
         expires_ms: NOW + 90 * DAY,
         rollback_floor: 4,
+        notes: String::new(),
         tools: map([("terraform", Tool { version: ">= 1.5".to_owned() })]),
         components: components(),
         inputs: inputs(),

@@ -1,0 +1,447 @@
+//! A rollout: a release goes to installs in waves, each watched for a while before the next.
+//!
+//! The app tells an install of the release; the install takes it by its own policy and says how it
+//! goes. More failures than the budget halt it: nothing new is told, and what waits is taken back.
+
+mod show;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::{Effect, Event, Level, Notice, Rejected, RejectedCode, Timestamp};
+use crate::id::ObjectId;
+use crate::job::ReleaseRef;
+use crate::life::{check_reason, record, record_at};
+use crate::release::Release;
+
+pub use show::{RolloutView, WaveView};
+
+/// The most installs of one rollout.
+const MEMBERS_MAX: usize = 10_000;
+/// The most waves of one rollout.
+const WAVES_MAX: usize = 50;
+/// The longest bake time: a month.
+const BAKE_MS_MAX: i64 = 31 * 24 * 3_600_000;
+
+/// A rollout, as it is asked for. Whoever asks has chosen the installs: what was previewed is what happens.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// The release's version.
+    pub version: String,
+    /// One after another; the canary is the first.
+    pub waves: Vec<Wave>,
+    /// How many installs may fail before it halts.
+    #[serde(default)]
+    pub failures_max: u32,
+    /// How many installs are at it at once; those that wait for a window or a person do not count.
+    #[serde(default = "at_once_default")]
+    pub at_once: u32,
+    /// A wave is over although installs of it still wait for a window or a person.
+    #[serde(default)]
+    pub leaves_waiting: bool,
+    /// It goes back to an older release.
+    #[serde(default)]
+    pub rollback: bool,
+}
+
+fn at_once_default() -> u32 {
+    100
+}
+
+/// Installs that are told together.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Wave {
+    /// Its name, for people: `canary`, `env=prod`.
+    pub name: String,
+    /// The installs, by their own names.
+    pub installs: Vec<String>,
+    /// How long it is watched before the next begins, milliseconds.
+    #[serde(default)]
+    pub bake_ms: i64,
+}
+
+/// How an update that an install was told of goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Progress {
+    /// It waits for a window, a freeze, a person or its turn.
+    Waiting {
+        /// For what.
+        why: String,
+    },
+    /// Its deploy runs.
+    Running {},
+    /// The install is on the release.
+    Done {},
+    /// Its deploy failed, or is held for a person.
+    Failed {
+        /// How.
+        why: String,
+    },
+    /// The install does not take it.
+    Refused {
+        /// Why.
+        why: String,
+    },
+}
+
+/// How far one install of a rollout is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Member {
+    /// It was not told yet.
+    Ahead,
+    /// It was told and has not answered.
+    Told,
+    Is(Progress),
+    /// It was deleted.
+    Gone,
+}
+
+/// Where a rollout is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Phase {
+    Going,
+    /// The wave is done and watched.
+    Baking {
+        until: Timestamp,
+    },
+    Paused {
+        by: String,
+        reason: String,
+        /// By itself: more failed than its budget.
+        halted: bool,
+    },
+    Done,
+    Aborted {
+        by: String,
+        reason: String,
+    },
+}
+
+/// A wave under way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Under {
+    name: String,
+    bake_ms: i64,
+    members: BTreeMap<String, Member>,
+}
+
+/// A rollout.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Rollout {
+    pub(crate) number: u64,
+    pub(crate) release: Release,
+    by: String,
+    began: Timestamp,
+    since: Timestamp,
+    waves: Vec<Under>,
+    /// The wave that is told or watched.
+    wave: usize,
+    phase: Phase,
+    failures_max: u32,
+    at_once: u32,
+    leaves_waiting: bool,
+    pub(crate) rollback: bool,
+}
+
+impl Member {
+    fn is_failed(&self) -> bool {
+        matches!(self, Member::Is(Progress::Failed { .. }))
+    }
+
+    fn is_waiting(&self) -> bool {
+        matches!(self, Member::Is(Progress::Waiting { .. }))
+    }
+
+    /// It is at it, or may be.
+    fn is_busy(&self) -> bool {
+        matches!(self, Member::Told | Member::Is(Progress::Running {}))
+    }
+
+    fn is_over(&self) -> bool {
+        match self {
+            Member::Gone
+            | Member::Is(Progress::Done {} | Progress::Failed { .. } | Progress::Refused { .. }) => true,
+            Member::Ahead | Member::Told | Member::Is(Progress::Waiting { .. } | Progress::Running {}) => {
+                false
+            }
+        }
+    }
+}
+
+impl Rollout {
+    pub(crate) fn new(
+        number: u64,
+        event: &Event,
+        release: &Release,
+        plan: &Plan,
+        installs: &BTreeSet<ObjectId>,
+    ) -> Result<Self, Rejected> {
+        check(plan, installs)?;
+        let under = |wave: &Wave| Under {
+            name: wave.name.clone(),
+            bake_ms: wave.bake_ms,
+            members: wave.installs.iter().map(|name| (name.clone(), Member::Ahead)).collect(),
+        };
+        Ok(Self {
+            number,
+            release: release.clone(),
+            by: event.by.to_string(),
+            began: event.at,
+            since: event.at,
+            waves: plan.waves.iter().map(under).collect(),
+            wave: 0,
+            phase: Phase::Going,
+            failures_max: plan.failures_max,
+            at_once: plan.at_once,
+            leaves_waiting: plan.leaves_waiting,
+            rollback: plan.rollback,
+        })
+    }
+
+    fn members(&self) -> impl Iterator<Item = &Member> {
+        self.waves.iter().flat_map(|wave| wave.members.values())
+    }
+
+    fn failed(&self) -> usize {
+        self.members().filter(|member| member.is_failed()).count()
+    }
+
+    fn is_over_budget(&self) -> bool {
+        self.failed() > self.failures_max as usize
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(self.phase, Phase::Done | Phase::Aborted { .. })
+    }
+
+    pub(crate) fn is_done(&self) -> bool {
+        self.phase == Phase::Done
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Timestamp> {
+        match self.phase {
+            Phase::Baking { until } => Some(until),
+            Phase::Going | Phase::Paused { .. } | Phase::Done | Phase::Aborted { .. } => None,
+        }
+    }
+
+    fn enter(&mut self, phase: Phase, at: Timestamp) {
+        self.phase = phase;
+        self.since = at;
+    }
+
+    /// An install says how it goes; what it says of another rollout changes nothing.
+    pub(crate) fn hear(&mut self, install: &str, progress: &Progress) {
+        for wave in &mut self.waves {
+            if let Some(member) = wave.members.get_mut(install) {
+                *member = Member::Is(progress.clone());
+            }
+        }
+    }
+
+    pub(crate) fn forget(&mut self, install: &str) {
+        for wave in &mut self.waves {
+            if let Some(member) = wave.members.get_mut(install) {
+                *member = Member::Gone;
+            }
+        }
+    }
+
+    /// Does what can be done now. The same path after every event.
+    pub(crate) fn turn(&mut self, app: &ObjectId, at: Timestamp) -> Vec<Effect> {
+        let mut effects = vec![];
+        while self.step(app, at, &mut effects) {}
+        effects
+    }
+
+    fn step(&mut self, app: &ObjectId, at: Timestamp, effects: &mut Vec<Effect>) -> bool {
+        match self.phase {
+            Phase::Going | Phase::Baking { .. } if self.is_over_budget() => {
+                effects.extend(self.halt(app, at));
+                false
+            }
+            Phase::Going => {
+                effects.extend(self.tell(app));
+                self.end_wave(at, effects)
+            }
+            Phase::Baking { until } if until <= at => self.next_wave(at, effects),
+            Phase::Baking { .. } | Phase::Paused { .. } | Phase::Done | Phase::Aborted { .. } => false,
+        }
+    }
+
+    /// Tells as many installs of the wave as may be at it at once.
+    fn tell(&mut self, app: &ObjectId) -> Vec<Effect> {
+        let busy = self.members().filter(|member| member.is_busy()).count();
+        let room = (self.at_once as usize).saturating_sub(busy);
+        let (number, rollback) = (self.number, self.rollback);
+        let release = &self.release;
+        let Some(wave) = self.waves.get_mut(self.wave) else { return vec![] };
+        let ahead = wave.members.iter_mut().filter(|(_, member)| **member == Member::Ahead).take(room);
+        let tell = |(name, member): (&String, &mut Member)| {
+            *member = Member::Told;
+            let notice = Notice::UpdateOffered { release: release.clone(), rollout: number, rollback };
+            app.child(name).ok().map(|to| Effect::Tell { to, notice })
+        };
+        ahead.filter_map(tell).collect()
+    }
+
+    fn end_wave(&mut self, at: Timestamp, effects: &mut Vec<Effect>) -> bool {
+        let leaves_waiting = self.leaves_waiting;
+        let Some(wave) = self.waves.get(self.wave) else { return false };
+        let is_through = |m: &Member| m.is_over() || (leaves_waiting && m.is_waiting());
+        if !wave.members.values().all(is_through) {
+            return false;
+        }
+        let text = format!("wave {} of rollout {} is through", wave.name, self.number);
+        effects.push(record("rollout.wave", text));
+        let until = at.plus_ms(wave.bake_ms);
+        self.enter(Phase::Baking { until }, at);
+        true
+    }
+
+    fn next_wave(&mut self, at: Timestamp, effects: &mut Vec<Effect>) -> bool {
+        if self.wave + 1 < self.waves.len() {
+            self.wave += 1;
+            self.enter(Phase::Going, at);
+            return true;
+        }
+        // Those that were left waiting may still fail; what they do then is on their own record.
+        self.enter(Phase::Done, at);
+        let text = format!("rollout {} of release {} is done", self.number, self.release.version);
+        effects.push(record("rollout.done", text));
+        false
+    }
+
+    fn halt(&mut self, app: &ObjectId, at: Timestamp) -> Vec<Effect> {
+        let reason = format!("{} failed, its budget is {}", self.failed(), self.failures_max);
+        let text = format!("rollout {} of release {} halts: {reason}", self.number, self.release.version);
+        let effects = self.withdraw(app);
+        self.enter(Phase::Paused { by: "itself".to_owned(), reason, halted: true }, at);
+        [record_at(Level::Error, "rollout.halted", text)].into_iter().chain(effects).collect()
+    }
+
+    /// Takes back what was told and has not begun: it may be told again.
+    fn withdraw(&mut self, app: &ObjectId) -> Vec<Effect> {
+        let rollout = self.number;
+        let members = self.waves.iter_mut().flat_map(|wave| wave.members.iter_mut());
+        let told = members.filter(|(_, member)| **member == Member::Told || member.is_waiting());
+        let withdraw = |(name, member): (&String, &mut Member)| {
+            *member = Member::Ahead;
+            app.child(name).ok().map(|to| Effect::Tell { to, notice: Notice::UpdateWithdrawn { rollout } })
+        };
+        told.filter_map(withdraw).collect()
+    }
+
+    pub(crate) fn pause(
+        &mut self,
+        app: &ObjectId,
+        event: &Event,
+        reason: &str,
+    ) -> Result<Vec<Effect>, Rejected> {
+        check_reason(reason)?;
+        self.check_open()?;
+        let (by, reason) = (event.by.to_string(), reason.to_owned());
+        let text = format!("rollout {} was paused by {by}: {reason}", self.number);
+        let effects = self.withdraw(app);
+        self.enter(Phase::Paused { by, reason, halted: false }, event.at);
+        Ok([record("rollout.paused", text)].into_iter().chain(effects).collect())
+    }
+
+    pub(crate) fn resume(
+        &mut self,
+        event: &Event,
+        failures_max: Option<u32>,
+    ) -> Result<Vec<Effect>, Rejected> {
+        let Phase::Paused { .. } = self.phase else {
+            return Err(conflict(&format!("rollout {} is not paused", self.number)));
+        };
+        let budget = failures_max.unwrap_or(self.failures_max);
+        if self.failed() > budget as usize {
+            let message = format!(
+                "{} installs failed, its budget is {budget}: mend them, or resume it with a greater budget",
+                self.failed()
+            );
+            return Err(conflict(&message));
+        }
+        self.failures_max = budget;
+        // The wave that was told has members that are ahead again: it goes on with them.
+        let first_ahead = |wave: &Under| wave.members.values().any(|member| *member == Member::Ahead);
+        self.wave = self.waves.iter().position(first_ahead).map_or(self.wave, |first| first.min(self.wave));
+        self.enter(Phase::Going, event.at);
+        let text = format!("rollout {} was resumed by {}, with a budget of {budget}", self.number, event.by);
+        Ok(vec![record("rollout.resumed", text)])
+    }
+
+    pub(crate) fn abort(
+        &mut self,
+        app: &ObjectId,
+        event: &Event,
+        reason: &str,
+    ) -> Result<Vec<Effect>, Rejected> {
+        check_reason(reason)?;
+        self.check_open()?;
+        let (by, reason) = (event.by.to_string(), reason.to_owned());
+        let text = format!("rollout {} was aborted by {by}: {reason}", self.number);
+        let effects = self.withdraw(app);
+        self.enter(Phase::Aborted { by, reason }, event.at);
+        Ok([record_at(Level::Warning, "rollout.aborted", text)].into_iter().chain(effects).collect())
+    }
+
+    fn check_open(&self) -> Result<(), Rejected> {
+        if self.is_over() {
+            return Err(conflict(&format!("rollout {} is over", self.number)));
+        }
+        Ok(())
+    }
+
+    /// Names the release, as people do.
+    pub(crate) fn of(&self) -> ReleaseRef {
+        ReleaseRef::from(&self.release)
+    }
+}
+
+fn check(plan: &Plan, installs: &BTreeSet<ObjectId>) -> Result<(), Rejected> {
+    let invalid = |message: String| Err(Rejected::new(RejectedCode::RolloutInvalid, message));
+    let count: usize = plan.waves.iter().map(|wave| wave.installs.len()).sum();
+    if count == 0 || count > MEMBERS_MAX || plan.waves.len() > WAVES_MAX {
+        return invalid(format!(
+            "a rollout has 1 to {MEMBERS_MAX} installs in at most {WAVES_MAX} waves, not {count} in {}",
+            plan.waves.len()
+        ));
+    }
+    if plan.at_once == 0 {
+        return invalid("not one install may be at it at once: it would never end".to_owned());
+    }
+    let known: BTreeSet<&str> = installs.iter().map(ObjectId::name).collect();
+    let mut seen = BTreeSet::new();
+    for wave in &plan.waves {
+        if !(0..=BAKE_MS_MAX).contains(&wave.bake_ms) {
+            return invalid(format!("wave {} bakes for at most 31 days", wave.name));
+        }
+        if wave.installs.is_empty() {
+            return invalid(format!("wave {} has no installs", wave.name));
+        }
+        for install in &wave.installs {
+            if !known.contains(install.as_str()) {
+                return invalid(format!("the app has no install {install}"));
+            }
+            if !seen.insert(install) {
+                return invalid(format!("install {install} is in two waves"));
+            }
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn conflict(message: &str) -> Rejected {
+    Rejected::new(RejectedCode::Conflict, message)
+}
