@@ -1,17 +1,19 @@
 //! Whether an envelope may be acted on: TRUST.md §4's order, each check closed on failure,
 //! and what passed on record before anything else sees it.
 
-use remit_seal::Refusal;
-use remit_seal::document::{Class, Job, Release};
-use remit_seal::verify::{self, Bound, Context};
+mod gate;
 
-use crate::data_dir::is_safe_name;
+use remit_seal::Refusal;
+use remit_seal::verify::Bound;
+
 use crate::executor::Action;
 use crate::fault::{Coded, chain};
 use crate::journal::{Accepted, Entry};
 use crate::outcome::Attempt;
 use crate::outputs::Realm;
 use crate::runner::Runner;
+
+pub use gate::Gate;
 
 /// A job that passed every check and is on record.
 #[derive(Debug)]
@@ -52,8 +54,7 @@ fn refused(code: &'static str, message: impl Into<String>) -> Rejection {
 
 /// Checks an envelope that claims to be this attempt, and puts it on record.
 pub async fn admit(runner: &Runner, attempt: &Attempt, envelope: &[u8]) -> Result<Admitted, Rejection> {
-    let bound = verify(runner, attempt, envelope).await?;
-    let action = permitted(&bound)?;
+    let (bound, action) = verify(runner, attempt, envelope).await?;
     let rehearse = bound.job.sandbox || bound.component.sandbox || runner.config.sandbox;
     if runner.executors.pick(bound.component.kind, rehearse).is_none() {
         let kind = bound.component.kind.as_str();
@@ -74,65 +75,28 @@ pub async fn admit(runner: &Runner, attempt: &Attempt, envelope: &[u8]) -> Resul
 /// by not offering them; and can fill no memory, because it is bounded, nor push what was carried to its
 /// end out of it, because refusals have a memory of their own.
 pub fn is_signed_for(runner: &Runner, attempt: &Attempt, envelope: &[u8]) -> bool {
-    let view = runner.trust.view();
-    let audience = runner.identity().audience(&runner.config);
-    let (seq_high, counter_floor, is_fresh) = (0, 0, view.is_fresh());
-    let context = Context { audience: &audience, now_ms: view.now_ms, seq_high, counter_floor, is_fresh };
-    verify::addressed(&view.root, envelope, &context).is_ok_and(|signed| is_of(&signed, attempt))
-}
-
-fn is_of(signed: &Job, attempt: &Attempt) -> bool {
-    (&signed.job, signed.attempt, signed.fence) == (&attempt.job, attempt.attempt, attempt.fence)
+    gate(runner).is_signed_for(attempt, envelope)
 }
 
 /// Signatures, audience, time, sequence; then the release and the binding to it.
-async fn verify(runner: &Runner, attempt: &Attempt, envelope: &[u8]) -> Result<Bound, Rejection> {
-    let identity = runner.identity();
-    let view = runner.trust.view();
-    let (root, now_ms) = (&view.root, view.now_ms);
-    let audience = identity.audience(&runner.config);
-    let seq_high = runner.journal.state().seq_high;
-    let (counter_floor, is_fresh) = (0, view.is_fresh());
-    let context = Context { audience: &audience, now_ms, seq_high, counter_floor, is_fresh };
-    let job = verify::job(root, envelope, &context)?;
-    let signed = job.get();
-    if !is_of(signed, attempt) {
-        let words = "the envelope is signed for another attempt than the one it was offered as";
-        return Err(refused("runner.lease_mismatch", words));
-    }
-    let release = runner.cache.release(&runner.link, &view, signed).await;
+async fn verify(runner: &Runner, attempt: &Attempt, envelope: &[u8]) -> Result<(Bound, Action), Rejection> {
+    let gate = gate(runner);
+    let job = gate.job(attempt, envelope)?;
+    let release = runner.cache.release(&runner.link, &gate.view, job.get()).await;
     let release = release.map_err(|error| {
         if error.is_away() { Rejection::Away(chain(&error)) } else { refused(error.code(), chain(&error)) }
     })?;
-    let floors = runner.journal.state().floors.clone();
-    let Release { app, channel, .. } = release.get();
-    let counter_floor = floors.get(channel).copied().unwrap_or(0).max(view.standing.floor(app, channel));
-    Ok(verify::bind(root, job, &release, &Context { counter_floor, ..context })?)
+    gate.bind(job, &release)
 }
 
-/// What the operation does here, if its class says no less than that.
-fn permitted(bound: &Bound) -> Result<Action, Rejection> {
-    if ![&bound.job.job, &bound.component.name].into_iter().all(|name| is_safe_name(name)) {
-        return Err(refused("runner.name_unsafe", "the job's or component's name cannot be a file's"));
-    }
-    let operation = &bound.job.operation;
-    let action = Action::of(operation).ok_or_else(|| {
-        refused(
-            "executor.operation_unsupported",
-            format!("this runner does not know the operation `{operation}`"),
-        )
-    })?;
-    let fits = match action {
-        Action::Deploy => bound.operation.class == Class::Change,
-        Action::Destroy => bound.operation.class == Class::Destroy,
-        Action::Drift => bound.operation.class <= Class::Plan,
+/// The gate as this runner stands now.
+fn gate(runner: &Runner) -> Gate {
+    let (seq_high, floors) = {
+        let state = runner.journal.state();
+        (state.seq_high, state.floors.clone())
     };
-    if fits {
-        return Ok(action);
-    }
-    let words =
-        format!("the release gives the operation `{operation}` a class that does not say what it does");
-    Err(refused("runner.class_wrong", words))
+    let audience = runner.identity().audience(&runner.config);
+    Gate { view: runner.trust.view(), audience, seq_high, floors }
 }
 
 async fn record(runner: &Runner, attempt: &Attempt, bound: &Bound, rehearsal: bool) -> Result<(), Rejection> {

@@ -72,6 +72,7 @@ pub(crate) fn all() -> Vec<Stage> {
         cargo("build", &["build", "--workspace", "--bins", "--quiet"]),
         Stage { name: "test", plan: Plan::Part(part::tests) },
         cargo("sim", &["sim", "--seeds", "10", "--stats"]),
+        cargo("hostile", &["hostile", "--tries", "20000"]),
         Stage { name: "template", plan: Plan::Part(part::cfn_lint) },
     ]
 }

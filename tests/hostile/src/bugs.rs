@@ -1,0 +1,93 @@
+//! Bugs to plant in the runner, each a check left out or made wrongly. The suite must catch every one.
+//! None of them is in production code: the checks are given something else than the truth.
+
+use remit_runner::admission::Gate;
+use remit_runner::outcome::Attempt;
+use remit_seal::document::Job;
+use remit_seal::verify;
+
+use crate::rules;
+use crate::suite::{Offer, Runner};
+
+/// A planted bug.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Bug {
+    /// A key that signed twice counts as two.
+    CountAKeyTwice,
+    /// Whose job it is is not looked at.
+    SkipAudience,
+    /// What was accepted once is accepted again.
+    IgnoreSeq,
+    /// The time to start is not looked at.
+    AcceptExpired,
+    /// Older releases are run again.
+    IgnoreFloor,
+    /// A revoked key goes on counting.
+    ForgetRevoked,
+    /// The first root is trusted for ever.
+    KeepFirstRoot,
+    /// It is not looked at which attempt was signed.
+    AnyAttempt,
+    /// Nobody asks which release the job named.
+    AnyRelease,
+}
+
+impl Bug {
+    #[cfg(test)]
+    pub(crate) const ALL: [Bug; 9] = [
+        Bug::CountAKeyTwice,
+        Bug::SkipAudience,
+        Bug::IgnoreSeq,
+        Bug::AcceptExpired,
+        Bug::IgnoreFloor,
+        Bug::ForgetRevoked,
+        Bug::KeepFirstRoot,
+        Bug::AnyAttempt,
+        Bug::AnyRelease,
+    ];
+
+    /// The checks as this bug would have them, and what is checked.
+    pub(crate) fn bend(self, runner: &Runner, gate: &mut Gate, offer: &mut Offer) {
+        let job = rules::open(&offer.envelope)
+            .and_then(|(payload, ..)| serde_json::from_slice::<Job>(&payload).ok());
+        match (self, job) {
+            (Bug::CountAKeyTwice, _) if has_a_key_twice(&offer.release) => {
+                gate.view.root = runner.lenient_root.clone();
+            }
+            (Bug::SkipAudience, Some(job)) => gate.audience = job.audience,
+            (Bug::IgnoreSeq, _) => gate.seq_high = 0,
+            (Bug::AcceptExpired, Some(job)) => {
+                gate.view.now_ms = job.not_before_ms.max(job.issued_ms);
+            }
+            (Bug::IgnoreFloor, _) => {
+                gate.floors.clear();
+                gate.view.standing.floors.clear();
+            }
+            (Bug::ForgetRevoked, _) => gate.view.root = runner.root.clone(),
+            (Bug::KeepFirstRoot, _) => gate.view.root = runner.first_root.clone(),
+            (Bug::AnyAttempt, Some(job)) => {
+                offer.attempt = Attempt { job: job.job, attempt: job.attempt, fence: job.fence };
+            }
+            (Bug::AnyRelease, Some(mut job)) => {
+                // The envelope is taken as if it had named what was given.
+                if let Ok(release) = verify::kept_release(&gate.view.root, &offer.release, gate.view.now_ms) {
+                    (job.release, job.release_counter) = (release.digest(), release.get().counter);
+                    offer.envelope = runner.signed(&job);
+                }
+            }
+            (
+                Bug::CountAKeyTwice
+                | Bug::SkipAudience
+                | Bug::AcceptExpired
+                | Bug::AnyAttempt
+                | Bug::AnyRelease,
+                _,
+            ) => {}
+        }
+    }
+}
+
+fn has_a_key_twice(release: &[u8]) -> bool {
+    let Some((_, _, signatures)) = rules::open(release) else { return false };
+    signatures.len() == 2 && signatures[0].0 == signatures[1].0
+}

@@ -1,0 +1,95 @@
+//! What may begin, said a second time and as plainly as it can be: by other code, and by another
+//! implementation of the signatures.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use remit_seal::document::{Audience, Class, Job, Value};
+use remit_seal::key::SigningKey;
+use ring::signature::{ED25519, UnparsedPublicKey};
+use serde_json::Value as Json;
+
+use crate::vendor::{Published, Vendor};
+
+const MINUTE_MS: i64 = 60_000;
+
+/// What is true of the runner now, kept beside it.
+#[derive(Clone, Debug)]
+pub(crate) struct Truth {
+    pub(crate) audience: Audience,
+    pub(crate) now_ms: i64,
+    pub(crate) seq_high: u64,
+    /// The lowest counters, of channel stable and of beta.
+    pub(crate) floors: [u64; 2],
+    /// Which of the vendor's roots is trusted, from 0.
+    pub(crate) root: usize,
+    /// Whether the status was told: one release key is gone.
+    pub(crate) is_told: bool,
+    /// Until when that status is fresh.
+    pub(crate) fresh_until_ms: i64,
+}
+
+impl Truth {
+    fn floor(&self, channel: &str) -> u64 {
+        if channel == "stable" { self.floors[0] } else { self.floors[1] }
+    }
+}
+
+/// Whether this job, signed by a dispatch key that counts, and with this release, may begin.
+pub(crate) fn allowed(job: &Job, release: &Published, vendor: &Vendor, truth: &Truth) -> bool {
+    let document = &release.document;
+    let live = release.signers.iter().filter(|id| !truth.is_told || **id != vendor.release_keys[0]).count();
+    let in_time = job.not_after_ms > job.not_before_ms
+        && job.not_after_ms - job.not_before_ms <= 15 * MINUTE_MS
+        && job.issued_ms <= truth.now_ms + MINUTE_MS
+        && job.not_before_ms <= truth.now_ms + MINUTE_MS
+        && job.not_after_ms >= truth.now_ms - MINUTE_MS;
+    let destroys = job.operation == "destroy";
+    let class = match job.operation.as_str() {
+        "deploy" => Class::Change,
+        "destroy" => Class::Destroy,
+        "drift" => Class::Read,
+        _ => return false,
+    };
+    let is_current = document.expires_ms > truth.now_ms || (destroys && truth.now_ms < truth.fresh_until_ms);
+    job.audience == truth.audience
+        && in_time
+        && job.seq > truth.seq_high
+        && job.release == release.digest
+        && document.app == "shop"
+        && job.release_counter == document.counter
+        && document.counter >= truth.floor(&document.channel)
+        && is_current
+        && live >= if destroys && document.channel == "stable" { 2 } else { 1 }
+        && job.class == class
+        && document.operations.contains_key(&job.operation)
+        && (1..=600_000).contains(&job.longest_run_ms)
+        && document.components.iter().any(|c| c.name == job.component && (job.sandbox || !c.sandbox))
+        && job.inputs.iter().all(|(name, value)| {
+            name == "size" && matches!(value, Value::Integer(size) if (-10..=10).contains(size))
+        })
+}
+
+/// Whether one of a container's signatures is by this key over its very payload, as a job.
+pub(crate) fn is_signed(container: &[u8], key: &SigningKey) -> bool {
+    let Some((payload, kind, signatures)) = open(container) else { return false };
+    let mut message = format!("DSSEv1 {} {kind} {} ", kind.len(), payload.len()).into_bytes();
+    message.extend_from_slice(&payload);
+    let Ok(spki) = STANDARD.decode(key.public().spki) else { return false };
+    // The last 32 bytes of an Ed25519 key's SubjectPublicKeyInfo are the key.
+    let public = UnparsedPublicKey::new(&ED25519, &spki[spki.len() - 32..]);
+    let is_job = kind == "application/vnd.remit.job.v1+json";
+    is_job && signatures.iter().any(|(id, sig)| *id == key.id() && public.verify(&message, sig).is_ok())
+}
+
+/// A container's payload, its type, and the signatures by key id.
+pub(crate) type Opened = (Vec<u8>, String, Vec<(String, Vec<u8>)>);
+
+/// A container's payload, type and signatures, read as loosely as any JSON reader does.
+pub(crate) fn open(container: &[u8]) -> Option<Opened> {
+    let json: Json = serde_json::from_slice(container).ok()?;
+    let payload = STANDARD.decode(json["payload"].as_str()?).ok()?;
+    let signature =
+        |one: &Json| Some((one["keyid"].as_str()?.to_owned(), STANDARD.decode(one["sig"].as_str()?).ok()?));
+    let signatures = json["signatures"].as_array()?.iter().filter_map(signature).collect();
+    Some((payload, json["payloadType"].as_str()?.to_owned(), signatures))
+}

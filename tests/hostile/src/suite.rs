@@ -1,0 +1,259 @@
+//! The runner under attack, and the tries on several threads.
+
+use std::collections::BTreeMap;
+
+use remit_runner::Coded as _;
+use remit_runner::admission::{Gate, Rejection};
+use remit_runner::artifact::believe;
+use remit_runner::outcome::Attempt;
+use remit_runner::trust::View;
+use remit_seal::document::{Audience, Job, Root};
+use remit_seal::dsse::{Envelope, PayloadType};
+use remit_seal::verify::{self, Standing, Verified};
+
+use crate::attacker::Attacker;
+use crate::bugs::Bug;
+use crate::rules::Truth;
+use crate::vendor::{START_MS, Vendor, sign};
+
+/// After so many tries everything begins anew: first root, first envelope.
+const EPISODE: u64 = 20_000;
+/// How many breaches are told.
+const BREACHES_MAX: usize = 10;
+
+/// What a broker hands over: an envelope as this attempt, and bytes as the release that it names.
+#[derive(Clone, Debug)]
+pub(crate) struct Offer {
+    pub(crate) attempt: Attempt,
+    pub(crate) envelope: Vec<u8>,
+    pub(crate) release: Vec<u8>,
+}
+
+/// What a real runner keeps, changed by the functions that a real runner calls.
+pub(crate) struct Runner {
+    pub(crate) first_root: Verified<Root>,
+    pub(crate) root: Verified<Root>,
+    /// The same without its rule for destroying, for a planted bug.
+    pub(crate) lenient_root: Verified<Root>,
+    pub(crate) truth: Truth,
+    standing: Standing,
+    floors: BTreeMap<String, u64>,
+}
+
+impl Runner {
+    pub(crate) fn new(vendor: &Vendor) -> Self {
+        let first = pinned(&vendor.roots[0]);
+        let audience = Audience::of_install("ins_demo.shop.acme", 2, 5).expect("a good id");
+        let truth = Truth {
+            audience,
+            now_ms: START_MS,
+            seq_high: 0,
+            floors: [0, 0],
+            root: 0,
+            is_told: false,
+            fresh_until_ms: 0,
+        };
+        Self {
+            root: first.clone(),
+            lenient_root: lenient(vendor, &first),
+            standing: Standing::default().under(first.get()),
+            floors: BTreeMap::new(),
+            first_root: first,
+            truth,
+        }
+    }
+
+    fn gate(&self) -> Gate {
+        let view = View {
+            root: self.standing.restrict(&self.root),
+            now_ms: self.standing.now_ms(self.truth.now_ms),
+            standing: self.standing.clone(),
+        };
+        let (audience, seq_high) = (self.truth.audience.clone(), self.truth.seq_high);
+        Gate { view, audience, seq_high, floors: self.floors.clone() }
+    }
+
+    /// What the runner says to an offer: the code of its refusal, or nothing when it would begin.
+    pub(crate) fn judge(&self, offer: &Offer, bug: Option<Bug>) -> Option<&'static str> {
+        let mut gate = self.gate();
+        let mut bent = None;
+        if let Some(bug) = bug {
+            let mut offer = offer.clone();
+            bug.bend(self, &mut gate, &mut offer);
+            bent = Some(offer);
+        }
+        let Offer { attempt, envelope, release } = bent.as_ref().unwrap_or(offer);
+        let admitted = gate.job(attempt, envelope).and_then(|job| {
+            let release = believe(&gate.view, job.get(), release);
+            let release =
+                release.map_err(|e| Rejection::Refused { code: e.code(), message: String::new() })?;
+            gate.bind(job, &release)
+        });
+        match admitted {
+            Ok(_) => None,
+            Err(Rejection::Refused { code, .. }) => Some(code),
+            Err(Rejection::Away(_)) => Some("away"),
+        }
+    }
+
+    /// A job as the planted bug wants it signed.
+    pub(crate) fn signed(&self, job: &Job) -> Vec<u8> {
+        let seed = if self.truth.root == 0 { 6 } else { 7 };
+        sign(PayloadType::Job, job, &[&crate::vendor::key(seed)])
+    }
+
+    /// An honest envelope was begun.
+    pub(crate) fn accept(&mut self, job: &Job, channel: &str, rollback_floor: u64) {
+        self.truth.seq_high = job.seq;
+        let line = usize::from(channel != "stable");
+        self.truth.floors[line] = self.truth.floors[line].max(rollback_floor);
+        let floor = self.floors.entry(channel.to_owned()).or_default();
+        *floor = (*floor).max(rollback_floor);
+    }
+
+    /// Whether the runner would trust these bytes as the next root.
+    pub(crate) fn takes_root(&self, bytes: &[u8]) -> Result<(), &'static str> {
+        verify::next_root(&self.root, bytes).map(drop).map_err(|refusal| refusal.code())
+    }
+
+    /// The vendor publishes the next root.
+    pub(crate) fn rotate(&mut self, vendor: &Vendor) {
+        self.root = verify::next_root(&self.root, &vendor.roots[1]).expect("the vendor signs rightly");
+        self.lenient_root = lenient(vendor, &self.root);
+        self.standing = std::mem::take(&mut self.standing).under(self.root.get());
+        self.truth.root = 1;
+    }
+
+    /// The honest broker tells what was revoked.
+    pub(crate) fn tell(&mut self, vendor: &Vendor) {
+        let now_ms = self.truth.now_ms;
+        let status = verify::status(&self.root, &vendor.status(now_ms), now_ms).expect("an honest status");
+        self.standing.learn(&status).expect("it is the first");
+        self.truth.is_told = true;
+        self.truth.floors[0] = self.truth.floors[0].max(5);
+        self.truth.fresh_until_ms = now_ms + crate::vendor::HOUR_MS;
+    }
+}
+
+fn pinned(bytes: &[u8]) -> Verified<Root> {
+    let digest = Envelope::parse(bytes, PayloadType::Root).expect("it was just signed").payload_digest();
+    verify::first_root(bytes, &digest).expect("the vendor signs rightly")
+}
+
+fn lenient(vendor: &Vendor, root: &Verified<Root>) -> Verified<Root> {
+    pinned(&vendor.sign_root(&Root { destroy: None, ..root.get().clone() }))
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    pub(crate) tries: u64,
+    pub(crate) begun: u64,
+    pub(crate) honest: u64,
+    pub(crate) honest_refused: u64,
+    pub(crate) refused: BTreeMap<&'static str, u64>,
+    pub(crate) breaches: Vec<String>,
+}
+
+impl Found {
+    /// Something that must not be came through, or not.
+    pub(crate) fn tried(&mut self, answer: Option<&'static str>, what: impl FnOnce() -> String) {
+        self.tries += 1;
+        match answer {
+            Some(code) => *self.refused.entry(code).or_default() += 1,
+            None => {
+                self.begun += 1;
+                if self.breaches.len() < BREACHES_MAX {
+                    self.breaches.push(what());
+                }
+            }
+        }
+    }
+
+    fn add(&mut self, other: Found) {
+        self.tries += other.tries;
+        self.begun += other.begun;
+        self.honest += other.honest;
+        self.honest_refused += other.honest_refused;
+        self.breaches.extend(other.breaches);
+        self.breaches.truncate(BREACHES_MAX);
+        for (code, count) in other.refused {
+            *self.refused.entry(code).or_default() += count;
+        }
+    }
+}
+
+/// Tries so often, on so many threads.
+pub(crate) fn run(tries: u64, seed: u64, threads: usize, bug: Option<Bug>) -> Found {
+    let episodes = tries.div_ceil(EPISODE);
+    let work = |thread: u64| {
+        let vendor = Vendor::new();
+        let mut found = Found::default();
+        for episode in (thread..episodes).step_by(threads) {
+            let share = EPISODE.min(tries - episode * EPISODE);
+            Attacker::new(&vendor, seed.wrapping_add(episode), bug).attack(share, &mut found);
+        }
+        found
+    };
+    let mut all = Found::default();
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads as u64).map(|thread| scope.spawn(move || work(thread))).collect();
+        for worker in workers {
+            all.add(worker.join().expect("an attack that panics is a finding of its own"));
+        }
+    });
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_begins_that_the_rules_do_not_allow() {
+        let found = run(12_000, 7, 2, None);
+        assert_eq!((found.tries, found.begun, found.honest_refused), (12_000, 0, 0), "{:?}", found.breaches);
+        assert!(found.honest > 100, "{} honest envelopes show little", found.honest);
+        // Each check was reached: an attack that fails at the first of them shows nothing of the rest.
+        for code in CODES {
+            assert!(found.refused.contains_key(code), "{code} was never given: {:?}", found.refused);
+        }
+    }
+
+    const CODES: [&str; 26] = [
+        "runner.artifact_mismatch",
+        "runner.lease_mismatch",
+        "seal.audience",
+        "seal.class_mismatch",
+        "seal.component_unknown",
+        "seal.container_invalid",
+        "seal.counter_mismatch",
+        "seal.destroy_threshold",
+        "seal.document_invalid",
+        "seal.epoch",
+        "seal.expired",
+        "seal.generation",
+        "seal.input_authority",
+        "seal.input_bounds",
+        "seal.issued_in_future",
+        "seal.json_syntax",
+        "seal.key_revoked",
+        "seal.operation_unknown",
+        "seal.payload_type",
+        "seal.release_audience",
+        "seal.release_expired",
+        "seal.replayed",
+        "seal.rollback",
+        "seal.sandbox_required",
+        "seal.signature_invalid",
+        "seal.threshold",
+    ];
+
+    #[test]
+    fn every_planted_bug_is_caught() {
+        for bug in Bug::ALL {
+            let found = run(6_000, 3, 1, Some(bug));
+            assert!(found.begun > 0, "{bug:?} was not caught");
+        }
+    }
+}
