@@ -147,6 +147,7 @@ fn release() -> Release {
         channel: "stable".to_owned(),
         version: "1.5.0".to_owned(),
         counter: 5,
+        notes: String::new(),
         created_ms: START_MS - 2 * DAY_MS,
         expires_ms: START_MS + 90 * DAY_MS,
         rollback_floor: 4,
