@@ -70,7 +70,7 @@ fn failure(class: FailureClass) -> Failure {
 }
 
 fn completion(outcome: Outcome) -> Completion {
-    Completion { attempt: attempt(), outcome, journal_head: [7; 32] }
+    Completion { attempt: attempt(), outcome, journal_head: [7; 32], journal_records: 9 }
 }
 
 fn back<T, W>(value: &T)

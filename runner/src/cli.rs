@@ -40,8 +40,9 @@ Exit codes: 0 drained, 1 did not start or failed, 64 settings are wrong, 75 ende
 pub enum Command {
     /// Enrol when there is no identity yet, then run jobs until told to stop.
     Run(Box<RunArgs>),
-    /// Check the journal whole: every record's length, checksum, number and place in the hash chain.
-    Verify(DirArgs),
+    /// Prove the journal whole: every record's checksum, number and place in the hash chain, and the
+    /// signed checkpoints.
+    Verify(VerifyArgs),
     /// Ask the running runner what it is doing.
     Status(StatusArgs),
     /// Print a completion script for your shell.
@@ -51,12 +52,23 @@ pub enum Command {
     },
 }
 
-/// Where the data directory is.
+/// What to prove of the journal.
 #[derive(Debug, Args)]
-pub struct DirArgs {
+pub struct VerifyArgs {
     /// The runner's data directory.
     #[arg(long, value_name = "DIR", env = "REMIT_RUNNER_DATA_DIR")]
     pub data_dir: PathBuf,
+    /// The first segment to read, where earlier ones (`journal/000001.log` and on) were moved elsewhere.
+    #[arg(long, value_name = "SEGMENT")]
+    pub from: Option<u32>,
+    /// A checkpoint that was kept elsewhere: prove that this very chain passed through it.
+    ///
+    /// Get one from the running runner with GET /v1/checkpoint, or keep journal/*.checkpoint.json.
+    #[arg(long, value_name = "FILE")]
+    pub checkpoint: Option<PathBuf>,
+    /// The id of the key whose checkpoints count, as an earlier `verify` or the status said it.
+    #[arg(long, value_name = "HEX")]
+    pub key: Option<String>,
     /// Print JSON.
     #[arg(long)]
     pub json: bool,

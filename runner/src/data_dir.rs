@@ -1,10 +1,11 @@
 //! The runner's directory: who may use it, where things lie, and writing that survives a crash.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use crate::disk::{self, DurableFile};
 use crate::fault::Coded;
 
 /// Why the directory cannot be used.
@@ -58,7 +59,8 @@ impl Coded for Error {
 /// pending-key.pem 0600 a key that was sent for enrolment and not answered yet
 /// paused               present while the customer has paused the runner
 /// status.addr          where the status API listens
-/// journal/             000001.log (append-only, hash-chained), ballast (space for endings)
+/// journal/             000001.log and on (append-only, hash-chained), NNNNNN.checkpoint.json,
+///                      ballast (space for endings), key.pem 0600 (signs checkpoints)
 /// locks/               COMPONENT.json: the last holder and its fence
 /// outputs/       0600  COMPONENT.json: outputs of the real world, sensitive ones among them
 /// rehearsal/           the same, and what rehearsals pretend to have made
@@ -159,10 +161,7 @@ pub fn remove_dir(path: &Path) -> io::Result<()> {
 
 /// Removes a file; one that is not there is no error.
 pub fn remove_file(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other,
-    }
+    disk::remove(path)
 }
 
 /// Replaces a file whole: after a crash it holds the old bytes or the new ones. Mode 0600.
@@ -170,20 +169,14 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".new");
     let new = path.with_file_name(name);
-    let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&new)?;
-    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    let mut file = DurableFile::create(&new)?;
+    let written = file.write(bytes).and_then(|()| file.sync());
     if let Err(error) = written {
-        let _ = fs::remove_file(&new);
+        let _ = disk::remove(&new);
         return Err(error);
     }
-    fs::rename(&new, path)?;
-    sync_parent(path)
-}
-
-/// Makes the names in a file's directory durable.
-pub fn sync_parent(path: &Path) -> io::Result<()> {
-    let parent = path.parent().unwrap_or(Path::new("/"));
-    File::open(parent)?.sync_all()
+    disk::rename(&new, path)?;
+    disk::sync_parent(path)
 }
 
 /// Reads a file of at most `max` bytes; `None` when it is not there.

@@ -1,12 +1,15 @@
 //! The runner's receipts: every decision and its outcome, hash-chained, durable before its effect.
 //!
-//! One segment, `000001.log`, append-only. A torn tail is cut when the journal is opened;
-//! damage anywhere else is fatal. Closing a segment and beginning the next, so that the
-//! journal's size is bounded, is a later step: `SEGMENT` is the only name that it touches.
+//! Segments `000001.log` and on, append-only and bounded: a full one is closed by a signed checkpoint,
+//! and the next begins with what the chain so far amounts to. A torn tail is cut when the journal is
+//! opened; damage anywhere else is fatal.
 
+mod checkpoint;
 mod record;
+mod scan;
 mod segment;
 mod state;
+mod verify;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,12 +20,13 @@ use crate::fault::Coded;
 use crate::outcome::{Attempt, Outcome};
 
 pub use record::{Accepted, Entry, Process, Record};
-pub use segment::Scan;
-pub use state::{Open, State};
+pub use state::{Open, Snapshot, State};
+pub use verify::{Asked, Whole, verify};
 
-const SEGMENT: &str = "000001.log";
 /// The most receipts that one page holds.
 pub const PAGE_LEN_MAX: usize = 500;
+/// A segment that is longer is closed before the next envelope is recorded.
+const SEGMENT_LEN_MAX: u64 = 8 << 20;
 
 /// Why the journal cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +59,14 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// A checkpoint is not of this chain.
+    #[error("the checkpoint {path} does not prove this journal: {why}")]
+    Checkpoint {
+        /// Where it is.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
     /// The journal belongs to another install.
     #[error("the journal is of install {found}, not of {wanted}")]
     Foreign {
@@ -71,6 +83,7 @@ impl Coded for Error {
             Error::Corrupt { .. } => "journal.corrupt",
             Error::Write { .. } => "journal.write_failed",
             Error::Read { .. } => "journal.read_failed",
+            Error::Checkpoint { .. } => "journal.checkpoint_wrong",
             Error::Foreign { .. } => "journal.foreign",
         }
     }
@@ -80,6 +93,7 @@ impl Coded for Error {
             Error::Corrupt { .. } => "the runner will not go on from a journal that was changed: keep a copy, find out by whom, and begin with a new data directory".to_owned(),
             Error::Write { .. } => "make room on the runner's disk or mend it; the runner goes on by itself".to_owned(),
             Error::Read { .. } => "check the runner's disk and who may read its data directory".to_owned(),
+            Error::Checkpoint { .. } => "if the checkpoint is of this install, the journal was changed or replaced since: keep a copy of both and find out by whom".to_owned(),
             Error::Foreign { .. } => "give each install's runner its own --data-dir".to_owned(),
         }
     }
@@ -90,17 +104,26 @@ impl Coded for Error {
 pub struct Journal {
     writer: Arc<Mutex<segment::Writer>>,
     state: Arc<Mutex<State>>,
-    path: PathBuf,
+    dir: PathBuf,
 }
 
 impl Journal {
-    /// Opens or begins the journal in this directory and reads it whole.
+    /// Opens or begins the journal in this directory and reads its newest segment whole.
     pub fn open(dir: &Path, install: &str) -> Result<Self, Error> {
-        let path = dir.join(SEGMENT);
-        let (writer, state) = segment::Writer::open(path.clone(), dir.join("ballast"))?;
-        let journal = Self { writer: Arc::new(Mutex::new(writer)), state: Arc::new(Mutex::new(state)), path };
+        Self::open_bounded(dir, install, SEGMENT_LEN_MAX)
+    }
+
+    fn open_bounded(dir: &Path, install: &str, len_max: u64) -> Result<Self, Error> {
+        let signer = checkpoint::Signer::establish(dir, install)?;
+        let public = signer.public();
+        let (writer, state) = segment::Writer::open(dir, signer, len_max)?;
+        let writer = Arc::new(Mutex::new(writer));
+        let journal = Self { writer, state: Arc::new(Mutex::new(state)), dir: dir.to_owned() };
         // Bound first: the guard must be gone before anything is appended.
-        let found = journal.state().install.clone();
+        let (found, key) = {
+            let state = journal.state();
+            (state.install.clone(), state.key.clone())
+        };
         match found {
             None => {
                 let entry = Entry::Opened { format: record::FORMAT, install: install.to_owned() };
@@ -111,13 +134,16 @@ impl Journal {
             }
             Some(_) => {}
         }
+        if key.as_ref() != Some(&public) {
+            journal.append_blocking(Entry::Keyed { key: public })?;
+        }
         Ok(journal)
     }
 
     /// Appends one entry; when this returns `Ok`, a crash does not lose it.
     pub async fn append(&self, entry: Entry) -> Result<(), Error> {
         let journal = self.clone();
-        let path = self.path.clone();
+        let path = self.dir.clone();
         tokio::task::spawn_blocking(move || journal.append_blocking(entry))
             .await
             .unwrap_or_else(|e| Err(Error::Write { path, source: std::io::Error::other(e) }))
@@ -141,7 +167,7 @@ impl Journal {
     fn append_blocking(&self, entry: Entry) -> Result<(), Error> {
         let opens = entry.opens();
         let mut writer = lock(&self.writer);
-        let written = writer.append(entry);
+        let written = writer.append(entry, || lock(&self.state).snapshot());
         let mut state = lock(&self.state);
         match written {
             Ok(record) => {
@@ -170,17 +196,43 @@ impl Journal {
         self.state().head
     }
 
-    /// Up to `limit` records after number `after`, oldest first.
+    /// The chain's last place: how many records there are, and the digest of the last.
+    pub fn place(&self) -> (u64, Digest) {
+        let state = self.state();
+        (state.records, state.head)
+    }
+
+    /// The newest segment's number and the id of the key that signs checkpoints.
+    pub fn newest(&self) -> (u32, String) {
+        let writer = lock(&self.writer);
+        (writer.number(), writer.signer().public().id().unwrap_or_default())
+    }
+
+    /// The chain as it is now, signed: whoever keeps it can prove later that it was changed.
+    pub async fn checkpoint(&self) -> Result<Vec<u8>, Error> {
+        let journal = self.clone();
+        let path = self.dir.clone();
+        let sign = move || lock(&journal.writer).checkpoint().map_err(|source| Error::Read { path, source });
+        self.blocking(sign).await
+    }
+
+    /// Up to `limit` records after number `after`, oldest first. Those of segments that were moved
+    /// elsewhere are left out.
     pub async fn page(&self, after: u64, limit: usize) -> Result<Vec<Record>, Error> {
-        let path = self.path.clone();
+        let dir = self.dir.clone();
         let read = move || {
             let mut page = Vec::new();
             let take = limit.min(PAGE_LEN_MAX);
-            segment::scan(&path, |record| {
-                if record.n > after && page.len() < take {
-                    page.push(record);
+            for number in with_record(&dir, after + 1)? {
+                scan::scan(&scan::path(&dir, number), None, |record| {
+                    if record.n > after && page.len() < take {
+                        page.push(record);
+                    }
+                })?;
+                if page.len() == take {
+                    break;
                 }
-            })?;
+            }
             Ok(page)
         };
         self.blocking(read).await
@@ -188,13 +240,18 @@ impl Journal {
 
     /// How an attempt ended, if it did.
     pub async fn outcome_of(&self, attempt: &Attempt) -> Result<Option<Outcome>, Error> {
-        let (path, attempt) = (self.path.clone(), attempt.clone());
+        let (dir, attempt) = (self.dir.clone(), attempt.clone());
         let read = move || {
             let mut found = None;
-            segment::scan(&path, |record| match record.entry {
-                Entry::Ended { attempt: of, outcome } if of == attempt => found = Some(outcome),
-                _ => {}
-            })?;
+            for number in scan::segments(&dir)?.into_iter().rev() {
+                scan::scan(&scan::path(&dir, number), None, |record| match record.entry {
+                    Entry::Ended { attempt: of, outcome } if of == attempt => found = Some(outcome),
+                    _ => {}
+                })?;
+                if found.is_some() {
+                    break;
+                }
+            }
             Ok(found)
         };
         self.blocking(read).await
@@ -204,19 +261,23 @@ impl Journal {
         &self,
         read: impl FnOnce() -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let path = self.path.clone();
+        let path = self.dir.clone();
         tokio::task::spawn_blocking(read)
             .await
             .unwrap_or_else(|e| Err(Error::Read { path, source: std::io::Error::other(e) }))
     }
 }
 
-/// Checks a journal whole, without changing it: for `remit-runner verify`.
-pub fn verify(dir: &Path) -> Result<Scan, Error> {
-    let path = dir.join(SEGMENT);
-    // To go on from nothing is right, to call nothing whole is not.
-    std::fs::metadata(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
-    segment::scan(&path, |_| {})
+/// The segments from the one that holds this record on.
+fn with_record(dir: &Path, n: u64) -> Result<Vec<u32>, Error> {
+    let mut segments = scan::segments(dir)?;
+    let mut from = 0;
+    for (i, number) in segments.iter().enumerate() {
+        if scan::first_record(&scan::path(dir, *number))?.is_some_and(|first| first <= n) {
+            from = i;
+        }
+    }
+    Ok(segments.split_off(from))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -224,5 +285,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+#[cfg(test)]
+mod crashes;
+#[cfg(test)]
+mod segments;
 #[cfg(test)]
 mod tests;

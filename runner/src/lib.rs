@@ -13,6 +13,7 @@ pub mod backoff;
 pub mod cli;
 pub mod config;
 pub mod data_dir;
+pub mod disk;
 pub mod executor;
 pub mod fault;
 pub mod identity;

@@ -274,12 +274,13 @@ impl Link {
         &self,
         attempt: &Attempt,
         outcome: &Outcome,
-        journal_head: [u8; 32],
+        (journal_records, journal_head): (u64, Digest),
     ) -> Result<bool, Error> {
         let completion = convert::Completion {
             attempt: wire::attempt_ref(attempt),
             outcome: wire::outcome(outcome),
-            journal_head,
+            journal_head: *journal_head.as_bytes(),
+            journal_records,
         };
         let request = v1::CompleteJobRequest::try_from(completion)?;
         Ok(bounded(CALL_TIMEOUT, self.client().complete_job(request)).await?.accepted)

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
-use remit_runner::cli::{Cli, Command, DirArgs, RunArgs, StatusArgs};
+use remit_runner::cli::{Cli, Command, RunArgs, StatusArgs, VerifyArgs};
 use remit_runner::{Coded, Running, config, fault, journal};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -113,24 +113,42 @@ fn complain(error: &impl Coded, exit: u8) -> ExitCode {
     ExitCode::from(exit)
 }
 
-fn verify(args: &DirArgs) -> ExitCode {
-    match journal::verify(&args.data_dir.join("journal")) {
-        Ok(scan) if args.json => {
-            let json = serde_json::json!({"whole": true, "records": scan.records, "bytes": scan.len, "torn_bytes": scan.torn, "head": scan.head.hex()});
-            anstream::println!("{json}");
-            ExitCode::SUCCESS
+fn verify(args: &VerifyArgs) -> ExitCode {
+    let kept = args.checkpoint.as_ref().map(std::fs::read).transpose();
+    let checkpoint = match kept {
+        Ok(checkpoint) => checkpoint,
+        Err(source) => {
+            let path = args.checkpoint.clone().unwrap_or_default();
+            return complain(&config::Error::Read { path, source }, EXIT_USAGE);
         }
-        Ok(scan) => {
-            anstream::println!("the journal is whole: {} records, head {}", scan.records, scan.head.hex());
-            if scan.torn > 0 {
-                anstream::println!(
-                    "{} bytes of an unfinished record follow; they are cut off at the next start",
-                    scan.torn
-                );
-            }
+    };
+    let asked = journal::Asked { from: args.from, checkpoint, key: args.key.clone() };
+    match journal::verify(&args.data_dir.join("journal"), &asked) {
+        Ok(whole) => {
+            say_whole(&whole, args.json);
             ExitCode::SUCCESS
         }
         Err(error) => complain(&error, 1),
+    }
+}
+
+fn say_whole(whole: &journal::Whole, json: bool) {
+    let journal::Whole { read, records, segments, checkpoints, len, torn, head, key } = whole;
+    if json {
+        let json = serde_json::json!({
+            "whole": true, "read": read, "records": records, "segments": segments,
+            "checkpoints": checkpoints, "bytes": len, "torn_bytes": torn, "head": head.hex(), "key": key,
+        });
+        anstream::println!("{json}");
+        return;
+    }
+    anstream::println!("the journal is whole: {records} records, head {}", head.hex());
+    anstream::println!(
+        "{read} of them read from {segments} segments ({len} bytes), {checkpoints} checkpoints by key {}",
+        key.as_deref().unwrap_or("(none)")
+    );
+    if *torn > 0 {
+        anstream::println!("{torn} bytes of an unfinished record follow; they are cut off at the next start");
     }
 }
 

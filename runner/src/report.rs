@@ -62,8 +62,11 @@ pub async fn report(
 pub async fn send(runner: &Runner, attempt: &Attempt, outcome: &Outcome) -> bool {
     let mut backoff = Backoff::broker();
     loop {
-        let head = *runner.journal.head().as_bytes();
-        let answer = runner.link.complete(attempt, outcome, head).await;
+        let answer = {
+            // One after the other: the broker takes a number that goes back for a changed journal.
+            let _turn = runner.telling.lock().await;
+            runner.link.complete(attempt, outcome, runner.journal.place()).await
+        };
         runner.heard(answer.as_ref().err());
         match answer {
             Ok(taken) => {

@@ -130,6 +130,8 @@ pub struct Runner {
     pub started_ms: i64,
     /// Reports on their way.
     pub reports: TaskTracker,
+    /// Held while one of them is told: they reach the broker in the order of the journal.
+    pub telling: tokio::sync::Mutex<()>,
     identity: RwLock<Identity>,
     mode: watch::Sender<Mode>,
     active: Mutex<BTreeMap<Attempt, Active>>,
@@ -319,6 +321,7 @@ async fn assemble(config: Config, dir: DataDir) -> Result<Runner, Error> {
         metrics: Metrics::default(),
         started_ms: now_ms(),
         reports: TaskTracker::new(),
+        telling: tokio::sync::Mutex::default(),
         identity: RwLock::new(identity),
         mode: watch::Sender::new(mode),
         active: Mutex::default(),

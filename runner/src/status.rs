@@ -40,6 +40,7 @@ fn router(runner: Arc<Runner>) -> Router {
         .route("/v1/status", get(status))
         .route("/v1/jobs", get(jobs))
         .route("/v1/receipts", get(receipts))
+        .route("/v1/checkpoint", get(checkpoint))
         .route("/v1/pause", post(pause))
         .route("/v1/resume", post(resume))
         .fallback(async || {
@@ -99,6 +100,7 @@ async fn status(State(runner): Shared) -> Json<Value> {
     let identity = runner.identity();
     let (broker, mode, reasons) = (runner.broker(), runner.mode(), runner.not_ready());
     let journal = runner.journal.state().clone();
+    let (segment, key) = runner.journal.newest();
     Json(json!({
         "install": runner.config.install.id(),
         "version": runner.info.version,
@@ -122,6 +124,8 @@ async fn status(State(runner): Shared) -> Json<Value> {
         "journal": {
             "records": journal.records,
             "head": journal.head.hex(),
+            "segment": segment,
+            "checkpoint_key": key,
             "seq_high": journal.seq_high,
             "unreported": journal.open.len(),
             "trouble": journal.trouble,
@@ -179,6 +183,14 @@ async fn receipts(State(runner): Shared, Query(page): Query<Page>) -> Response {
             let next = receipts.last().map_or(after, |r| r.n);
             Json(json!({"receipts": receipts, "next_after": next, "records": records})).into_response()
         }
+        Err(error) => problem(StatusCode::INTERNAL_SERVER_ERROR, error.code(), &chain(&error)),
+    }
+}
+
+/// The chain as it is now, signed: to be kept where nobody who can change the journal can change it.
+async fn checkpoint(State(runner): Shared) -> Response {
+    match runner.journal.checkpoint().await {
+        Ok(bytes) => ([(header::CONTENT_TYPE, "application/json")], bytes).into_response(),
         Err(error) => problem(StatusCode::INTERNAL_SERVER_ERROR, error.code(), &chain(&error)),
     }
 }

@@ -6,10 +6,12 @@
 
 mod identity;
 mod marks;
+mod receipts;
 mod report;
 mod show;
 
 pub use identity::Boot;
+pub use receipts::Receipts;
 pub use report::{Info, Report};
 
 use std::collections::VecDeque;
@@ -124,6 +126,9 @@ pub struct Runner {
     /// Restored from a backup, and the runner has not said yet how far it had got.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     restored: bool,
+    /// How far the runner's receipts had got when it last said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    receipts: Option<Receipts>,
     /// In order of `seq`.
     slots: Vec<Slot>,
     ended: VecDeque<Ended>,
@@ -200,6 +205,7 @@ impl Runner {
             seq: 0,
             fence: 0,
             restored: false,
+            receipts: None,
             slots: vec![],
             ended: VecDeque::new(),
         }
@@ -351,9 +357,11 @@ impl Runner {
                 self.check_generation(*generation)?;
                 self.started(at, attempt, *fence)
             }
-            Report::Ended { generation, attempt, fence, outcome } => {
+            Report::Ended { generation, attempt, fence, outcome, receipts } => {
                 self.check_generation(*generation)?;
-                self.ended(attempt, *fence, outcome)
+                let mut effects = self.ended(attempt, *fence, outcome)?;
+                effects.extend(receipts.as_ref().and_then(|said| self.hear_receipts(said)));
+                Ok(effects)
             }
         }
     }

@@ -77,7 +77,7 @@ impl Broker {
         let (attempt, fence) = (offer.spec.id, offer.fence);
         self.report(Report::Started { generation, attempt: attempt.clone(), fence });
         let outcome = Outcome::Succeeded(Success::default());
-        Some(Report::Ended { generation, attempt, fence, outcome })
+        Some(Report::Ended { generation, attempt, fence, outcome, receipts: None })
     }
 }
 
@@ -171,7 +171,7 @@ fn operations_in_flight_come_to_their_end_under_a_newer_broker() {
         let Detail::Runner { jobs, generation, .. } = broker.object(RUNNER).view().detail else { panic!() };
         let (attempt, fence) = (jobs[0].attempt.clone(), jobs[0].fence);
         let outcome = Outcome::Succeeded(Success::default());
-        let mut word = Some(Report::Ended { generation, attempt, fence, outcome });
+        let mut word = Some(Report::Ended { generation, attempt, fence, outcome, receipts: None });
         let mut done = 0;
         while let Some(ended) = word {
             broker.report(ended);

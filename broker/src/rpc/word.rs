@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use remit_loops::job::{Changes, Failure, FailureClass, Outcome, Success};
-use remit_loops::runner::Report;
+use remit_loops::runner::{Receipts, Report};
 use remit_loops::view::{Detail, JobView};
 use remit_loops::{Actor, Body, RejectedCode};
 use remit_proto::convert::{self, AttemptRef, Completion, LogChunk, Progress};
@@ -81,7 +81,7 @@ impl Service {
         known: &Known,
         completion: Completion,
     ) -> Result<v1::CompleteJobResponse, Status> {
-        let Completion { attempt, outcome, journal_head } = completion;
+        let Completion { attempt, outcome, journal_head, journal_records } = completion;
         let outcome = outcome_of(outcome);
         let said = serde_json::to_vec(&outcome).map_err(internal)?;
         let word = hex::encode(&Sha256::digest(said)[..16]);
@@ -91,6 +91,8 @@ impl Service {
             attempt: attempt_id(&attempt),
             fence: attempt.fence,
             outcome,
+            receipts: (journal_records > 0)
+                .then(|| Receipts { records: journal_records, head: hex::encode(journal_head) }),
         };
         let to = known.identity.runner.clone();
         let submission = Submission { to, by: Actor::Runner, key, body: Body::Report(report) };

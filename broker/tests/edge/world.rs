@@ -376,6 +376,7 @@ impl FakeRunner {
             attempt: Some(attempt.clone()),
             outcome: Some(outcome),
             journal_head: vec![7; 32],
+            journal_records: 0,
         };
         Ok(self.client.complete_job(request).await?.into_inner().accepted)
     }

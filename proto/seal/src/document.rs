@@ -3,6 +3,7 @@
 //! All times are milliseconds since the Unix epoch (`_ms`), sizes bytes. No floats, no
 //! unknown fields, nothing optional that could be left out by mistake.
 
+mod checkpoint;
 mod rehearsal;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 
+pub use checkpoint::Checkpoint;
 pub use rehearsal::{PretendedChanges, PretendedClass, PretendedFailure, Rehearsal};
 
 /// A typed value: what inputs and outputs are made of. Never a float.

@@ -28,6 +28,8 @@ pub enum PayloadType {
     Job,
     /// A status.
     Status,
+    /// A place in a runner's chain of receipts.
+    Checkpoint,
 }
 
 impl PayloadType {
@@ -38,6 +40,7 @@ impl PayloadType {
             PayloadType::Release => "application/vnd.remit.release.v1+json",
             PayloadType::Job => "application/vnd.remit.job.v1+json",
             PayloadType::Status => "application/vnd.remit.status.v1+json",
+            PayloadType::Checkpoint => "application/vnd.remit.checkpoint.v1+json",
         }
     }
 
@@ -46,6 +49,7 @@ impl PayloadType {
         match self {
             PayloadType::Root | PayloadType::Job | PayloadType::Status => 64 << 10,
             PayloadType::Release => 256 << 10,
+            PayloadType::Checkpoint => 4 << 10,
         }
     }
 }
@@ -57,6 +61,7 @@ impl fmt::Display for PayloadType {
             PayloadType::Release => "release",
             PayloadType::Job => "job",
             PayloadType::Status => "status",
+            PayloadType::Checkpoint => "checkpoint",
         })
     }
 }

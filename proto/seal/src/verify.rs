@@ -4,6 +4,7 @@
 //! threshold, typed parse, and then what the document itself says.
 
 mod bind;
+mod checkpoint;
 mod input;
 mod job;
 mod name;
@@ -21,6 +22,7 @@ use crate::key::PublicKey;
 use crate::{Digest, Refusal, strict};
 
 pub use bind::{Bound, bind};
+pub use checkpoint::checkpoint;
 pub use input::{TEXT_LEN_MAX, broker_input_fits, input_fits};
 pub use job::{Context, JOB_ID_LEN_MAX, SKEW_MAX_MS, START_WINDOW_MAX_MS, addressed, is_job_id, job};
 pub use name::{FIELD_LEN_MAX, NAME_LEN_MAX, is_field, is_name};

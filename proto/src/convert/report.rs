@@ -86,6 +86,8 @@ pub struct Completion {
     pub outcome: Outcome,
     /// The head of the runner's journal after it, a sha256.
     pub journal_head: [u8; 32],
+    /// How many records the journal had then; 0 where the runner does not say.
+    pub journal_records: u64,
 }
 
 impl TryFrom<v1::CompleteJobRequest> for Completion {
@@ -97,6 +99,7 @@ impl TryFrom<v1::CompleteJobRequest> for Completion {
             attempt: attempt_ref(wire.attempt)?,
             outcome: required("outcome", wire.outcome)?.try_into()?,
             journal_head: wire.journal_head.try_into().map_err(malformed)?,
+            journal_records: wire.journal_records,
         })
     }
 }
@@ -105,9 +108,11 @@ impl TryFrom<v1::CompleteJobRequest> for Completion {
 impl TryFrom<Completion> for v1::CompleteJobRequest {
     type Error = WireError;
 
-    fn try_from(Completion { attempt, outcome, journal_head }: Completion) -> Result<Self, WireError> {
+    fn try_from(completion: Completion) -> Result<Self, WireError> {
+        let Completion { attempt, outcome, journal_head, journal_records } = completion;
         let outcome = Some(outcome.try_into()?);
-        Ok(Self { attempt: Some(attempt.into()), outcome, journal_head: journal_head.to_vec() })
+        let journal_head = journal_head.to_vec();
+        Ok(Self { attempt: Some(attempt.into()), outcome, journal_head, journal_records })
     }
 }
 

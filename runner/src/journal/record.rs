@@ -4,8 +4,10 @@
 //! or put elsewhere without all later ones telling.
 
 use remit_seal::Digest;
+use remit_seal::document::KeySpec;
 use serde::{Deserialize, Serialize};
 
+use super::state::Snapshot;
 use crate::outcome::{Attempt, Outcome};
 
 /// The version of the entries below; a new meaning is a new version.
@@ -38,6 +40,16 @@ pub enum Entry {
         format: u32,
         /// Whose journal it is.
         install: String,
+    },
+    /// From here on checkpoints are signed with this key.
+    Keyed {
+        /// Its public half.
+        key: KeySpec,
+    },
+    /// The first of a later segment: what all records before it amount to.
+    Continued {
+        /// That.
+        snapshot: Box<Snapshot>,
     },
     /// An envelope passed every check.
     Accepted(Accepted),
@@ -79,9 +91,19 @@ impl Entry {
     /// Whether effects may follow from it: such an entry needs room for what follows, too.
     pub(super) fn opens(&self) -> bool {
         match self {
-            Entry::Opened { .. } | Entry::Accepted(_) | Entry::Begun { .. } => true,
+            Entry::Opened { .. }
+            | Entry::Keyed { .. }
+            | Entry::Continued { .. }
+            | Entry::Accepted(_)
+            | Entry::Begun { .. } => true,
             Entry::Refused { .. } | Entry::Process(_) | Entry::Ended { .. } | Entry::Reported { .. } => false,
         }
+    }
+
+    /// Whether a new segment may begin before it: never in the middle of an attempt's own records, whose
+    /// writing must need no more room than they do.
+    pub(super) fn may_turn(&self) -> bool {
+        matches!(self, Entry::Accepted(_) | Entry::Refused { .. })
     }
 }
 

@@ -1,120 +1,74 @@
-//! One file of records: reading it whole, cutting a torn tail, appending durably.
+//! The newest segment: appending durably, closing it at its bound, beginning the next.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use remit_seal::Digest;
 
+use super::checkpoint::{self, Signer};
 use super::record::{self, Entry, RECORD_LEN_MAX, Record};
-use super::{Error, State};
-use crate::data_dir;
+use super::scan::{self, Start};
+use super::{Error, Snapshot, State};
+use crate::data_dir::{self, write_atomic};
+use crate::disk::{self, DurableFile};
 use crate::fault::now_ms;
 
 /// Space that is held back so that an attempt that has begun can always record its end.
 const BALLAST_LEN: u64 = 1 << 20;
+/// The longest first record of a segment; with more in hand the segment grows on.
+const SNAPSHOT_LEN_MAX: usize = RECORD_LEN_MAX / 2;
 
-/// What a whole reading found.
-#[derive(Clone, Debug)]
-pub struct Scan {
-    /// How many whole records.
-    pub records: u64,
-    /// How many bytes they take.
-    pub len: u64,
-    /// How many bytes of an unfinished append come after them.
-    pub torn: u64,
-    /// The digest of the last one.
-    pub head: Digest,
-}
-
-/// Reads every record in order; checks length, checksum, number and chain.
-pub(super) fn scan(path: &Path, mut each: impl FnMut(Record)) -> Result<Scan, Error> {
-    let read_error = |source| Error::Read { path: path.to_owned(), source };
-    let mut scan = Scan { records: 0, len: 0, torn: 0, head: Digest::of(b"") };
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(scan),
-        Err(error) => return Err(read_error(error)),
-    };
-    let mut reader = BufReader::new(file);
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        let mut bounded = (&mut reader).take(RECORD_LEN_MAX as u64 + 64);
-        bounded.read_until(b'\n', &mut line).map_err(read_error)?;
-        if line.is_empty() {
-            return Ok(scan);
-        }
-        let bad = |why| Error::Corrupt { path: path.to_owned(), n: scan.records + 1, offset: scan.len, why };
-        match record::decode(&line) {
-            Ok((record, digest)) => {
-                check_place(&record, &scan).map_err(bad)?;
-                scan.records += 1;
-                scan.len += line.len() as u64;
-                scan.head = digest;
-                each(record);
-            }
-            Err(why) => {
-                let last = reader.fill_buf().map_err(read_error)?.is_empty();
-                if !(last && is_torn(&line)) {
-                    return Err(bad(why));
-                }
-                scan.torn = line.len() as u64;
-                return Ok(scan);
-            }
-        }
-    }
-}
-
-fn check_place(record: &Record, before: &Scan) -> Result<(), String> {
-    if record.n != before.records + 1 {
-        return Err(format!("it is numbered {}", record.n));
-    }
-    if record.prev != before.head.hex() {
-        return Err("it does not follow from the record before it".to_owned());
-    }
-    Ok(())
-}
-
-/// An append that a crash cut short has no end, or holes where pages were not written.
-fn is_torn(line: &[u8]) -> bool {
-    !line.ends_with(b"\n") || line.contains(&0)
-}
-
-/// Appends to the file.
+/// Appends to the newest segment.
 #[derive(Debug)]
 pub(super) struct Writer {
-    path: PathBuf,
-    ballast: PathBuf,
-    file: File,
+    dir: PathBuf,
+    number: u32,
+    file: DurableFile,
     len: u64,
+    len_max: u64,
     records: u64,
     head: Digest,
     damaged: bool,
+    /// The next segment, of which nobody knows how much of it is on disk.
+    abandoned: Option<PathBuf>,
+    signer: Signer,
 }
 
 impl Writer {
-    /// Opens the file, reads it whole, cuts a torn tail.
-    pub(super) fn open(path: PathBuf, ballast: PathBuf) -> Result<(Self, State), Error> {
+    /// Opens the newest segment, reads it whole, cuts a torn tail.
+    pub(super) fn open(dir: &Path, signer: Signer, len_max: u64) -> Result<(Self, State), Error> {
+        let number = newest(dir)?;
+        let path = scan::path(dir, number);
         let mut state = State::default();
-        let scan = scan(&path, |record| state.apply(&record))?;
+        let mut first = None;
+        let start = (number == 1).then(Start::first);
+        let scan = scan::scan(&path, start, |record| {
+            first.get_or_insert(matches!(record.entry, Entry::Continued { .. }));
+            state.apply(&record);
+        })?;
         state.head = scan.head;
+        if number > 1 && first != Some(true) {
+            let why = "a later segment begins with what the earlier ones amount to".to_owned();
+            return Err(Error::Corrupt { path, n: scan.records, offset: 0, why });
+        }
         let write_error = |source| Error::Write { path: path.clone(), source };
-        let file = open_append(&path).map_err(write_error)?;
+        let file = DurableFile::append(&path).map_err(write_error)?;
         if scan.torn > 0 {
             tracing::warn!(bytes = scan.torn, "cutting an unfinished record off the journal");
             cut(&file, scan.len).map_err(write_error)?;
         }
-        data_dir::sync_parent(&path).map_err(write_error)?;
+        disk::sync_parent(&path).map_err(write_error)?;
         let writer = Self {
-            ballast,
+            dir: dir.to_owned(),
+            number,
             file,
             len: scan.len,
+            len_max,
             records: scan.records,
             head: scan.head,
             damaged: false,
-            path,
+            abandoned: None,
+            signer,
         };
         Ok((writer, state))
     }
@@ -123,19 +77,71 @@ impl Writer {
         self.head
     }
 
+    pub(super) fn number(&self) -> u32 {
+        self.number
+    }
+
+    pub(super) fn signer(&self) -> &Signer {
+        &self.signer
+    }
+
+    /// The chain as it is now, signed.
+    pub(super) fn checkpoint(&self) -> io::Result<Vec<u8>> {
+        self.signer.sign(self.number, self.records, self.head)
+    }
+
+    fn path(&self) -> PathBuf {
+        scan::path(&self.dir, self.number)
+    }
+
     /// Writes one record and waits for the disk.
-    pub(super) fn append(&mut self, entry: Entry) -> Result<Record, Error> {
+    pub(super) fn append(
+        &mut self,
+        entry: Entry,
+        amounts_to: impl FnOnce() -> Snapshot,
+    ) -> Result<Record, Error> {
         let opens = entry.opens();
+        let path = self.path();
+        if entry.may_turn() && self.len >= self.len_max {
+            self.turn(amounts_to()).map_err(|source| Error::Write { path: path.clone(), source })?;
+        }
         let record = Record { n: self.records + 1, at_ms: now_ms(), prev: self.head.hex(), entry };
         let (line, digest) = record::encode(&record);
         if opens { self.hold_ballast() } else { Ok(()) }
             .and_then(|()| self.write(&line))
             .or_else(|error| self.write_with_ballast(error, opens, &line))
-            .map_err(|source| Error::Write { path: self.path.clone(), source })?;
+            .map_err(|source| Error::Write { path, source })?;
         self.len += line.len() as u64;
         self.records = record.n;
         self.head = digest;
         Ok(record)
+    }
+
+    /// Closes the segment with a signed checkpoint and begins the next with all that is needed of it.
+    fn turn(&mut self, snapshot: Snapshot) -> io::Result<()> {
+        self.mend()?;
+        let entry = Entry::Continued { snapshot: Box::new(snapshot) };
+        let record = Record { n: self.records + 1, at_ms: now_ms(), prev: self.head.hex(), entry };
+        let (line, digest) = record::encode(&record);
+        if line.len() > SNAPSHOT_LEN_MAX {
+            return Ok(());
+        }
+        write_atomic(&checkpoint::path(&self.dir, self.number), &self.checkpoint()?)?;
+        let next = scan::path(&self.dir, self.number + 1);
+        // Until it is known to be whole it must not be found beside more of the old one.
+        self.abandoned = Some(next.clone());
+        let mut file = DurableFile::append(&next)?;
+        file.set_len(0)?;
+        file.write(&line)?;
+        file.sync()?;
+        disk::sync_parent(&next)?;
+        self.abandoned = None;
+        self.number += 1;
+        self.file = file;
+        self.len = line.len() as u64;
+        self.records = record.n;
+        self.head = digest;
+        Ok(())
     }
 
     /// Mends what a failed write left, and holds space back again.
@@ -149,7 +155,7 @@ impl Writer {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "the record is too long"));
         }
         self.mend()?;
-        let written = self.file.write_all(line).and_then(|()| self.file.sync_data());
+        let written = self.file.write(line).and_then(|()| self.file.sync());
         self.damaged = written.is_err();
         written
     }
@@ -159,18 +165,25 @@ impl Writer {
         if opens || error.kind() != io::ErrorKind::StorageFull {
             return Err(error);
         }
-        data_dir::remove_file(&self.ballast)?;
+        data_dir::remove_file(&self.ballast())?;
         self.write(line)
     }
 
     /// After a failed write nothing in memory is believed: the file is opened and read anew.
     fn mend(&mut self) -> io::Result<()> {
+        if let Some(next) = &self.abandoned {
+            disk::remove(next)?;
+            disk::sync_parent(next)?;
+            self.abandoned = None;
+        }
         if !self.damaged {
             return Ok(());
         }
-        self.file = open_append(&self.path)?;
+        let path = self.path();
+        self.file = DurableFile::append(&path)?;
         cut(&self.file, self.len)?;
-        let scan = scan(&self.path, |_| {}).map_err(io::Error::other)?;
+        let start = (self.number == 1).then(Start::first);
+        let scan = scan::scan(&path, start, |_| {}).map_err(io::Error::other)?;
         if scan.head != self.head || scan.len != self.len {
             return Err(io::Error::other("the journal on disk is not the one that was written"));
         }
@@ -178,30 +191,37 @@ impl Writer {
         Ok(())
     }
 
+    fn ballast(&self) -> PathBuf {
+        self.dir.join("ballast")
+    }
+
     fn hold_ballast(&self) -> io::Result<()> {
-        if std::fs::metadata(&self.ballast).is_ok_and(|m| m.len() == BALLAST_LEN) {
+        let path = self.ballast();
+        if std::fs::metadata(&path).is_ok_and(|m| m.len() == BALLAST_LEN) {
             return Ok(());
         }
-        let file =
-            OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&self.ballast)?;
-        let held = rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, BALLAST_LEN);
-        match held {
-            Ok(()) => file.sync_all(),
-            // A file system that cannot reserve space: the promise is weaker there, not broken.
-            Err(rustix::io::Errno::OPNOTSUPP) => file.set_len(BALLAST_LEN),
-            Err(errno) => {
-                data_dir::remove_file(&self.ballast)?;
-                Err(errno.into())
-            }
+        let held = DurableFile::create(&path)?.reserve(BALLAST_LEN);
+        if held.is_err() {
+            data_dir::remove_file(&path)?;
         }
+        held
     }
 }
 
-fn open_append(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).mode(0o600).open(path)
+/// The newest segment. One that a crash left without its whole first record was never gone on with:
+/// it is taken away, and the one before it is the newest.
+fn newest(dir: &Path) -> Result<u32, Error> {
+    let Some(number) = scan::segments(dir)?.pop() else { return Ok(1) };
+    let path = scan::path(dir, number);
+    if number == 1 || scan::scan(&path, None, |_| {})?.len > 0 {
+        return Ok(number);
+    }
+    let write_error = |source| Error::Write { path: path.clone(), source };
+    disk::remove(&path).and_then(|()| disk::sync_parent(&path)).map_err(write_error)?;
+    Ok(number - 1)
 }
 
-fn cut(file: &File, len: u64) -> io::Result<()> {
+fn cut(file: &DurableFile, len: u64) -> io::Result<()> {
     file.set_len(len)?;
-    file.sync_all()
+    file.sync()
 }

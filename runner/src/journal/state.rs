@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use remit_seal::Digest;
+use remit_seal::document::KeySpec;
+use serde::{Deserialize, Serialize};
 
 use super::record::{Accepted, Entry, Process, Record};
 use crate::outcome::{Attempt, Outcome};
@@ -19,6 +21,8 @@ const REFUSED_MAX: usize = 256;
 pub struct State {
     /// Whose journal it is; `None` while it is empty.
     pub install: Option<String>,
+    /// What checkpoints are signed with.
+    pub key: Option<KeySpec>,
     /// The greatest sequence number that was accepted.
     pub seq_high: u64,
     /// The greatest fence that was accepted.
@@ -37,8 +41,31 @@ pub struct State {
     refused: VecDeque<Attempt>,
 }
 
+/// What a later segment begins with, so that it can be read without those before it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Snapshot {
+    /// Whose journal it is.
+    pub install: String,
+    /// What checkpoints are signed with.
+    pub key: Option<KeySpec>,
+    /// The greatest sequence number that was accepted.
+    pub seq_high: u64,
+    /// The greatest fence that was accepted.
+    pub fence_high: u64,
+    /// The lowest release counter that is accepted, by channel.
+    pub floors: BTreeMap<String, u64>,
+    /// The attempts in hand.
+    pub open: Vec<Open>,
+    /// Attempts that are over, oldest first.
+    pub finished: Vec<Attempt>,
+    /// Attempts that were refused for good, oldest first.
+    pub refused: Vec<Attempt>,
+}
+
 /// An attempt in hand.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Open {
     /// What was accepted.
     pub accepted: Accepted,
@@ -54,6 +81,7 @@ impl Default for State {
     fn default() -> Self {
         Self {
             install: None,
+            key: None,
             seq_high: 0,
             fence_high: 0,
             floors: BTreeMap::new(),
@@ -73,6 +101,8 @@ impl State {
         self.records = record.n;
         match &record.entry {
             Entry::Opened { install, .. } => self.install = Some(install.clone()),
+            Entry::Keyed { key } => self.key = Some(key.clone()),
+            Entry::Continued { snapshot } => self.restore(snapshot),
             Entry::Accepted(accepted) => self.accept(accepted),
             // What was refused may be a stranger's word; that it is final is said by an ending.
             Entry::Refused { .. } => {}
@@ -89,6 +119,30 @@ impl State {
                 remember(&mut self.finished, attempt, FINISHED_MAX);
             }
         }
+    }
+
+    /// All of it that a later segment needs.
+    pub(super) fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            install: self.install.clone().unwrap_or_default(),
+            key: self.key.clone(),
+            seq_high: self.seq_high,
+            fence_high: self.fence_high,
+            floors: self.floors.clone(),
+            open: self.open.values().cloned().collect(),
+            finished: self.finished.iter().cloned().collect(),
+            refused: self.refused.iter().cloned().collect(),
+        }
+    }
+
+    fn restore(&mut self, from: &Snapshot) {
+        self.install = Some(from.install.clone());
+        self.key.clone_from(&from.key);
+        (self.seq_high, self.fence_high) = (from.seq_high, from.fence_high);
+        self.floors.clone_from(&from.floors);
+        self.open = from.open.iter().map(|open| (open.accepted.attempt.clone(), open.clone())).collect();
+        self.finished = from.finished.iter().cloned().collect();
+        self.refused = from.refused.iter().cloned().collect();
     }
 
     fn accept(&mut self, accepted: &Accepted) {

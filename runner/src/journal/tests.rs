@@ -3,11 +3,11 @@
 use super::*;
 use crate::outcome::{Class, Failure};
 
-fn attempt(n: u32) -> Attempt {
+pub(super) fn attempt(n: u32) -> Attempt {
     Attempt { job: "job_demo.shop.acme.network.e1.o1".to_owned(), attempt: n, fence: u64::from(n) }
 }
 
-fn accepted(n: u32) -> Entry {
+pub(super) fn accepted(n: u32) -> Entry {
     Entry::Accepted(Accepted {
         attempt: attempt(n),
         seq: u64::from(n),
@@ -22,7 +22,7 @@ fn accepted(n: u32) -> Entry {
     })
 }
 
-fn ended(n: u32) -> Entry {
+pub(super) fn ended(n: u32) -> Entry {
     let outcome = Outcome::Failed(Failure::new(Class::Bug, "x.y", "no", "look"));
     Entry::Ended { attempt: attempt(n), outcome }
 }
@@ -33,6 +33,14 @@ fn filled(dir: &Path) -> Journal {
         journal.append_blocking(entry).unwrap();
     }
     journal
+}
+
+fn segment_path(dir: &Path) -> PathBuf {
+    scan::path(dir, 1)
+}
+
+fn check_whole(dir: &Path) -> Result<Whole, Error> {
+    verify(dir, &Asked::default())
 }
 
 fn reopen(dir: &Path) -> Result<Journal, Error> {
@@ -46,7 +54,7 @@ fn what_was_appended_is_there_after_opening_again() {
     let journal = reopen(temp.path()).unwrap();
     assert_eq!(journal.head(), head);
     let state = journal.state();
-    assert_eq!((state.seq_high, state.records), (2, 5));
+    assert_eq!((state.seq_high, state.records), (2, 6));
     assert_eq!(state.floors["stable"], 2);
     let first = &state.open[&attempt(1)];
     assert!(first.begun && matches!(first.outcome, Some(Outcome::Failed(_))));
@@ -57,32 +65,32 @@ fn what_was_appended_is_there_after_opening_again() {
 fn a_tail_torn_at_any_byte_is_cut_and_the_rest_kept() {
     let temp = tempfile::tempdir().unwrap();
     drop(filled(temp.path()));
-    let path = temp.path().join(SEGMENT);
+    let path = segment_path(temp.path());
     let whole = std::fs::read(&path).unwrap();
     let last = whole[..whole.len() - 1].iter().rposition(|b| *b == b'\n').unwrap() + 1;
     for end in last + 1..whole.len() {
         std::fs::write(&path, &whole[..end]).unwrap();
         let journal = reopen(temp.path()).unwrap();
-        assert_eq!(journal.state().records, 4, "torn at {end}");
+        assert_eq!(journal.state().records, 5, "torn at {end}");
         assert_eq!(std::fs::metadata(&path).unwrap().len(), last as u64);
     }
     let mut holes = whole.clone();
     holes[last + 20..last + 40].fill(0);
     std::fs::write(&path, &holes).unwrap();
-    assert_eq!(reopen(temp.path()).unwrap().state().records, 4);
+    assert_eq!(reopen(temp.path()).unwrap().state().records, 5);
 }
 
 #[test]
 fn any_flipped_bit_before_the_tail_is_found() {
     let temp = tempfile::tempdir().unwrap();
     drop(filled(temp.path()));
-    let path = temp.path().join(SEGMENT);
+    let path = segment_path(temp.path());
     let whole = std::fs::read(&path).unwrap();
     for at in (0..whole.len() - 1).step_by(7) {
         let mut bytes = whole.clone();
         bytes[at] ^= 1;
         std::fs::write(&path, &bytes).unwrap();
-        match verify(temp.path()) {
+        match check_whole(temp.path()) {
             Err(error) => assert_eq!(error.code(), "journal.corrupt"),
             Ok(_) => panic!("a flip at {at} was not seen"),
         }
@@ -93,25 +101,25 @@ fn any_flipped_bit_before_the_tail_is_found() {
 fn a_record_that_was_left_out_or_changed_with_its_checksum_is_found() {
     let temp = tempfile::tempdir().unwrap();
     drop(filled(temp.path()));
-    let path = temp.path().join(SEGMENT);
+    let path = segment_path(temp.path());
     let whole = std::fs::read(&path).unwrap();
     let lines: Vec<&[u8]> = whole.split_inclusive(|b| *b == b'\n').collect();
-    let without = [lines[0], lines[1], lines[3], lines[4]].concat();
+    let without = [lines[0], lines[1], lines[3], lines[4], lines[5]].concat();
     std::fs::write(&path, without).unwrap();
-    assert_eq!(verify(temp.path()).unwrap_err().code(), "journal.corrupt");
+    assert_eq!(check_whole(temp.path()).unwrap_err().code(), "journal.corrupt");
 
     let (mut record, _) = record::decode(lines[1]).unwrap();
     record.at_ms += 1;
     let (forged, _) = record::encode(&record);
-    let changed = [lines[0], &forged, lines[2], lines[3], lines[4]].concat();
+    let changed = [lines[0], &forged, lines[2], lines[3], lines[4], lines[5]].concat();
     std::fs::write(&path, changed).unwrap();
-    assert_eq!(verify(temp.path()).unwrap_err().code(), "journal.corrupt");
+    assert_eq!(check_whole(temp.path()).unwrap_err().code(), "journal.corrupt");
 }
 
 #[test]
 fn a_journal_that_is_not_there_is_not_whole() {
     let temp = tempfile::tempdir().unwrap();
-    assert_eq!(verify(temp.path()).unwrap_err().code(), "journal.read_failed");
+    assert_eq!(check_whole(temp.path()).unwrap_err().code(), "journal.read_failed");
 }
 
 #[test]

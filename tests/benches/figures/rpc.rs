@@ -123,7 +123,12 @@ impl Runner {
         });
         let journal_head = vec![0; 32];
         self.client
-            .complete_job(v1::CompleteJobRequest { attempt, outcome: Some(outcome), journal_head })
+            .complete_job(v1::CompleteJobRequest {
+                attempt,
+                outcome: Some(outcome),
+                journal_head,
+                journal_records: 0,
+            })
             .await?;
         Ok(())
     }

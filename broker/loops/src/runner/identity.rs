@@ -87,6 +87,7 @@ impl Runner {
         }
         self.enrolled_with = self.token.take().map(|token| token.sha256);
         self.generation += 1;
+        self.forget_receipts();
         self.spki_sha256 = Some(spki_sha256.to_owned());
         // Another process: what the former one called its start is not its own.
         self.info.boot.clear();

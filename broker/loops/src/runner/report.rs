@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Receipts;
 use crate::job::{AttemptId, Outcome};
 
 /// What the runner, or the edge that watches it, says.
@@ -59,6 +60,9 @@ pub enum Report {
         fence: u64,
         /// How it ended.
         outcome: Outcome,
+        /// How far the runner's receipts had got, where it says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        receipts: Option<Receipts>,
     },
 }
 

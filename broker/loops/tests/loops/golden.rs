@@ -409,8 +409,13 @@ fn component() {
 fn runner() {
     let (attempt, fence) = (deploy_attempt(1), 1);
     let started = |generation, fence| Report::Started { generation, attempt: attempt.clone(), fence };
-    let ended =
-        |generation| Report::Ended { generation, attempt: attempt.clone(), fence, outcome: success() };
+    let ended = |generation| Report::Ended {
+        generation,
+        attempt: attempt.clone(),
+        fence,
+        outcome: success(),
+        receipts: None,
+    };
     let mut events = runner_signals();
     events.extend([
         notice("wanted", INSTALL, Notice::RunnerWanted { epoch: 2 }),

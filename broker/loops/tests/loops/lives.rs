@@ -26,7 +26,7 @@ fn ready_world() -> World {
     world
 }
 
-fn running_world() -> World {
+pub(crate) fn running_world() -> World {
     let mut world = ready_world();
     world.install(create()).unwrap();
     world.enrol();

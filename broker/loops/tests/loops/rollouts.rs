@@ -71,7 +71,7 @@ fn work(world: &mut World, name: &str, well: bool) {
         let (attempt, fence) = (offer.spec.id, offer.fence);
         report(world, name, Report::Started { generation: 1, attempt: attempt.clone(), fence });
         let outcome = if well { success() } else { failure(FailureClass::Permission) };
-        report(world, name, Report::Ended { generation: 1, attempt, fence, outcome });
+        report(world, name, Report::Ended { generation: 1, attempt, fence, outcome, receipts: None });
     }
     assert_eq!(world.rejected, []);
 }

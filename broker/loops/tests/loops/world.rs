@@ -169,7 +169,7 @@ impl World {
         outcome: Outcome,
     ) -> Result<(), Rejected> {
         let (attempt, fence) = self.held(component);
-        self.report(Report::Ended { generation, attempt, fence, outcome })
+        self.report(Report::Ended { generation, attempt, fence, outcome, receipts: None })
     }
 
     pub(crate) fn complete(&mut self, component: &str, outcome: Outcome) {

@@ -5,6 +5,7 @@
 #![allow(clippy::disallowed_methods)]
 
 mod cases;
+mod checkpoint;
 mod codes;
 mod destroying;
 mod hostile;

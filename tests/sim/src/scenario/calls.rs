@@ -79,16 +79,16 @@ impl Run {
 
     /// The planted bug of a broker that does not look at generation and fence.
     fn believed(&self, install: usize, report: Report) -> Report {
-        let Report::Ended { attempt, outcome, generation, fence } = report else { return report };
+        let Report::Ended { attempt, outcome, generation, fence, receipts } = report else { return report };
         let object = self.broker.object(&runner_id(install));
         if let Detail::Runner { jobs, .. } = object.view().detail
             && self.has_bug(Bug::AcceptAnyCompletion)
             && let Some(job) = jobs.into_iter().find(|j| j.attempt.job == attempt.job)
         {
             let generation = self.generation(install);
-            return Report::Ended { generation, attempt: job.attempt, fence: job.fence, outcome };
+            return Report::Ended { generation, attempt: job.attempt, fence: job.fence, outcome, receipts };
         }
-        Report::Ended { attempt, outcome, generation, fence }
+        Report::Ended { attempt, outcome, generation, fence, receipts }
     }
 
     /// One long poll after another, as long as the runner is there and its identity is good.
@@ -182,7 +182,7 @@ impl Run {
                 // Carried to its end already: it says so again.
                 let (generation, outcome) = (this.generation, outcome.clone());
                 let (attempt, fence) = key;
-                self.send(runner, Report::Ended { generation, attempt, fence, outcome });
+                self.send(runner, Report::Ended { generation, attempt, fence, outcome, receipts: None });
                 return;
             }
             Some(State::Accepted | State::Begun | State::Running { .. }) => return,
@@ -215,7 +215,7 @@ impl Run {
             true => Step::Accept { host, fence },
             false => Step::Refuse { host, fence },
         });
-        self.send(runner, Report::Ended { generation, attempt, fence, outcome });
+        self.send(runner, Report::Ended { generation, attempt, fence, outcome, receipts: None });
     }
 
     /// Takes the lock, puts that on record, and asks whether it may start until it is told.

@@ -110,7 +110,13 @@ impl Run {
         let (install, host, component) = (this.install, this.host, entry.spec.component.clone());
         let (generation, fence) = (this.generation, key.1);
         self.follower.attempt(install, &component, fence, |fence| Step::Say { host, fence });
-        let ended = Report::Ended { generation, attempt: key.0.clone(), fence, outcome: outcome.clone() };
+        let ended = Report::Ended {
+            generation,
+            attempt: key.0.clone(),
+            fence,
+            outcome: outcome.clone(),
+            receipts: None,
+        };
         let answer = self.send(runner, ended);
         if answer == Answer::Unknown && !self.has_bug(Bug::CompleteOnce) {
             return self.after(2_000, What::Report { runner, key: key.clone() });

@@ -1,0 +1,128 @@
+//! The disk after a crash: what was done to it is played again up to a point, and what a crash may lose
+//! there is lost.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::Op;
+
+thread_local! {
+    pub(super) static NOTED: RefCell<Option<Vec<Op>>> = const { RefCell::new(None) };
+}
+
+/// Notes what this thread asks of the disk from now on.
+pub(crate) fn begin() {
+    NOTED.with_borrow_mut(|noted| *noted = Some(Vec::new()));
+}
+
+/// How much was asked by now.
+pub(crate) fn count() -> usize {
+    NOTED.with_borrow(|noted| noted.as_ref().map_or(0, Vec::len))
+}
+
+/// Stops noting and hands out what was noted.
+pub(crate) fn end() -> Vec<Op> {
+    NOTED.with_borrow_mut(Option::take).unwrap_or_default()
+}
+
+/// What a crash does to what was not synced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Crash {
+    /// All that was asked had reached the disk.
+    Clean,
+    /// Only so many bytes of the last write had.
+    Torn(usize),
+    /// Nothing had but what was synced: neither bytes nor names.
+    Lost,
+    /// Names had, bytes had not: files are there, empty or as they were at their last sync.
+    Emptied,
+}
+
+#[derive(Clone, Default)]
+struct Content {
+    now: Vec<u8>,
+    synced: Vec<u8>,
+}
+
+/// A file system of names that lead to contents; both have a synced past.
+#[derive(Default)]
+struct Disk {
+    contents: Vec<Content>,
+    names: BTreeMap<PathBuf, usize>,
+    synced: BTreeMap<PathBuf, usize>,
+}
+
+impl Disk {
+    fn file(&mut self, path: &Path) -> &mut Content {
+        let next = self.contents.len();
+        let at = *self.names.entry(path.to_owned()).or_insert(next);
+        if at == next {
+            self.contents.push(Content::default());
+        }
+        &mut self.contents[at]
+    }
+
+    fn play(&mut self, op: &Op) {
+        match op {
+            Op::Create(path) => drop(self.file(path).now.len()),
+            Op::Write(path, bytes) => self.file(path).now.extend_from_slice(bytes),
+            Op::SetLen(path, len) => self.file(path).now.resize(usize::try_from(*len).unwrap(), 0),
+            Op::Sync(path) => {
+                let file = self.file(path);
+                file.synced = file.now.clone();
+            }
+            Op::Rename(from, to) => {
+                if let Some(at) = self.names.remove(from) {
+                    self.names.insert(to.clone(), at);
+                }
+            }
+            Op::Remove(path) => drop(self.names.remove(path)),
+            Op::SyncDir(dir) => {
+                let inside = |path: &PathBuf| path.parent() == Some(dir);
+                self.synced.retain(|path, _| !inside(path));
+                let names = self.names.iter().filter(|(path, _)| inside(path));
+                self.synced.extend(names.map(|(path, at)| (path.clone(), *at)));
+            }
+        }
+    }
+
+    fn after(&self, crash: Crash) -> BTreeMap<&PathBuf, &Vec<u8>> {
+        let names = if crash == Crash::Lost { &self.synced } else { &self.names };
+        let bytes = |at: usize| match crash {
+            Crash::Lost | Crash::Emptied => &self.contents[at].synced,
+            Crash::Clean | Crash::Torn(_) => &self.contents[at].now,
+        };
+        names.iter().map(|(path, at)| (path, bytes(*at))).collect()
+    }
+}
+
+/// Each crash that may come right after `ops[..n]`: torn at every byte where the last is a write.
+pub(crate) fn crashes(ops: &[Op], n: usize) -> Vec<Crash> {
+    let mut all = vec![Crash::Clean, Crash::Lost, Crash::Emptied];
+    if let Some(Op::Write(_, bytes)) = n.checked_sub(1).map(|last| &ops[last]) {
+        all.extend((0..bytes.len()).map(Crash::Torn));
+    }
+    all
+}
+
+/// Writes the files of `from` as they would be after that crash into `to`.
+pub(crate) fn image(ops: &[Op], n: usize, crash: Crash, (from, to): (&Path, &Path)) {
+    let mut disk = Disk::default();
+    for (i, op) in ops[..n].iter().enumerate() {
+        match (op, crash) {
+            (Op::Write(path, bytes), Crash::Torn(len)) if i + 1 == n => {
+                disk.play(&Op::Write(path.clone(), bytes[..len].to_vec()));
+            }
+            _ => disk.play(op),
+        }
+    }
+    let _ = fs::remove_dir_all(to);
+    fs::create_dir_all(to).unwrap();
+    for (path, bytes) in disk.after(crash) {
+        let path = to.join(path.strip_prefix(from).unwrap());
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+}
