@@ -11,6 +11,7 @@ use crate::fault::{Coded, chain};
 use crate::journal::{Accepted, Entry};
 use crate::outcome::Attempt;
 use crate::outputs::Realm;
+use crate::policy::{self, Verdict};
 use crate::runner::Runner;
 
 pub use gate::Gate;
@@ -33,6 +34,13 @@ pub struct Admitted {
 pub enum Rejection {
     /// Something that it needs is not to be had now.
     Away(String),
+    /// The customer's policy lets it wait.
+    Held {
+        /// The stable code of what it waits for.
+        code: &'static str,
+        /// In words.
+        message: String,
+    },
     /// It failed a check.
     Refused {
         /// The check's stable code.
@@ -61,6 +69,17 @@ pub async fn admit(runner: &Runner, attempt: &Attempt, envelope: &[u8]) -> Resul
         let words =
             format!("this runner cannot run {kind} components yet; in sandbox mode they are rehearsed");
         return Err(refused("executor.kind_unsupported", words));
+    }
+    match policy::at_the_door(runner, &bound, rehearse) {
+        Verdict::Go => {}
+        Verdict::Wait(decision) => {
+            return Err(Rejection::Held { code: decision.answer.code(), message: decision.words() });
+        }
+        Verdict::No { code, message } => return Err(refused(code, message)),
+    }
+    if runner.mode().halted {
+        let message = "the customer halted the runner".to_owned();
+        return Err(Rejection::Held { code: "runner.halted", message });
     }
     let realm = if rehearse { Realm::Rehearsal } else { Realm::Real };
     record(runner, attempt, &bound, rehearse).await?;
@@ -111,6 +130,7 @@ async fn record(runner: &Runner, attempt: &Attempt, bound: &Bound, rehearsal: bo
         component: bound.component.name.clone(),
         operation: bound.job.operation.clone(),
         rehearsal,
+        policy: Some(runner.policy.reference().version),
     };
     let appended = runner.journal.append(Entry::Accepted(accepted)).await;
     appended.map_err(|error| refused(error.code(), format!("{}; nothing was begun", chain(&error))))

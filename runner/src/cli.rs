@@ -5,6 +5,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+mod customer;
+
+pub use customer::{ApproveArgs, HaltArgs, HaltedArgs, KeyArgs, PolicyCommand, Shown};
+
 /// The agent in a customer's account: runs what the vendor signed, and nothing else.
 ///
 /// It dials out to the vendor's broker, verifies every job against the vendor's pinned
@@ -31,6 +35,17 @@ Examples:
     remit-runner status --data-dir /var/lib/remit
     remit-runner verify --data-dir /var/lib/remit
 
+  What may the vendor do here? Read it, make it yours, try it on what was asked before:
+    remit-runner policy show default > remit.cedar
+    remit-runner policy check remit.cedar
+    remit-runner policy shadow --data-dir /var/lib/remit --policy remit.cedar
+
+  Something waits for your approval:
+    remit-runner approve job_demo.shop.acme.network.e1.o7 --data-dir /var/lib/remit --key customer.key
+
+  Stop everything, now:
+    remit-runner halt --now --data-dir /var/lib/remit
+
 Signals: the first SIGTERM or SIGINT drains (the jobs in hand are finished, nothing new
 begins), the second ends the jobs' processes at once.
 Exit codes: 0 drained, 1 did not start or failed, 64 settings are wrong, 75 ended by force.";
@@ -45,6 +60,19 @@ pub enum Command {
     Verify(VerifyArgs),
     /// Ask the running runner what it is doing.
     Status(StatusArgs),
+    /// Look at, check and try out the policy that the runner keeps to.
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+    /// Make the key that approves what the policy wants approved; keep it off the runner's machine.
+    CustomerKey(KeyArgs),
+    /// Approve a job, a plan or every job of an operation, with the customer's key.
+    Approve(ApproveArgs),
+    /// Deny one: it is refused, or ended before anything of it is changed.
+    Deny(ApproveArgs),
+    /// Stop: nothing new begins, until `resume`. Works without the broker.
+    Halt(HaltArgs),
+    /// Go on after `halt`.
+    Resume(HaltedArgs),
     /// Print a completion script for your shell.
     Completion {
         /// Which shell.
@@ -139,4 +167,13 @@ pub struct RunArgs {
     /// An environment variable that tools may see, beside the few that they always do. May be repeated.
     #[arg(long = "pass-env", value_name = "NAME")]
     pub pass_env: Vec<String>,
+    /// The policy to keep to, Cedar [default: what `remit-runner policy show default` prints].
+    #[arg(long, value_name = "FILE", env = "REMIT_RUNNER_POLICY")]
+    pub policy: Option<PathBuf>,
+    /// The time zone of the policy's clock, e.g. Europe/Berlin [default: UTC].
+    #[arg(long, value_name = "ZONE", env = "REMIT_RUNNER_POLICY_TIMEZONE")]
+    pub policy_timezone: Option<String>,
+    /// The public half of a key whose approvals count, from `remit-runner customer-key`. May be repeated.
+    #[arg(long = "customer-key", value_name = "FILE")]
+    pub customer_keys: Vec<PathBuf>,
 }

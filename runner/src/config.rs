@@ -7,8 +7,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use jiff::tz::TimeZone;
 use remit_seal::Digest;
-use remit_seal::document::{Audience, Value};
+use remit_seal::document::{Audience, KeySpec, Value};
 use serde::Deserialize;
 
 use crate::cli::RunArgs;
@@ -110,6 +111,12 @@ pub struct Config {
     pub terraform: Option<PathBuf>,
     /// More environment variables that tools may see.
     pub pass_env: Vec<String>,
+    /// The customer's policy, where it is not the default.
+    pub policy: Option<PathBuf>,
+    /// The zone of the policy's clock.
+    pub timezone: TimeZone,
+    /// Whose approvals count.
+    pub customer_keys: Vec<KeySpec>,
 }
 
 /// Where the one-time token is read from.
@@ -167,6 +174,9 @@ struct File {
     sandbox: bool,
     terraform: Option<PathBuf>,
     pass_env: Vec<String>,
+    policy: Option<PathBuf>,
+    policy_timezone: Option<String>,
+    customer_key: Vec<PathBuf>,
 }
 
 /// Reads the files that the arguments name and resolves the whole.
@@ -199,6 +209,9 @@ fn merge(mut args: RunArgs, file: File) -> Merged {
     args.sandbox |= file.sandbox;
     args.terraform = args.terraform.or(file.terraform);
     args.pass_env.extend(file.pass_env);
+    args.policy = args.policy.or(file.policy);
+    args.policy_timezone = args.policy_timezone.or(file.policy_timezone);
+    args.customer_keys.extend(file.customer_key);
     Merged { args, inputs: file.inputs }
 }
 
@@ -228,6 +241,13 @@ fn resolve(
         sandbox: args.sandbox,
         terraform: args.terraform,
         pass_env: args.pass_env,
+        policy: args.policy,
+        timezone: timezone(args.policy_timezone.as_deref())?,
+        customer_keys: args
+            .customer_keys
+            .iter()
+            .map(|path| parse_key(path, &read(path)?))
+            .collect::<Result<_, _>>()?,
     })
 }
 
@@ -288,6 +308,19 @@ fn parse_root(text: &str) -> Result<Digest, Error> {
     let text = if text.starts_with("sha256:") { text.to_owned() } else { format!("sha256:{text}") };
     text.parse()
         .map_err(|_| Error::Invalid { name: "root-sha256", detail: "it is 64 hexadecimal digits".to_owned() })
+}
+
+fn timezone(name: Option<&str>) -> Result<TimeZone, Error> {
+    let wrong = |e: jiff::Error| Error::Invalid { name: "policy-timezone", detail: e.to_string() };
+    name.map_or(Ok(TimeZone::UTC), |name| TimeZone::get(name).map_err(wrong))
+}
+
+/// The public half, as `remit-runner customer-key` writes it.
+fn parse_key(path: &Path, text: &str) -> Result<KeySpec, Error> {
+    let wrong = |detail: String| Error::File { path: path.to_owned(), detail };
+    let key: KeySpec = serde_json::from_str(text).map_err(|e| wrong(e.to_string()))?;
+    key.id().map_err(|e| wrong(e.to_string()))?;
+    Ok(key)
 }
 
 fn token_source(file: Option<PathBuf>, has_variable: bool) -> Option<TokenSource> {

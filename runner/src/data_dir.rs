@@ -58,6 +58,9 @@ impl Coded for Error {
 /// identity.json  0600  certificate, key, generation, the vendor's root
 /// pending-key.pem 0600 a key that was sent for enrolment and not answered yet
 /// paused               present while the customer has paused the runner
+/// halted               present while the customer has halted it
+/// approvals/           what the customer approved or denied, signed
+/// questions/           what the policy was asked: the newest 512
 /// status.addr          where the status API listens
 /// journal/             000001.log and on (append-only, hash-chained), NNNNNN.checkpoint.json,
 ///                      ballast (space for endings), key.pem 0600 (signs checkpoints)

@@ -16,6 +16,7 @@ use remit_seal::document::{Component, ComponentKind, Rehearsal, Tool, Value};
 use crate::logs::Log;
 use crate::outcome::{Changes, Class, Failure};
 use crate::outputs::Outputs;
+use crate::policy::Gate;
 use crate::process::{self, Exit, Supervisor};
 use crate::stop::Reason;
 
@@ -77,6 +78,8 @@ pub struct Work {
     pub environment: Environment,
     /// Starts tools, and knows when to stop.
     pub supervisor: Supervisor,
+    /// Asks the customer's policy before anything is changed.
+    pub gate: Gate,
     /// The attempt's log.
     pub log: Log,
     /// What to tell people.

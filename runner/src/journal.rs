@@ -19,8 +19,8 @@ use remit_seal::Digest;
 use crate::fault::Coded;
 use crate::outcome::{Attempt, Outcome};
 
-pub use record::{Accepted, Entry, Process, Record};
-pub use state::{Open, Snapshot, State};
+pub use record::{Accepted, Entry, Planned, Process, Record};
+pub use state::{Open, Removed, Snapshot, State};
 pub use verify::{Asked, Whole, verify};
 
 /// The most receipts that one page holds.
@@ -268,12 +268,22 @@ impl Journal {
     }
 }
 
+/// Whose journal is in a directory, without reading more of it than the first record.
+pub fn install_of(dir: &Path) -> Option<String> {
+    let first = *scan::segments(dir).ok()?.first()?;
+    match scan::first(&scan::path(dir, first)).ok()??.entry {
+        Entry::Opened { install, .. } => Some(install),
+        Entry::Continued { snapshot } => Some(snapshot.install),
+        _ => None,
+    }
+}
+
 /// The segments from the one that holds this record on.
 fn with_record(dir: &Path, n: u64) -> Result<Vec<u32>, Error> {
     let mut segments = scan::segments(dir)?;
     let mut from = 0;
     for (i, number) in segments.iter().enumerate() {
-        if scan::first_record(&scan::path(dir, *number))?.is_some_and(|first| first <= n) {
+        if scan::first(&scan::path(dir, *number))?.is_some_and(|first| first.n <= n) {
             from = i;
         }
     }

@@ -15,6 +15,7 @@ use crate::fault::Coded;
 use crate::journal::Entry;
 use crate::link::{Error, Marks};
 use crate::outcome::{Attempt, Outcome, cut};
+use crate::policy::{Answer, record_wait};
 use crate::report;
 use crate::runner::Runner;
 
@@ -90,7 +91,7 @@ enum Taken {
 async fn next_slot(runner: &Runner, slots: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
     let mut mode = runner.follow_mode();
     loop {
-        let draining = mode.wait_for(|m| m.draining || !m.paused).await.ok()?.draining;
+        let draining = mode.wait_for(|m| m.draining || !(m.paused || m.halted)).await.ok()?.draining;
         if draining {
             return None;
         }
@@ -115,7 +116,7 @@ async fn poll(runner: &Runner, wait_ms: u32) -> Option<Result<LeaseAnswer, Error
     };
     tokio::select! {
         answer = runner.link.lease(&install, &runner.info, &held, marks, wait_ms) => Some(answer),
-        _ = mode.wait_for(|m| m.draining || m.paused) => None,
+        _ = mode.wait_for(|m| m.draining || m.paused || m.halted) => None,
     }
 }
 
@@ -160,9 +161,31 @@ async fn take(runner: &Arc<Runner>, lease: Lease, slot: OwnedSemaphorePermit) ->
             tracing::warn!(error = words, %attempt, "waiting for what the job needs");
             Taken::Not
         }
+        Err(Rejection::Held { code, message }) => {
+            hold(runner, &attempt, code, &message).await;
+            Taken::Not
+        }
         Err(Rejection::Refused { code, message }) => {
             refuse(runner, &attempt, &lease.envelope, code, message).await
         }
+    }
+}
+
+/// Nothing comes of it now: it stays offered, and is asked about again. People on both sides are told
+/// what it waits for, and the record says it once.
+async fn hold(runner: &Arc<Runner>, attempt: &Attempt, code: &'static str, message: &str) {
+    let words = if code == Answer::NeedsApproval.code() {
+        format!("{message}; `remit-runner approve {}`", attempt.job)
+    } else {
+        message.to_owned()
+    };
+    if runner.is_news(attempt, &words) {
+        tracing::warn!(%attempt, code, words, "held");
+        record_wait(runner, attempt, code, &words).await;
+    }
+    let told = runner.link.report_progress(attempt, format!("waiting: {words}"), 0, 0).await;
+    if let Err(error) = told {
+        tracing::debug!(%error, "the broker was not told what is waited for");
     }
 }
 

@@ -6,16 +6,19 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod admission;
+pub mod approval;
 pub mod archive;
 pub mod artifact;
 pub mod attempt;
 pub mod backoff;
 pub mod cli;
 pub mod config;
+pub mod customer;
 pub mod data_dir;
 pub mod disk;
 pub mod executor;
 pub mod fault;
+pub mod halt;
 pub mod identity;
 pub mod inputs;
 pub mod journal;
@@ -25,6 +28,7 @@ pub mod lock;
 pub mod logs;
 pub mod outcome;
 pub mod outputs;
+pub mod policy;
 pub mod process;
 pub mod recovery;
 pub mod report;

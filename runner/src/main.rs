@@ -3,8 +3,9 @@
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
-use remit_runner::cli::{Cli, Command, RunArgs, StatusArgs, VerifyArgs};
-use remit_runner::{Coded, Running, config, fault, journal};
+use remit_runner::cli::{Cli, Command, PolicyCommand, RunArgs, StatusArgs, VerifyArgs};
+use remit_runner::{Coded, Running, config, customer, fault, journal};
+use remit_seal::document::Word;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Bad settings: sysexits' EX_USAGE.
@@ -28,6 +29,12 @@ fn main() -> ExitCode {
         (Command::Run(args), Ok(runtime)) => runtime.block_on(run(*args)),
         (Command::Verify(args), Ok(_)) => verify(&args),
         (Command::Status(args), Ok(runtime)) => runtime.block_on(status(&args)),
+        (Command::Policy(args), Ok(_)) => policy(&args),
+        (Command::CustomerKey(args), Ok(_)) => say(customer::make_key(&args)),
+        (Command::Approve(args), Ok(_)) => say(customer::approve(&args, Word::Approved)),
+        (Command::Deny(args), Ok(_)) => say(customer::approve(&args, Word::Denied)),
+        (Command::Halt(args), Ok(_)) => say(customer::halt(&args)),
+        (Command::Resume(args), Ok(_)) => say(customer::resume(&args)),
         (Command::Completion { shell }, Ok(_)) => {
             let mut command = Cli::command();
             clap_complete::generate(shell, &mut command, "remit-runner", &mut std::io::stdout());
@@ -149,6 +156,30 @@ fn say_whole(whole: &journal::Whole, json: bool) {
     );
     if *torn > 0 {
         anstream::println!("{torn} bytes of an unfinished record follow; they are cut off at the next start");
+    }
+}
+
+fn policy(command: &PolicyCommand) -> ExitCode {
+    match remit_runner::policy::run(command) {
+        Ok(said) => {
+            if command.is_json() {
+                anstream::println!("{}", said.json);
+            } else {
+                anstream::print!("{}", said.text);
+            }
+            if said.good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Err(error) => complain(&error, EXIT_USAGE),
+    }
+}
+
+fn say(done: Result<String, customer::Error>) -> ExitCode {
+    match done {
+        Ok(text) => {
+            anstream::println!("{text}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => complain(&error, 1),
     }
 }
 

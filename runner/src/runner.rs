@@ -11,21 +11,23 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
+use crate::approval::Approvals;
 use crate::artifact::Cache;
 use crate::config::Config;
 use crate::data_dir::{self, DataDir};
 use crate::executor::{Environment, Executors, Progress};
 use crate::fault::{Coded, now_ms};
 use crate::identity::{self, Identity};
-use crate::journal::{self, Journal};
+use crate::journal::{self, Entry, Journal};
 use crate::link::{self, Link};
 use crate::lock::Locks;
 use crate::outcome::Attempt;
 use crate::outputs::Store;
+use crate::policy::{self, Past, Policy, Reference};
 use crate::status::Metrics;
 use crate::stop::{Reason, Stop};
 use crate::trust::{self, Trust};
-use crate::{lease, recovery, status};
+use crate::{halt, lease, recovery, status};
 
 /// How long a draining runner waits for the broker to take its last reports; they are sent
 /// again at the next start.
@@ -49,6 +51,9 @@ pub enum Error {
     /// The journal.
     #[error(transparent)]
     Journal(#[from] journal::Error),
+    /// The policy.
+    #[error(transparent)]
+    Policy(#[from] policy::Error),
     /// TLS.
     #[error(transparent)]
     Tls(#[from] link::TlsError),
@@ -71,6 +76,7 @@ impl Coded for Error {
             Error::DataDir(error) => error.code(),
             Error::Identity(error) => error.code(),
             Error::Journal(error) => error.code(),
+            Error::Policy(error) => error.code(),
             Error::Tls(error) => error.code(),
             Error::Trust(error) => error.code(),
             Error::Status { .. } => "runner.status_listen",
@@ -82,6 +88,7 @@ impl Coded for Error {
             Error::DataDir(error) => error.hint(),
             Error::Identity(error) => error.hint(),
             Error::Journal(error) => error.hint(),
+            Error::Policy(error) => error.hint(),
             Error::Tls(error) => error.hint(),
             Error::Trust(error) => error.hint(),
             Error::Status { .. } => {
@@ -98,6 +105,8 @@ pub struct Mode {
     pub paused: bool,
     /// It is about to end.
     pub draining: bool,
+    /// The customer halted it.
+    pub halted: bool,
 }
 
 /// What the parts share.
@@ -122,6 +131,12 @@ pub struct Runner {
     pub outputs: Store,
     /// What changes the world.
     pub executors: Executors,
+    /// What the customer lets the vendor do.
+    pub policy: Policy,
+    /// What the customer approved.
+    pub approvals: Approvals,
+    /// What the policy was asked.
+    pub past: Past,
     /// What tools see.
     pub environment: Environment,
     /// Counters.
@@ -135,6 +150,8 @@ pub struct Runner {
     identity: RwLock<Identity>,
     mode: watch::Sender<Mode>,
     active: Mutex<BTreeMap<Attempt, Active>>,
+    /// The attempt that was held last, and what it waits for.
+    held: Mutex<Option<(Attempt, String)>>,
     broker: Mutex<Broker>,
 }
 
@@ -196,6 +213,17 @@ impl Runner {
         Ok(())
     }
 
+    /// Takes note of what the halt switch says.
+    pub(crate) fn set_halted(&self, halted: bool) {
+        let changed =
+            self.mode.send_if_modified(|mode| std::mem::replace(&mut mode.halted, halted) != halted);
+        match (changed, halted) {
+            (true, true) => tracing::warn!("halted by the customer: nothing new begins"),
+            (true, false) => tracing::info!("no longer halted"),
+            (false, _) => {}
+        }
+    }
+
     fn active_map(&self) -> MutexGuard<'_, BTreeMap<Attempt, Active>> {
         self.active.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -217,6 +245,18 @@ impl Runner {
 
     pub(crate) fn leave(&self, attempt: &Attempt) {
         self.active_map().remove(attempt);
+    }
+
+    /// Whether this wait was not said before: offers are repeated, records of them are not.
+    pub(crate) fn is_news(&self, attempt: &Attempt, words: &str) -> bool {
+        let wait = Some((attempt.clone(), words.to_owned()));
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *held, wait.clone()) != wait
+    }
+
+    /// The attempt that was held last, and what for.
+    pub fn held(&self) -> Option<(Attempt, String)> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Takes note of how a call to the broker went.
@@ -248,6 +288,9 @@ impl Runner {
         let mode = self.mode();
         if mode.draining {
             reasons.push("it is ending".to_owned());
+        }
+        if mode.halted {
+            reasons.push("runner.halted: the customer halted it".to_owned());
         }
         if mode.paused {
             reasons.push("it is paused".to_owned());
@@ -290,6 +333,8 @@ pub async fn start(config: Config) -> Result<Running, Error> {
         .map_err(|source| data_dir::Error::Io { path, source })?;
     tokio::spawn(status::serve(listener, runner.clone()));
     tokio::spawn(renew(runner.clone()));
+    halt::obey(&runner);
+    tokio::spawn(halt::watch(runner.clone()));
     let work = tokio::spawn({
         let runner = runner.clone();
         async move {
@@ -301,6 +346,8 @@ pub async fn start(config: Config) -> Result<Running, Error> {
 }
 
 async fn assemble(config: Config, dir: DataDir) -> Result<Runner, Error> {
+    // First of all: without a policy that can be kept to, nothing is begun, not even an enrolment.
+    let policy = Policy::load(config.policy.as_deref())?;
     let executors = Executors::new(config.terraform.clone());
     let info = RunnerInfo {
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -309,14 +356,18 @@ async fn assemble(config: Config, dir: DataDir) -> Result<Runner, Error> {
         executors: executors.kinds(),
     };
     let journal = Journal::open(&dir.path("journal"), &config.install.id())?;
+    keep_to(&policy, &journal).await?;
     let identity = Identity::establish(&config, &dir, &info).await?;
     let link = Link::new(config.broker.clone(), &config.ca_pem, Some(identity.keys()), config.capacity)?;
     let trust = Trust::open(&dir, &identity)?;
-    let mode = Mode { paused: dir.path(PAUSED_FILE).exists(), draining: false };
+    let mode = Mode { paused: dir.path(PAUSED_FILE).exists(), draining: false, halted: false };
     Ok(Runner {
         locks: Locks::new(&dir),
         cache: Cache::new(&dir),
         outputs: Store::new(&dir),
+        approvals: Approvals::new(&dir, config.customer_keys.clone(), config.install.id()),
+        past: Past::new(&dir),
+        policy,
         environment: Environment::allowed(&config.pass_env),
         metrics: Metrics::default(),
         started_ms: now_ms(),
@@ -325,6 +376,7 @@ async fn assemble(config: Config, dir: DataDir) -> Result<Runner, Error> {
         identity: RwLock::new(identity),
         mode: watch::Sender::new(mode),
         active: Mutex::default(),
+        held: Mutex::default(),
         broker: Mutex::default(),
         config,
         dir,
@@ -334,6 +386,18 @@ async fn assemble(config: Config, dir: DataDir) -> Result<Runner, Error> {
         trust,
         executors,
     })
+}
+
+/// Which policy is kept to from now on is on record before anything is decided by it.
+async fn keep_to(policy: &Policy, journal: &Journal) -> Result<(), Error> {
+    let kept = journal.state().policy.clone();
+    policy.check_follows(kept.as_ref())?;
+    let Reference { version, sha256 } = policy.reference();
+    tracing::info!(version, sha256, "keeping to the policy");
+    if kept.as_ref() != Some(policy.reference()) {
+        journal.append(Entry::Policy(policy.reference().clone())).await?;
+    }
+    Ok(())
 }
 
 /// Random for each start of the process.

@@ -6,7 +6,8 @@ mod metrics;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use axum::extract::{Query, Request, State};
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, Query, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -17,11 +18,15 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use crate::fault::{Coded, chain};
+use crate::halt;
 use crate::journal::PAGE_LEN_MAX;
 use crate::runner::Runner;
 
 pub use client::{ask, for_people};
 pub use metrics::Metrics;
+
+/// The longest body that is read.
+const APPROVAL_LEN_MAX: usize = 16 * 1024;
 
 type Shared = State<Arc<Runner>>;
 
@@ -43,6 +48,9 @@ fn router(runner: Arc<Runner>) -> Router {
         .route("/v1/checkpoint", get(checkpoint))
         .route("/v1/pause", post(pause))
         .route("/v1/resume", post(resume))
+        .route("/v1/halt", post(halt))
+        .route("/v1/approvals", post(approve))
+        .layer(DefaultBodyLimit::max(APPROVAL_LEN_MAX))
         .fallback(async || {
             problem(
                 StatusCode::NOT_FOUND,
@@ -110,8 +118,11 @@ async fn status(State(runner): Shared) -> Json<Value> {
         "trust": trust(&runner),
         "certificate_ends_ms": identity.not_after_ms(),
         "started_ms": runner.started_ms,
-        "mode": if mode.draining { "draining" } else if mode.paused { "paused" } else { "running" },
+        "mode": if mode.draining { "draining" } else if mode.halted { "halted" } else if mode.paused { "paused" } else { "running" },
         "sandbox": runner.config.sandbox,
+        "policy": runner.policy.reference(),
+        "customer_key": runner.approvals.has_key(),
+        "waiting": runner.held().map(|(attempt, words)| json!({"job": attempt.job, "for": words})),
         "capacity": runner.config.capacity,
         "executors": runner.info.executors,
         "ready": reasons.is_empty(),
@@ -200,12 +211,38 @@ async fn pause(State(runner): Shared) -> Response {
 }
 
 async fn resume(State(runner): Shared) -> Response {
-    changed(&runner, runner.resume())
+    let resumed = halt::resume(runner.dir.root()).and_then(|()| runner.resume());
+    halt::obey(&runner);
+    changed(&runner, resumed)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HaltHow {
+    #[serde(default)]
+    now: bool,
+}
+
+async fn halt(State(runner): Shared, Query(how): Query<HaltHow>) -> Response {
+    let how = if how.now { halt::Halt::Now } else { halt::Halt::New };
+    let thrown = halt::halt(runner.dir.root(), how);
+    halt::obey(&runner);
+    changed(&runner, thrown)
+}
+
+/// An approval that was signed elsewhere: believed for its signature, whoever sends it.
+async fn approve(State(runner): Shared, body: Bytes) -> Response {
+    match runner.approvals.take(&body) {
+        Ok(approval) => Json(json!({"taken": approval})).into_response(),
+        Err(error) => problem(StatusCode::FORBIDDEN, error.code(), &chain(&error)),
+    }
 }
 
 fn changed(runner: &Runner, result: std::io::Result<()>) -> Response {
     match result {
-        Ok(()) => Json(json!({"paused": runner.mode().paused})).into_response(),
+        Ok(()) => {
+            Json(json!({"paused": runner.mode().paused, "halted": runner.mode().halted})).into_response()
+        }
         Err(error) => problem(
             StatusCode::INTERNAL_SERVER_ERROR,
             "runner.data_dir_io",

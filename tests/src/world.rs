@@ -194,6 +194,8 @@ impl World {
             .arg(self.path(&format!("{install}.token")))
             .arg("--data-dir")
             .arg(self.runner_dir(install))
+            .arg("--policy")
+            .arg(self.policy()?)
             .arg("--input")
             .arg(format!("site_dir={}", self.path("site").display()))
             .args(["--status-listen", &format!("127.0.0.1:{}", remit_postgres::free_port()?)]);
@@ -203,6 +205,17 @@ impl World {
         let process = Process::spawn(command, &self.path(&format!("{install}.log")))?;
         self.runners.insert(install.to_owned(), process);
         Ok(())
+    }
+
+    /// The policy that runners keep to: everything is permitted, where a test has not written another.
+    fn policy(&self) -> Result<PathBuf> {
+        let path = self.path("remit.cedar");
+        if !path.exists() {
+            let shown =
+                Command::new(programs::path("remit-runner")?).args(["policy", "show", "demo"]).output()?;
+            fs::write(&path, shown.stdout)?;
+        }
+        Ok(path)
     }
 
     /// From now on runners find this program before all others of its name.

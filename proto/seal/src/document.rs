@@ -4,6 +4,7 @@
 //! unknown fields, nothing optional that could be left out by mistake.
 
 mod checkpoint;
+mod countersign;
 mod rehearsal;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Digest;
 
 pub use checkpoint::Checkpoint;
+pub use countersign::{CustomerApproval, Subject, Word};
 pub use rehearsal::{PretendedChanges, PretendedClass, PretendedFailure, Rehearsal};
 
 /// A typed value: what inputs and outputs are made of. Never a float.

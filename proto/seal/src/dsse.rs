@@ -30,6 +30,8 @@ pub enum PayloadType {
     Status,
     /// A place in a runner's chain of receipts.
     Checkpoint,
+    /// The customer's own word.
+    Approval,
 }
 
 impl PayloadType {
@@ -41,6 +43,7 @@ impl PayloadType {
             PayloadType::Job => "application/vnd.remit.job.v1+json",
             PayloadType::Status => "application/vnd.remit.status.v1+json",
             PayloadType::Checkpoint => "application/vnd.remit.checkpoint.v1+json",
+            PayloadType::Approval => "application/vnd.remit.approval.v1+json",
         }
     }
 
@@ -49,7 +52,7 @@ impl PayloadType {
         match self {
             PayloadType::Root | PayloadType::Job | PayloadType::Status => 64 << 10,
             PayloadType::Release => 256 << 10,
-            PayloadType::Checkpoint => 4 << 10,
+            PayloadType::Checkpoint | PayloadType::Approval => 4 << 10,
         }
     }
 }
@@ -62,6 +65,7 @@ impl fmt::Display for PayloadType {
             PayloadType::Job => "job",
             PayloadType::Status => "status",
             PayloadType::Checkpoint => "checkpoint",
+            PayloadType::Approval => "approval",
         })
     }
 }

@@ -5,6 +5,7 @@
 
 mod bind;
 mod checkpoint;
+mod countersign;
 mod input;
 mod job;
 mod name;
@@ -23,6 +24,7 @@ use crate::{Digest, Refusal, strict};
 
 pub use bind::{Bound, bind};
 pub use checkpoint::checkpoint;
+pub use countersign::customer_approval;
 pub use input::{TEXT_LEN_MAX, broker_input_fits, input_fits};
 pub use job::{Context, JOB_ID_LEN_MAX, SKEW_MAX_MS, START_WINDOW_MAX_MS, addressed, is_job_id, job};
 pub use name::{FIELD_LEN_MAX, NAME_LEN_MAX, is_field, is_name};

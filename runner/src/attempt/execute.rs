@@ -18,6 +18,7 @@ use crate::inputs::{self, Resolved};
 use crate::logs::{self, Log, Redactor};
 use crate::outcome::{Class, Failure, Outcome, Success, cut};
 use crate::outputs::{self, Realm};
+use crate::policy::Gate;
 use crate::process::{GRACE, Mark, Supervisor};
 
 /// Carries it out, under its lease and its time.
@@ -164,6 +165,11 @@ async fn run(hand: &Hand, resolved: Resolved, log: &Log, places: &Places) -> Res
             stop: hand.stop.clone(),
             grace: GRACE,
         },
+        gate: Gate::new(
+            (runner.clone(), hand.attempt()),
+            (bound, hand.admitted.realm == Realm::Rehearsal),
+            (&hand.stop, &hand.progress, log),
+        ),
         log: log.clone(),
         progress: hand.progress.clone(),
     };

@@ -7,11 +7,12 @@ mod plan;
 mod stream;
 mod version;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use futures::future::BoxFuture;
+use remit_seal::Digest;
 use remit_seal::document::Value;
 
 use super::script::{Tail, disk};
@@ -19,6 +20,7 @@ use super::{Action, Done, Executor, Undone, Work, check_outputs, classify, not_r
 use crate::data_dir::{make_dir, read_bounded, write_atomic};
 use crate::outcome::{Class, Failure};
 use crate::outputs::Outputs;
+use crate::policy::{self, PlanFacts};
 use crate::process::{self, Exit, Stream, Tool};
 use plan::Plan;
 use stream::Events;
@@ -29,6 +31,8 @@ const PLAN_LEN_MAX: usize = 64 << 20;
 const STATE_LEN_MAX: u64 = 128 << 20;
 const OUTPUTS_LEN_MAX: usize = 1 << 20;
 const EXIT_CHANGES: i32 = 2;
+const LOCK_FILE: &str = ".terraform.lock.hcl";
+const LOCK_LEN_MAX: u64 = 1 << 20;
 const HOW_TO_GET: &str = "install terraform (https://developer.hashicorp.com/terraform/install) where the runner's PATH finds it, or start the runner with --terraform FILE";
 
 /// The executor of terraform modules.
@@ -60,7 +64,7 @@ impl Executor for Terraform {
                 return Ok(Done { summary, ..Done::default() });
             }
             run.check_version().await?;
-            run.init().await?;
+            run.init_within_policy().await?;
             match work.action {
                 Action::Deploy => run.deploy().await,
                 Action::Destroy => run.destroy().await,
@@ -187,17 +191,33 @@ impl<'a> Run<'a> {
         self.expect_zero(&exit, &tail.text())
     }
 
+    /// What the source runs or fetches is asked about before any of it is, and what it then fetched after.
+    async fn init_within_policy(&self) -> Result<(), Undone> {
+        let source = &self.work.places.source;
+        let lock = source.join(LOCK_FILE);
+        let locked = providers(&lock).map_err(|e| disk(&e))?;
+        let mut escapes = policy::escapes(source).map_err(|e| disk(&e))?;
+        self.work.gate.source(escapes.clone()).await?;
+        self.init().await?;
+        let modules = self.work.places.state.join("terraform-data").join("modules");
+        let before = escapes.len();
+        escapes.extend(policy::escapes(&modules).map_err(|e| disk(&e))?);
+        let fetched = providers(&lock).map_err(|e| disk(&e))?;
+        escapes.extend(fetched.difference(&locked).map(|provider| format!("provider:{provider}")));
+        if escapes.len() == before { Ok(()) } else { self.work.gate.source(escapes).await }
+    }
+
     async fn deploy(&self) -> Result<Done, Undone> {
-        let plan = self.make_plan(&[]).await?;
-        self.apply(&plan).await?;
+        let (plan, facts) = self.make_plan(&[]).await?;
+        self.apply(&plan, &facts).await?;
         let outputs = self.outputs().await?;
         let changes = plan.changes;
         Ok(Done { outputs: Some(outputs), changes, summary: changes.to_string(), drifted: false })
     }
 
     async fn destroy(&self) -> Result<Done, Undone> {
-        let plan = self.make_plan(&["-destroy"]).await?;
-        self.apply(&plan).await?;
+        let (plan, facts) = self.make_plan(&["-destroy"]).await?;
+        self.apply(&plan, &facts).await?;
         let left = self.left_in_state()?;
         if !left.is_empty() {
             let words = format!("still in the state after destroying: {}", left.join(", "));
@@ -217,31 +237,35 @@ impl<'a> Run<'a> {
             self.expect_zero(&exit, &events.errors())?;
             return Ok(Done { summary: "as deployed".to_owned(), ..Done::default() });
         }
-        let plan = self.read_plan().await?;
+        let (plan, _) = self.read_plan().await?;
         let summary = format!("drifted: {}", plan.named());
         Ok(Done { drifted: true, changes: plan.changes, summary, outputs: None })
     }
 
-    async fn make_plan(&self, more: &[&str]) -> Result<Plan, Undone> {
+    async fn make_plan(&self, more: &[&str]) -> Result<(Plan, PlanFacts), Undone> {
         self.work.progress.say("planning", 0, 0);
         let args = [&["plan", "-input=false", "-json"], more].concat();
         let tool = self.tool(&args, &[("-out=", &self.plan), ("-var-file=", &self.variables)]);
         let (exit, events) = self.events(&tool, 0).await?;
         self.expect_zero(&exit, &events.errors())?;
-        let plan = self.read_plan().await?;
+        let (plan, facts) = self.read_plan().await?;
         self.work.log.line(&format!("plan: {}", plan.changes));
-        Ok(plan)
+        Ok((plan, facts))
     }
 
-    async fn read_plan(&self) -> Result<Plan, Undone> {
+    async fn read_plan(&self) -> Result<(Plan, PlanFacts), Undone> {
         let plan = self.plan.to_string_lossy();
         let tool = self.tool(&["show", "-json", &plan], &[]);
         let json = self.capture(&tool, PLAN_LEN_MAX).await?;
-        Plan::parse(&json).map_err(|e| unreadable("plan", &e))
+        let counted = policy::plan_facts(&json).map_err(|e| unreadable("plan", &e))?;
+        let file = read_bounded(&self.plan, STATE_LEN_MAX).map_err(|e| disk(&e))?.unwrap_or_default();
+        let facts = PlanFacts { plan: counted, digest: Digest::of(&file).hex() };
+        Ok((Plan::parse(&json).map_err(|e| unreadable("plan", &e))?, facts))
     }
 
-    /// Applies the saved plan, and nothing else.
-    async fn apply(&self, plan: &Plan) -> Result<(), Undone> {
+    /// Applies the saved plan, and nothing else, once the customer's policy lets it through.
+    async fn apply(&self, plan: &Plan, facts: &PlanFacts) -> Result<(), Undone> {
+        self.work.gate.plan(facts).await?;
         let parts = plan.changes.total() + plan.changes.replace;
         self.work.progress.say("applying", 0, parts);
         let file = self.plan.to_string_lossy();
@@ -279,6 +303,14 @@ impl<'a> Run<'a> {
         let managed = state.resources.into_iter().filter(|r| r.mode == "managed");
         Ok(managed.map(|r| format!("{}.{}", r.kind, r.name)).collect())
     }
+}
+
+/// The providers that a lock file names; none where there is no such file.
+fn providers(lock: &Path) -> std::io::Result<BTreeSet<String>> {
+    let bytes = read_bounded(lock, LOCK_LEN_MAX)?.unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    let named = text.lines().filter_map(|line| line.trim().strip_prefix("provider \"")?.split('"').next());
+    Ok(named.map(str::to_owned).collect())
 }
 
 #[derive(serde::Deserialize)]

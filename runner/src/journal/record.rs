@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::state::Snapshot;
 use crate::outcome::{Attempt, Outcome};
+use crate::policy::{Plan, Reference};
 
 /// The version of the entries below; a new meaning is a new version.
 pub(super) const FORMAT: u32 = 1;
@@ -51,8 +52,21 @@ pub enum Entry {
         /// That.
         snapshot: Box<Snapshot>,
     },
+    /// From here on this policy is kept to.
+    Policy(Reference),
     /// An envelope passed every check.
     Accepted(Accepted),
+    /// An envelope, or a plan of one that has begun, waits for a window, an approval or a resumption.
+    Held {
+        /// Which attempt.
+        attempt: Attempt,
+        /// The check that holds it.
+        code: String,
+        /// What it waits for.
+        message: String,
+    },
+    /// A saved plan was let through, and is applied now.
+    Planned(Planned),
     /// An envelope did not pass a check; nothing was begun.
     Refused {
         /// What it claimed to be.
@@ -94,16 +108,22 @@ impl Entry {
             Entry::Opened { .. }
             | Entry::Keyed { .. }
             | Entry::Continued { .. }
+            | Entry::Policy(_)
             | Entry::Accepted(_)
+            | Entry::Planned(_)
             | Entry::Begun { .. } => true,
-            Entry::Refused { .. } | Entry::Process(_) | Entry::Ended { .. } | Entry::Reported { .. } => false,
+            Entry::Refused { .. }
+            | Entry::Held { .. }
+            | Entry::Process(_)
+            | Entry::Ended { .. }
+            | Entry::Reported { .. } => false,
         }
     }
 
     /// Whether a new segment may begin before it: never in the middle of an attempt's own records, whose
     /// writing must need no more room than they do.
     pub(super) fn may_turn(&self) -> bool {
-        matches!(self, Entry::Accepted(_) | Entry::Refused { .. })
+        matches!(self, Entry::Accepted(_) | Entry::Refused { .. } | Entry::Held { .. })
     }
 }
 
@@ -130,6 +150,21 @@ pub struct Accepted {
     pub operation: String,
     /// Whether it is only rehearsed.
     pub rehearsal: bool,
+    /// The version of the policy that permitted it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<u64>,
+}
+
+/// A plan that was let through.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Planned {
+    /// Of which attempt.
+    pub attempt: Attempt,
+    /// The sha256 of the saved plan, hexadecimal.
+    pub digest: String,
+    /// What it does, counted.
+    pub plan: Plan,
 }
 
 /// A tool's process group.

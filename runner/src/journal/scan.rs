@@ -123,12 +123,12 @@ fn is_torn(line: &[u8]) -> bool {
     !line.ends_with(b"\n") || line.contains(&0)
 }
 
-/// The number of a segment's first record; `None` when there is none.
-pub(super) fn first_record(path: &Path) -> Result<Option<u64>, Error> {
+/// A segment's first record; `None` when there is none.
+pub(super) fn first(path: &Path) -> Result<Option<Record>, Error> {
     let read_error = |source| Error::Read { path: path.to_owned(), source };
     let file = File::open(path).map_err(read_error)?;
     let mut line = Vec::new();
     let mut reader = BufReader::new(file).take(RECORD_LEN_MAX as u64 + 64);
     reader.read_until(b'\n', &mut line).map_err(read_error)?;
-    Ok(record::decode(&line).ok().map(|(record, _)| record.n))
+    Ok(record::decode(&line).ok().map(|(record, _)| record))
 }

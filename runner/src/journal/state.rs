@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::record::{Accepted, Entry, Process, Record};
 use crate::outcome::{Attempt, Outcome};
+use crate::policy::Reference;
 
 /// How many finished attempts are remembered, to know them when they are offered again.
 const FINISHED_MAX: usize = 256;
@@ -16,6 +17,10 @@ const FINISHED_MAX: usize = 256;
 /// makes a finished one forgotten.
 const REFUSED_MAX: usize = 256;
 
+/// How many plans that removed something are remembered one by one.
+const REMOVED_MAX: usize = 256;
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
 /// The fold of all records.
 #[derive(Clone, Debug)]
 pub struct State {
@@ -23,6 +28,8 @@ pub struct State {
     pub install: Option<String>,
     /// What checkpoints are signed with.
     pub key: Option<KeySpec>,
+    /// The policy that was kept to last.
+    pub policy: Option<Reference>,
     /// The greatest sequence number that was accepted.
     pub seq_high: u64,
     /// The greatest fence that was accepted.
@@ -39,6 +46,18 @@ pub struct State {
     pub trouble: Option<String>,
     finished: VecDeque<Attempt>,
     refused: VecDeque<Attempt>,
+    /// When plans were let through that remove something, and how much.
+    removed: VecDeque<Removed>,
+}
+
+/// How much a plan removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Removed {
+    /// When it was let through.
+    pub at_ms: i64,
+    /// How many resources it deletes or replaces.
+    pub count: u32,
 }
 
 /// What a later segment begins with, so that it can be read without those before it.
@@ -61,6 +80,12 @@ pub struct Snapshot {
     pub finished: Vec<Attempt>,
     /// Attempts that were refused for good, oldest first.
     pub refused: Vec<Attempt>,
+    /// The policy that was kept to last.
+    #[serde(default)]
+    pub policy: Option<Reference>,
+    /// What plans removed, oldest first.
+    #[serde(default)]
+    pub removed: Vec<Removed>,
 }
 
 /// An attempt in hand.
@@ -82,6 +107,7 @@ impl Default for State {
         Self {
             install: None,
             key: None,
+            policy: None,
             seq_high: 0,
             fence_high: 0,
             floors: BTreeMap::new(),
@@ -91,6 +117,7 @@ impl Default for State {
             trouble: None,
             finished: VecDeque::new(),
             refused: VecDeque::new(),
+            removed: VecDeque::new(),
         }
     }
 }
@@ -104,6 +131,9 @@ impl State {
             Entry::Keyed { key } => self.key = Some(key.clone()),
             Entry::Continued { snapshot } => self.restore(snapshot),
             Entry::Accepted(accepted) => self.accept(accepted),
+            Entry::Policy(policy) => self.policy = Some(policy.clone()),
+            Entry::Planned(planned) => self.remove(record.at_ms, planned.plan.delete + planned.plan.replace),
+            Entry::Held { .. } => {}
             // What was refused may be a stranger's word; that it is final is said by an ending.
             Entry::Refused { .. } => {}
             Entry::Begun { attempt } => self.change(attempt, |open| open.begun = true),
@@ -132,6 +162,8 @@ impl State {
             open: self.open.values().cloned().collect(),
             finished: self.finished.iter().cloned().collect(),
             refused: self.refused.iter().cloned().collect(),
+            policy: self.policy.clone(),
+            removed: self.removed.iter().copied().collect(),
         }
     }
 
@@ -143,6 +175,29 @@ impl State {
         self.open = from.open.iter().map(|open| (open.accepted.attempt.clone(), open.clone())).collect();
         self.finished = from.finished.iter().cloned().collect();
         self.refused = from.refused.iter().cloned().collect();
+        self.policy.clone_from(&from.policy);
+        self.removed = from.removed.iter().copied().collect();
+    }
+
+    /// The newest entry takes in what no longer has room, so that nothing is counted too little.
+    fn remove(&mut self, at_ms: i64, count: u32) {
+        if count == 0 {
+            return;
+        }
+        let mut count = count;
+        if self.removed.len() == REMOVED_MAX
+            && let Some(oldest) = self.removed.pop_front()
+            && oldest.at_ms > at_ms - DAY_MS
+        {
+            count = count.saturating_add(oldest.count);
+        }
+        self.removed.push_back(Removed { at_ms, count });
+    }
+
+    /// How many resources the plans since then were to delete or replace.
+    pub fn removed_since(&self, since_ms: i64) -> u32 {
+        let counted = self.removed.iter().filter(|removed| removed.at_ms > since_ms);
+        counted.fold(0, |sum, removed| sum.saturating_add(removed.count))
     }
 
     fn accept(&mut self, accepted: &Accepted) {

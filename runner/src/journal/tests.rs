@@ -19,6 +19,7 @@ pub(super) fn accepted(n: u32) -> Entry {
         component: "network".to_owned(),
         operation: "deploy".to_owned(),
         rehearsal: false,
+        policy: None,
     })
 }
 

@@ -45,6 +45,7 @@ impl Bench {
         std::fs::write(temp.path().join("ca.pem"), &broker.shared.ca.pem).unwrap();
         std::fs::write(temp.path().join("token"), format!("{TOKEN}\n")).unwrap();
         std::fs::write(temp.path().join("inputs.toml"), "secret = \"swordfish-42\"\n").unwrap();
+        std::fs::write(temp.path().join("remit.cedar"), remit_runner::policy::DEMO).unwrap();
         let data = temp.path().join("data");
         Self { broker, temp, data, install: INSTALL.to_owned(), args: Vec::new(), env: Vec::new() }
     }
@@ -64,6 +65,8 @@ impl Bench {
             .arg(self.path("token"))
             .arg("--inputs-file")
             .arg(self.path("inputs.toml"))
+            .arg("--policy")
+            .arg(self.path("remit.cedar"))
             .arg("--data-dir")
             .arg(&self.data)
             .args(&self.args)

@@ -7,6 +7,7 @@ mod broker;
 mod broker_calls;
 mod luck;
 mod product;
+mod remit;
 mod rotation;
 mod shutdown;
 mod terraform;

@@ -93,6 +93,8 @@ impl Runner {
             Ok(_) => None,
             Err(Rejection::Refused { code, .. }) => Some(code),
             Err(Rejection::Away(_)) => Some("away"),
+            // The policy comes after these checks; nothing of it is asked here.
+            Err(Rejection::Held { code, .. }) => Some(code),
         }
     }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::{files, none, root, sources};
 
 /// The areas of error codes; each has its page in docs/errors.
-const AREAS: [&str; 18] = [
+const AREAS: [&str; 19] = [
     "api",
     "artifact",
     "broker",
@@ -19,6 +19,7 @@ const AREAS: [&str; 18] = [
     "journal",
     "loop",
     "package",
+    "policy",
     "rpc",
     "runner",
     "scenario",

@@ -96,6 +96,11 @@ impl DevDir {
         self.0.join("site")
     }
 
+    /// What the customer lets the vendor do here.
+    pub(super) fn policy(&self) -> PathBuf {
+        self.0.join("remit.cedar")
+    }
+
     /// A copy of the product, to be changed.
     pub(super) fn product(&self) -> PathBuf {
         self.0.join("product")

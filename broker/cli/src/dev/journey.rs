@@ -1,8 +1,10 @@
 //! The first half: from an empty folder to an active install.
 
+use std::path::Path;
 use std::time::Duration;
 
 use remit_loops::view::Detail;
+use tokio::process::Command;
 
 use super::runner::{Runner, Start, status_addr};
 use super::stage::Stage;
@@ -66,6 +68,7 @@ async fn start_runner(stage: &mut Stage) -> Result<()> {
     let inputs = serde_json::to_vec(&stage.prepared.inputs).unwrap_or_default();
     write_private(&inputs_file, &inputs)?;
     step("The runner: a program of its own, as in the customer's account");
+    write_policy(&stage.prepared.runner, &stage.dir.policy()).await?;
     let mut args = Vec::new();
     for (flag, value) in [
         ("--broker", token.broker.clone()),
@@ -74,6 +77,7 @@ async fn start_runner(stage: &mut Stage) -> Result<()> {
         ("--ca-file", ca_file.display().to_string()),
         ("--token-file", token_file.display().to_string()),
         ("--data-dir", stage.dir.runner().display().to_string()),
+        ("--policy", stage.dir.policy().display().to_string()),
         ("--inputs-file", inputs_file.display().to_string()),
         ("--status-listen", "127.0.0.1:0".to_owned()),
     ] {
@@ -146,4 +150,13 @@ async fn logs(stage: &Stage) -> Result<()> {
 /// A check that did not hold.
 pub(super) fn failed(message: impl Into<String>) -> Failure {
     Failure::new(Exit::Failed, "cli.dev_check", message, "")
+}
+
+/// What the customer lets the vendor do: in a demo everything, and it says so.
+async fn write_policy(runner: &Path, to: &Path) -> Result<()> {
+    let shown = Command::new(runner).args(["policy", "show", "demo"]).output().await;
+    let shown = shown.map_err(|e| Failure::file("run", runner, &e))?;
+    std::fs::write(to, shown.stdout).map_err(|e| Failure::file("write", to, &e))?;
+    anstream::println!("The customer's policy permits everything, as this is a trial: {}", to.display());
+    Ok(())
 }

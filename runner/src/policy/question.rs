@@ -1,0 +1,181 @@
+//! What a policy is asked: who wants to do what with which part, when, and with what effect. It holds no
+//! value of an input, so that it can be kept and asked again.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use cedar_policy::{
+    Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, Request, RestrictedExpression,
+};
+use jiff::tz::TimeZone;
+use remit_seal::document::Class;
+use remit_seal::verify::Bound;
+use serde::{Deserialize, Serialize};
+
+/// One question; everything that a rule can see.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Question {
+    /// The vendor's bare name.
+    pub vendor: String,
+    /// The job.
+    pub job: String,
+    /// The component.
+    pub component: String,
+    /// Its kind.
+    pub kind: String,
+    /// The operation.
+    pub operation: String,
+    /// How dangerous the release says that it is.
+    pub class: String,
+    /// The release.
+    pub release: Release,
+    /// Only rehearsed.
+    pub rehearsal: bool,
+    /// The customer approved it.
+    pub approved: bool,
+    /// The runner's clock.
+    pub now: Clock,
+    /// How many resources the plans of the last 24 hours removed.
+    pub removed_24h: u32,
+    /// What runs programs or fetches code, once the source is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub escapes: Option<BTreeSet<String>>,
+    /// What would be changed, once it is planned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Plan>,
+}
+
+/// A release.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Release {
+    /// Its version.
+    pub version: String,
+    /// Its counter.
+    pub counter: u64,
+    /// Its channel.
+    pub channel: String,
+}
+
+/// A time of day.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Clock {
+    /// 0 to 23.
+    pub hour: i8,
+    /// 0 to 59.
+    pub minute: i8,
+    /// Mon to Sun.
+    pub weekday: String,
+}
+
+impl Clock {
+    /// The time in a zone.
+    pub fn at(now_ms: i64, zone: &TimeZone) -> Self {
+        let now = jiff::Timestamp::from_millisecond(now_ms).unwrap_or_default().to_zoned(zone.clone());
+        let weekday = match now.weekday() {
+            jiff::civil::Weekday::Monday => "Mon",
+            jiff::civil::Weekday::Tuesday => "Tue",
+            jiff::civil::Weekday::Wednesday => "Wed",
+            jiff::civil::Weekday::Thursday => "Thu",
+            jiff::civil::Weekday::Friday => "Fri",
+            jiff::civil::Weekday::Saturday => "Sat",
+            jiff::civil::Weekday::Sunday => "Sun",
+        };
+        Self { hour: now.hour(), minute: now.minute(), weekday: weekday.to_owned() }
+    }
+}
+
+/// What a plan would do, counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// Made.
+    pub create: u32,
+    /// Changed in place.
+    pub update: u32,
+    /// Removed.
+    pub delete: u32,
+    /// Removed and made anew.
+    pub replace: u32,
+    /// Changes of who may do what.
+    pub iam: u32,
+    /// Changes that let the internet in.
+    pub public: u32,
+    /// The types of what is removed or replaced.
+    pub removes: BTreeSet<String>,
+    /// The types of all that is changed.
+    pub changes: BTreeSet<String>,
+}
+
+impl Question {
+    /// Of a job that was verified and bound, before anything of it is done.
+    pub fn of(bound: &Bound, rehearsal: bool, now: Clock, removed_24h: u32) -> Self {
+        let class = match bound.operation.class {
+            Class::Read => "read",
+            Class::Plan => "plan",
+            Class::Change => "change",
+            Class::Destroy => "destroy",
+        };
+        let release = &bound.release;
+        Self {
+            vendor: release.vendor.clone(),
+            job: bound.job.job.clone(),
+            component: bound.component.name.clone(),
+            kind: bound.component.kind.as_str().to_owned(),
+            operation: bound.job.operation.clone(),
+            class: class.to_owned(),
+            release: Release {
+                version: release.version.clone(),
+                counter: release.counter,
+                channel: release.channel.clone(),
+            },
+            rehearsal,
+            approved: false,
+            now,
+            removed_24h,
+            escapes: None,
+            plan: None,
+        }
+    }
+
+    /// As Cedar wants it.
+    pub(super) fn request(&self) -> Result<(Request, Entities), String> {
+        let words = |e: &dyn std::fmt::Display| e.to_string();
+        let vendor = uid("Vendor", &self.vendor)?;
+        let action = uid("Action", &self.operation)?;
+        let component = uid("Component", &self.component)?;
+        let kind = RestrictedExpression::new_string(self.kind.clone());
+        let attributes = HashMap::from([("kind".to_owned(), kind)]);
+        let entity = Entity::new(component.clone(), attributes, HashSet::new()).map_err(|e| words(&e))?;
+        let others = [vendor.clone(), action.clone()].map(|uid| Entity::new_no_attrs(uid, HashSet::new()));
+        let all = others.into_iter().chain([entity]);
+        let entities = Entities::from_entities(all, None).map_err(|e| words(&e))?;
+        let context = Context::from_json_value(self.context(), None).map_err(|e| words(&e))?;
+        let request = Request::new(vendor, action, component, context, None).map_err(|e| words(&e))?;
+        Ok((request, entities))
+    }
+
+    fn context(&self) -> serde_json::Value {
+        let mut context = serde_json::json!({
+            "class": self.class,
+            "release": self.release,
+            "rehearsal": self.rehearsal,
+            "approved": self.approved,
+            "now": self.now,
+            "removed_24h": self.removed_24h,
+        });
+        if let Some(escapes) = &self.escapes {
+            context["escapes"] = serde_json::json!(escapes);
+        }
+        if let Some(plan) = &self.plan {
+            context["plan"] = serde_json::json!(plan);
+        }
+        context
+    }
+}
+
+fn uid(kind: &str, id: &str) -> Result<EntityUid, String> {
+    let kind: EntityTypeName = kind.parse().map_err(|e: cedar_policy::ParseErrors| e.to_string())?;
+    Ok(EntityUid::from_type_name_and_id(kind, EntityId::new(id)))
+}

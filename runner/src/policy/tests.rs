@@ -1,0 +1,158 @@
+//! The policies that come with the runner, and policies that must not be taken.
+
+use std::collections::BTreeSet;
+
+use super::*;
+
+fn question(class: &str, kind: &str) -> Question {
+    Question {
+        vendor: "demo".to_owned(),
+        job: "job_demo.shop.acme.network.e1.o1".to_owned(),
+        component: "network".to_owned(),
+        kind: kind.to_owned(),
+        operation: if class == "destroy" { "destroy" } else { "deploy" }.to_owned(),
+        class: class.to_owned(),
+        release: Release { version: "1.0.0".to_owned(), counter: 3, channel: "stable".to_owned() },
+        rehearsal: false,
+        approved: false,
+        now: Clock { hour: 12, minute: 0, weekday: "Mon".to_owned() },
+        removed_24h: 0,
+        escapes: None,
+        plan: None,
+    }
+}
+
+fn planned(change: impl FnOnce(&mut Plan)) -> Question {
+    let mut plan = Plan { create: 1, ..Plan::default() };
+    change(&mut plan);
+    Question { plan: Some(plan), escapes: Some(BTreeSet::new()), ..question("change", "terraform") }
+}
+
+fn names(names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+/// What the default answers, and by which rule.
+fn check(question: &Question, answer: Answer, rule: &str) {
+    let decision = Policy::parse("default", DEFAULT).unwrap().decide(question);
+    let rules: Vec<&str> = decision.rules.iter().map(|rule| rule.id.as_str()).collect();
+    assert_eq!((decision.answer, rules), (answer, vec![rule]), "{question:?}: {:?}", decision.errors);
+}
+
+#[test]
+fn the_default_lets_the_vendor_look_and_change() {
+    check(&question("read", "terraform"), Answer::Permitted, "look");
+    check(&question("plan", "terraform"), Answer::Permitted, "look");
+    check(&question("change", "terraform"), Answer::Permitted, "change");
+    check(&planned(|_| {}), Answer::Permitted, "change");
+    let none = Policy::parse("default", DEFAULT).unwrap().decide(&question("wipe", "terraform"));
+    assert_eq!(none.answer, Answer::NotPermitted, "a class that nothing permits");
+}
+
+#[test]
+fn the_default_wants_approval_of_what_cannot_be_undone() {
+    let destroy = question("destroy", "terraform");
+    check(&destroy, Answer::NeedsApproval, "destroy-needs-approval");
+    check(&Question { approved: true, ..destroy.clone() }, Answer::Permitted, "destroy");
+    check(&Question { rehearsal: true, ..destroy }, Answer::Permitted, "destroy");
+    let data = planned(|plan| plan.removes = names(&["aws_db_instance"]));
+    check(&data, Answer::NeedsApproval, "data-needs-approval");
+    check(&Question { approved: true, ..data }, Answer::Permitted, "change");
+    check(&planned(|plan| plan.removes = names(&["aws_instance"])), Answer::Permitted, "change");
+    check(&planned(|plan| plan.iam = 1), Answer::NeedsApproval, "access-needs-approval");
+    check(&planned(|plan| plan.public = 1), Answer::NeedsApproval, "public-needs-approval");
+    check(&planned(|plan| plan.delete = 20), Answer::Permitted, "change");
+    check(&planned(|plan| plan.replace = 21), Answer::NeedsApproval, "removals-budget");
+    let spent = Question { removed_24h: 20, ..planned(|plan| plan.delete = 1) };
+    check(&spent, Answer::NeedsApproval, "removals-budget");
+    check(&Question { removed_24h: 90, ..planned(|_| {}) }, Answer::Permitted, "change");
+    check(&question("change", "script"), Answer::NeedsApproval, "script-needs-approval");
+}
+
+#[test]
+fn the_default_refuses_escape_hatches_also_with_approval() {
+    let mut local = planned(|_| {});
+    local.escapes = Some(names(&["local-exec"]));
+    check(&local, Answer::Forbidden, "escape-hatches");
+    local.approved = true;
+    check(&local, Answer::Forbidden, "escape-hatches");
+    local.rehearsal = true;
+    check(&local, Answer::Permitted, "change");
+}
+
+#[test]
+fn the_demo_permits_everything() {
+    let demo = Policy::parse("demo", DEMO).unwrap();
+    let mut worst = planned(|plan| plan.removes = names(&["aws_db_instance"]));
+    worst.escapes = Some(names(&["local-exec"]));
+    for asked in [worst, question("destroy", "script")] {
+        assert_eq!(demo.decide(&asked).answer, Answer::Permitted);
+    }
+}
+
+#[test]
+fn the_window_of_the_default_holds_when_it_is_uncommented() {
+    let from = DEFAULT.find("// @id(\"window\")").unwrap();
+    let window =
+        DEFAULT[from..].lines().map(|line| line.trim_start_matches("//")).collect::<Vec<_>>().join("\n");
+    let policy = Policy::parse("window", &format!("{}{window}", &DEFAULT[..from])).unwrap();
+    let at = |hour, weekday: &str| {
+        let now = Clock { hour, minute: 0, weekday: weekday.to_owned() };
+        policy.decide(&Question { now, ..question("change", "terraform") }).answer
+    };
+    assert_eq!(at(3, "Tue"), Answer::Permitted);
+    assert_eq!(at(5, "Tue"), Answer::Held);
+    assert_eq!(at(3, "Mon"), Answer::Held);
+    // What needs approval as well waits for the window first; what is forbidden does not wait.
+    let now = Clock { hour: 3, minute: 0, weekday: "Mon".to_owned() };
+    let both = Question { now: now.clone(), ..question("destroy", "terraform") };
+    assert_eq!(policy.decide(&both).answer, Answer::Held);
+    let forbidden = Question { now, escapes: Some(names(&["external"])), ..question("change", "terraform") };
+    assert_eq!(policy.decide(&forbidden).answer, Answer::Forbidden);
+}
+
+#[test]
+fn a_policy_that_is_not_sound_is_not_taken() {
+    let permit = "permit (principal, action, resource)";
+    for (text, code) in [
+        ("permit (principal, action, resource);".to_owned(), "policy.version_missing"),
+        ("// version: x\n".to_owned(), "policy.version_missing"),
+        (format!("// version: 1\n{permit} when {{ "), "policy.invalid"),
+        (format!("// version: 1\n{permit} when {{ context.klass == \"read\" }};"), "policy.invalid"),
+        (format!("// version: 1\n{permit} when {{ context.plan.delete == 0 }};"), "policy.invalid"),
+        (format!("// version: 1\n{permit} when {{ context.removed_24h == \"0\" }};"), "policy.invalid"),
+        (
+            "// version: 1\n@effect(\"hodl\") forbid (principal, action, resource);".to_owned(),
+            "policy.invalid",
+        ),
+        (format!("// version: 1\n@effect(\"hold\") {permit};"), "policy.invalid"),
+    ] {
+        assert_eq!(Policy::parse("test", &text).unwrap_err().code(), code, "{text}");
+    }
+    let error = Policy::parse("test", &format!("// version: 1\n\n{permit} when {{ ) }};")).unwrap_err();
+    assert!(error.to_string().contains("line 3"), "{error}");
+}
+
+#[test]
+fn what_cannot_be_evaluated_is_refused() {
+    let overflow = "// version: 1\npermit (principal, action, resource);\n@effect(\"approve\") forbid (principal, action, resource) when { context.removed_24h + 9223372036854775807 < 0 };";
+    let policy = Policy::parse("test", overflow).unwrap();
+    assert_eq!(policy.decide(&question("read", "terraform")).answer, Answer::Permitted);
+    let asked = Question { removed_24h: 1, ..question("read", "terraform") };
+    assert_eq!(policy.decide(&asked).answer, Answer::Unclear, "the forbidding rule overflows");
+}
+
+#[test]
+fn a_policy_follows_only_one_of_a_lower_version() {
+    let text =
+        |version, more: &str| format!("// version: {version}\npermit (principal, action, resource);{more}");
+    let parse = |version, more| Policy::parse("test", &text(version, more)).unwrap();
+    let kept = parse(2, "").reference().clone();
+    assert!(parse(1, "").check_follows(None).is_ok());
+    assert!(parse(2, "").check_follows(Some(&kept)).is_ok());
+    assert!(parse(3, "").check_follows(Some(&kept)).is_ok());
+    for (version, more) in [(1, ""), (2, "\n")] {
+        let error = parse(version, more).check_follows(Some(&kept)).unwrap_err();
+        assert_eq!(error.code(), "policy.version_old");
+    }
+}

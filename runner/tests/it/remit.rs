@@ -1,0 +1,205 @@
+//! The customer's policy, approvals and halt switch, kept to by the real program.
+
+use std::process::Command;
+
+use remit_proto::convert::Outcome;
+use remit_seal::document::ComponentKind;
+use serde_json::Value;
+
+use crate::bench::{Bench, read, wait};
+use crate::product::{Made, pack, part, script};
+
+const MODULE: &str = "resource \"terraform_data\" \"thing\" {\n  input = \"x\"\n}\n";
+
+/// A bench whose runner keeps to this policy, with a customer's key.
+fn bench(policy: &str) -> Bench {
+    let mut bench = Bench::new();
+    std::fs::write(bench.path("remit.cedar"), policy).unwrap();
+    let key = bench.path("customer.key");
+    let (exit, words) = run(&bench, &["customer-key", "--out", key.to_str().unwrap()]);
+    assert_eq!(exit, 0, "{words}");
+    bench.args.extend(["--customer-key".to_owned(), format!("{}.pub", key.display())]);
+    bench
+}
+
+/// What the program says, on both of its outputs.
+fn run(bench: &Bench, args: &[&str]) -> (i32, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_remit-runner"));
+    let output = command.args(args).current_dir(bench.temp.path()).output().unwrap();
+    let words = [output.stdout, output.stderr].concat();
+    (output.status.code().unwrap(), String::from_utf8(words).unwrap())
+}
+
+fn say(bench: &Bench, word: &str, subject: &str) {
+    let data = bench.data.to_str().unwrap();
+    let args = [word, subject, "--data-dir", data, "--key", "customer.key", "--by", "ann"];
+    let (exit, words) = run(bench, &args);
+    assert_eq!(exit, 0, "{words}");
+}
+
+/// A line of progress that the broker was told.
+fn told(bench: &Bench, part: &str) -> String {
+    wait(part, || bench.broker.shared.held().progress.iter().find(|line| line.contains(part)).cloned())
+}
+
+fn module(text: &str) -> Made {
+    part("network", ComponentKind::Terraform, pack(&[("main.tf", text)]))
+}
+
+fn there_is_terraform() -> bool {
+    let found = Command::new("terraform").arg("version").output().is_ok();
+    if !found {
+        println!("SKIPPED: terraform, not on PATH");
+    }
+    found
+}
+
+#[test]
+fn what_needs_approval_waits_for_the_customers_own_key() {
+    let mut bench = bench(remit_runner::policy::DEFAULT);
+    let witness = script("witness", &format!("touch {}", bench.path("ran").display()));
+    let (release, digest) = bench.broker.publish(&[&witness]);
+    let runner = bench.runner();
+    let job = bench.broker.job(&release, digest, "witness", "deploy");
+    let job = bench.broker.offer(&job);
+    assert!(told(&bench, "script-needs-approval").contains(&format!("remit-runner approve {job}")));
+    assert!(!bench.path("ran").exists() && !bench.broker.is_started(&job));
+    let status = runner.get("/v1/status");
+    assert_eq!(status["waiting"]["job"], Value::from(job.clone()), "{status}");
+    assert_eq!(status["policy"]["version"], 1);
+
+    // Another key's word is nobody's word.
+    let (_, words) = run(&bench, &["customer-key", "--out", "thief.key"]);
+    assert!(words.contains("thief.key.pub"), "{words}");
+    let data = bench.data.to_str().unwrap();
+    let (exit, _) = run(&bench, &["approve", &job, "--data-dir", data, "--key", "thief.key"]);
+    assert_eq!(exit, 0, "it is signed, and not believed");
+    let polls = bench.broker.shared.held().polls;
+    wait("two more looks", || (bench.broker.shared.held().polls > polls + 1).then_some(()));
+    assert!(!bench.broker.is_started(&job));
+
+    say(&bench, "approve", &job);
+    assert!(matches!(bench.outcome(&job), Outcome::Succeeded(_)));
+    assert!(bench.path("ran").exists() && bench.verify());
+    let journal = bench.journal();
+    assert_eq!(journal.matches("\"held\"").count(), 1, "a wait is on record once");
+    assert!(journal.contains("policy.approval_needed") && journal.contains("\"policy\":1"));
+
+    let job = bench.broker.job(&release, digest, "witness", "deploy");
+    say(&bench, "deny", &job.job);
+    let job = bench.broker.offer(&job);
+    match bench.outcome(&job) {
+        Outcome::Refused { code, message } => {
+            assert!(code == "policy.denied" && message.contains("ann"), "{code}: {message}");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn escape_hatches_are_refused_before_they_run() {
+    if !there_is_terraform() {
+        return;
+    }
+    let mut bench = bench(remit_runner::policy::DEFAULT);
+    let ran = bench.path("ran");
+    let text = format!("data \"external\" \"x\" {{\n  program = [\"touch\", \"{}\"]\n}}\n", ran.display());
+    let hatch = module(&text);
+    let (release, digest) = bench.broker.publish(&[&hatch]);
+    let _runner = bench.runner();
+    let job = bench.broker.job(&release, digest, "network", "deploy");
+    let job = bench.broker.offer(&job);
+    match bench.outcome(&job) {
+        Outcome::Failed(failure) => {
+            assert_eq!(failure.code, "policy.forbidden", "{failure:?}");
+            assert!(failure.message.contains("escape-hatches"), "{failure:?}");
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(!ran.exists());
+    let questions = bench.data.join("questions");
+    let (exit, words) = {
+        let mut files: Vec<_> = std::fs::read_dir(&questions).unwrap().map(|e| e.unwrap().path()).collect();
+        files.sort();
+        run(&bench, &["policy", "explain", files.last().unwrap().to_str().unwrap()])
+    };
+    assert!(exit == 1 && words.contains("rule escape-hatches forbids"), "{words}");
+    assert!(words.contains("escape hatches: external"), "{words}");
+    let data = bench.data.to_str().unwrap();
+    std::fs::write(bench.path("demo.cedar"), remit_runner::policy::DEMO).unwrap();
+    let (exit, words) = run(&bench, &["policy", "shadow", "--data-dir", data, "--policy", "demo.cedar"]);
+    assert!(exit == 1 && words.contains("1 of 2 past questions"), "{words}");
+}
+
+#[test]
+fn a_plan_is_applied_only_when_that_very_plan_is_approved() {
+    if !there_is_terraform() {
+        return;
+    }
+    let gate = "@id(\"gate\") @effect(\"approve\") @says(\"plans need approval\")\nforbid (principal, action, resource) when { context has plan && context.plan.create > 0 && !context.approved };\n";
+    let mut bench = bench(&format!("{}{gate}", remit_runner::policy::DEFAULT));
+    let made = module(MODULE);
+    let (release, digest) = bench.broker.publish(&[&made]);
+    let _runner = bench.runner();
+    let job = bench.broker.job(&release, digest, "network", "deploy");
+    let job = bench.broker.offer(&job);
+    let line = told(&bench, "plans need approval");
+    let plan = line.rsplit("approve ").next().unwrap().trim_end_matches('`').to_owned();
+    assert_eq!(plan.len(), 64, "{line}");
+    let state = bench.data.join("state/network/terraform.tfstate");
+    assert!(!read(&state).contains("terraform_data"));
+    // Another plan's approval does not let this one through.
+    say(&bench, "approve", &"ab".repeat(32));
+    say(&bench, "approve", &plan);
+    assert!(matches!(bench.outcome(&job), Outcome::Succeeded(_)));
+    assert!(read(&state).contains("terraform_data"));
+    let journal = bench.journal();
+    assert!(journal.contains(&format!("\"digest\":\"{plan}\"")) && bench.verify(), "{journal}");
+}
+
+#[test]
+fn the_halt_switch_works_without_the_broker_and_ends_what_runs() {
+    let mut bench = bench(remit_runner::policy::DEMO);
+    let forever = script("forever", "touch started; exec sleep 600");
+    let witness = script("witness", &format!("touch {}", bench.path("ran").display()));
+    let (release, digest) = bench.broker.publish(&[&forever, &witness]);
+    let runner = bench.runner();
+    let job = bench.broker.job(&release, digest, "forever", "deploy");
+    let running = bench.broker.offer(&job);
+    let data = bench.data.to_str().unwrap().to_owned();
+    let started = bench.data.join("work/forever/source/started");
+    wait("the script to run", || started.exists().then_some(()));
+    bench.broker.down();
+    let (exit, words) = run(&bench, &["halt", "--now", "--data-dir", &data]);
+    assert_eq!(exit, 0, "{words}");
+    wait("the runner to see it", || {
+        let status = runner.get("/v1/status");
+        (status["mode"] == "halted" && status["journal"]["unreported"] == 1).then_some(())
+    });
+    wait("the script's end on record", || bench.journal().contains("the customer halted").then_some(()));
+    bench.broker.up();
+    assert!(matches!(bench.outcome(&running), Outcome::Cancelled { .. }));
+
+    let job = bench.broker.job(&release, digest, "witness", "deploy");
+    let waiting = bench.broker.offer(&job);
+    assert!(!bench.path("ran").exists() && !bench.broker.is_started(&waiting));
+    let (exit, words) = run(&bench, &["resume", "--data-dir", &data]);
+    assert_eq!(exit, 0, "{words}");
+    assert!(matches!(bench.outcome(&waiting), Outcome::Succeeded(_)));
+    assert!(bench.path("ran").exists());
+}
+
+#[test]
+fn a_policy_that_cannot_be_kept_to_stops_the_start() {
+    let bench =
+        bench("// version: 2\npermit (principal, action, resource) when { context.klass == \"x\" };\n");
+    let (exit, words) = bench.complaint();
+    assert!(exit == 1 && words.contains("error[policy.invalid]") && words.contains("hint:"), "{words}");
+    assert!(!bench.data.join("identity.json").exists(), "nothing was begun");
+    let permit = "permit (principal, action, resource);";
+    std::fs::write(bench.path("remit.cedar"), format!("// version: 2\n{permit}")).unwrap();
+    bench.runner().kill();
+    std::fs::write(bench.path("remit.cedar"), format!("// version: 2\n{permit} // changed")).unwrap();
+    let (_, words) = bench.complaint();
+    assert!(words.contains("error[policy.version_old]") && words.contains("to 3 or more"), "{words}");
+}
