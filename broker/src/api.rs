@@ -21,6 +21,7 @@ mod signals;
 mod system;
 mod trust;
 mod updates;
+mod webhooks;
 mod why;
 pub mod wire;
 
@@ -76,6 +77,9 @@ fn short() -> Routes {
         .routes(routes!(updates::preview))
         .routes(routes!(signals::send))
         .routes(routes!(runners::make_token))
+        .routes(routes!(webhooks::create, webhooks::list))
+        .routes(routes!(webhooks::delete))
+        .routes(routes!(webhooks::deliveries))
         .routes(routes!(releases::publish))
         .routes(routes!(releases::get))
         .routes(routes!(logs::index))
@@ -83,7 +87,11 @@ fn short() -> Routes {
 
 /// Everything that may take its time; each bounds itself.
 fn long() -> Routes {
-    OpenApiRouter::new().routes(routes!(events::follow)).routes(routes!(logs::read))
+    OpenApiRouter::new()
+        .routes(routes!(events::follow))
+        .routes(routes!(logs::read))
+        .routes(routes!(webhooks::test))
+        .routes(routes!(webhooks::replay))
 }
 
 fn uploads() -> Routes {

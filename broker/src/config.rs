@@ -9,6 +9,8 @@ use std::time::Duration;
 use clap::Args;
 use serde::Deserialize;
 
+use crate::webhooks;
+
 /// The most names that the server certificate holds.
 const PUBLIC_HOSTS_MAX: usize = 32;
 /// So long a silence makes a runner lost, where nothing else was said.
@@ -47,6 +49,12 @@ pub struct Flags {
     /// waits [default: 60].
     #[arg(long, env = "REMIT_RUNNER_SILENT_AFTER", value_name = "SECONDS")]
     pub runner_silent_after: Option<u64>,
+    /// Let webhooks call private addresses, and the loopback without TLS: for development.
+    #[arg(long, env = "REMIT_WEBHOOK_ALLOW_PRIVATE")]
+    pub webhook_allow_private: bool,
+    /// Certificate authorities that webhooks trust beside the system's, PEM.
+    #[arg(long, env = "REMIT_WEBHOOK_CA_FILE", value_name = "FILE")]
+    pub webhook_ca_file: Option<PathBuf>,
     /// A TOML file with the same settings, names in snake_case.
     #[arg(long, env = "REMIT_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -66,6 +74,9 @@ struct File {
     rpc_listen: Option<String>,
     #[serde(default)]
     public_host: Vec<String>,
+    #[serde(default)]
+    webhook_allow_private: bool,
+    webhook_ca_file: Option<PathBuf>,
     runner_silent_after: Option<u64>,
     log: Option<String>,
 }
@@ -85,6 +96,8 @@ pub struct Config {
     pub public_hosts: Vec<String>,
     /// So long a silence makes a runner lost.
     pub runner_silent_after: Duration,
+    /// Whom webhooks may call.
+    pub webhooks: webhooks::Options,
     /// What to log.
     pub log: String,
 }
@@ -131,6 +144,7 @@ impl Config {
             api_listen: free,
             rpc_listen: free,
             public_hosts: vec![],
+            webhooks: webhooks::Options { allow_private: true, ca_file: None },
             runner_silent_after: SILENT_AFTER,
             log: "info".to_owned(),
         }
@@ -159,6 +173,10 @@ impl Config {
             api_listen: address("api-listen", &pick(&flags.api_listen, file.api_listen, API_LISTEN))?,
             rpc_listen: address("rpc-listen", &pick(&flags.rpc_listen, file.rpc_listen, RPC_LISTEN))?,
             public_hosts,
+            webhooks: webhooks::Options {
+                allow_private: flags.webhook_allow_private || file.webhook_allow_private,
+                ca_file: flags.webhook_ca_file.clone().or(file.webhook_ca_file),
+            },
             runner_silent_after: silence(flags.runner_silent_after.or(file.runner_silent_after))?,
             log: pick(&flags.log, file.log, "info"),
         })

@@ -18,6 +18,7 @@ use crate::progress::Progress;
 use crate::store::StoreError;
 use crate::tokens::Tokens;
 use crate::trust::Trust;
+use crate::webhooks::Webhooks;
 
 /// How many people and programs may follow events, logs or uploads at once.
 const STREAMS_MAX: usize = 1000;
@@ -34,6 +35,7 @@ pub(crate) struct Edge {
     pub(crate) dispatch: DispatchKeys,
     pub(crate) trust: Trust,
     pub(crate) metrics: Metrics,
+    pub(crate) webhooks: Arc<Webhooks>,
     /// Where runners call.
     pub(crate) rpc_url: String,
     /// Cancelled when the broker goes down: whoever waits answers at once.

@@ -23,6 +23,7 @@ mod crash;
 mod driver;
 mod intake;
 mod keys;
+mod logged;
 mod metrics;
 mod peers;
 mod replay;
@@ -36,6 +37,7 @@ mod working;
 
 pub use clock::ClockSource;
 pub use driver::Driver;
+pub use logged::LoggedEvent;
 pub use metrics::{BATCH_BUCKETS, Metrics};
 pub use replay::{ReplayError, Replayed, replay};
 pub use watch::Changes;

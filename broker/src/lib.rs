@@ -21,5 +21,6 @@ pub mod serve;
 pub mod store;
 mod tokens;
 mod trust;
+pub mod webhooks;
 
 pub use serve::{Listeners, Running, serve};

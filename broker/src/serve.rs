@@ -32,6 +32,7 @@ use crate::store::postgres::Address;
 use crate::store::{PostgresStore, SqliteStore, StoreError};
 use crate::tokens::{self, Tokens};
 use crate::trust::Trust;
+use crate::webhooks::{self, SecretError, Webhooks};
 use crate::{api, backup, rpc};
 
 /// How long the answers under way may take when the broker goes down.
@@ -115,6 +116,9 @@ pub enum Error {
     /// The operator's token.
     #[error(transparent)]
     Tokens(#[from] tokens::Error),
+    /// Webhooks: their key, or the authorities that they trust.
+    #[error(transparent)]
+    Webhooks(#[from] SecretError),
 }
 
 impl Error {
@@ -125,7 +129,9 @@ impl Error {
             Error::Listen { .. } => "broker.listen",
             Error::Store(error) => error.code(),
             Error::StoreAddress(_) => "broker.config_invalid",
-            Error::Pki(_) | Error::Dispatch(_) | Error::Tls(_) | Error::Tokens(_) => "broker.keys",
+            Error::Pki(_) | Error::Dispatch(_) | Error::Tls(_) | Error::Tokens(_) | Error::Webhooks(_) => {
+                "broker.keys"
+            }
         }
     }
 }
@@ -194,7 +200,8 @@ pub async fn serve(config: &Config, listeners: Listeners) -> Result<Running, Err
     }
     ask_after_restore(&engine).await?;
     let doors = doors(config, &edge, listeners)?;
-    let tasks = doors.map(|door| tokio::spawn(door.serve(stopping.clone()))).into();
+    let mut tasks: Vec<_> = doors.map(|door| tokio::spawn(door.serve(stopping.clone()))).into();
+    tasks.push(tokio::spawn(webhooks::run(edge.webhooks.clone(), stopping.clone())));
     let watcher = tokio::spawn(edge.presence.clone().watch(engine.clone()));
     tracing::info!(%api_addr, %rpc_addr, data_dir = %data.display(), "the broker is up");
     let (ca_file, engine) = (data.join("ca.pem"), StopEngine(engine));
@@ -281,6 +288,7 @@ fn edge(
         dispatch: DispatchKeys::open(data)?,
         trust: Trust::new(engine.clone()),
         metrics: Metrics::new(engine.clone(), presence.clone()),
+        webhooks: Arc::new(Webhooks::open(engine.clone(), data, &config.webhooks)?),
         rpc_url: rpc_url(config, rpc_addr),
         making_org: tokio::sync::Mutex::new(()),
         streams: Edge::streams(),

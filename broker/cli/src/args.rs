@@ -2,6 +2,7 @@
 
 pub mod rollouts;
 pub mod updates;
+mod webhooks;
 
 use std::path::PathBuf;
 
@@ -150,6 +151,9 @@ pub enum Command {
     /// Tokens of the org, for people and programs.
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Webhooks: who is told of what happens, and whether they heard it.
+    #[command(subcommand)]
+    Webhooks(WebhooksCommand),
     /// Wait until the broker is ready.
     Ready {
         /// How long, in seconds.
@@ -462,6 +466,8 @@ pub enum TokenCommand {
     /// Whose token this is, and what it may touch.
     Whoami,
 }
+
+pub use webhooks::WebhooksCommand;
 
 /// `remit dev`
 #[derive(Clone, Debug, Args)]

@@ -5,6 +5,7 @@
 
 mod events;
 mod trust;
+mod webhooks;
 
 use std::time::Duration;
 

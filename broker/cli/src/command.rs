@@ -17,6 +17,7 @@ mod scenario;
 pub mod signal;
 mod token;
 mod updates;
+mod webhooks;
 mod why;
 
 use std::time::{Duration, Instant};
@@ -60,6 +61,7 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Rollout(command) => rollout::run(&context, command).await,
         Command::Bulk(args) => bulk::run(&context, args).await,
         Command::Token(command) => token::run(&context, command).await,
+        Command::Webhooks(command) => webhooks::run(&context, command).await,
         Command::Ready { timeout } => ready(&context, Duration::from_secs(timeout)).await,
         Command::Dev(args) => dev::run(context.format(), args).await,
         Command::Completion { shell } => {

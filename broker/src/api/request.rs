@@ -144,7 +144,7 @@ impl FromRequestParts<State> for Name {
 
     async fn from_request_parts(parts: &mut Parts, _: &State) -> Result<Self, ApiError> {
         let name = path_param(parts, "name").await?;
-        if is_name(&name) { Ok(Name(name)) } else { Err(ApiError::not_found("such token")) }
+        if is_name(&name) { Ok(Name(name)) } else { Err(ApiError::not_found("thing of such a name")) }
     }
 }
 

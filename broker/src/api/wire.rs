@@ -6,12 +6,16 @@
 mod trust;
 pub mod updates;
 
+mod webhooks;
+
 use remit_loops::event::Level;
 use remit_loops::release::Release;
 use remit_loops::view::View;
 use remit_loops::{Actor, ObjectId, Timestamp, Urgency, Waiting};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+pub use webhooks::{Deliveries, Delivery, NewWebhook, Replay, WebhookInfo, WebhookList, WebhookMade};
 
 pub use trust::{
     DispatchKeyInfo, DispatchKeyList, NewRestriction, RootInfo, RootList, RootPublished, Standing,

@@ -12,6 +12,7 @@ mod rehearsals;
 mod strangers;
 mod tools;
 mod updates;
+mod webhooks;
 
 use remit_tests::world::World;
 
