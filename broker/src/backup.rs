@@ -22,8 +22,7 @@ pub(crate) const RESTORED: (&str, &str) = ("system", "restored");
 const MANIFEST: &str = "backup.json";
 const DATABASE: &str = "broker.db";
 /// Everything else that is copied, if it is there.
-const BESIDE: [&str; 6] =
-    ["objects", "ca.key", "ca.pem", "dispatch.key", "operator.token", "webhooks.key"];
+const BESIDE: [&str; 6] = ["objects", "ca.key", "ca.pem", "dispatch.key", "operator.token", "webhooks.key"];
 const FORMAT: u32 = 1;
 
 /// What a backup says of itself.

@@ -1,6 +1,8 @@
 //! The command line: commands, flags, and the help that teaches them.
 
 pub mod rollouts;
+mod scenario;
+mod simulate;
 pub mod updates;
 mod webhooks;
 
@@ -79,6 +81,11 @@ pub enum Command {
     /// Scenario files: what the rehearsals of a sandbox install are to be like.
     #[command(subcommand)]
     Scenario(ScenarioCommand),
+    /// Rehearse a product with thousands of installs on a virtual clock: a first deploy, then an update.
+    ///
+    /// It asks no broker: the event loops run in this program, as they do there. For a vendor's CI, with
+    /// --expect.
+    Simulate(SimulateArgs),
     /// Ask an object to do something.
     Signal(SignalArgs),
     /// Why an object is not done yet, since when, and what would end it.
@@ -414,19 +421,6 @@ pub struct LinkArgs {
     pub runner_sha256: Option<String>,
 }
 
-/// `remit scenario`
-#[derive(Debug, Subcommand)]
-pub enum ScenarioCommand {
-    /// Check a scenario file, and its components against a product. Sends nothing.
-    Check {
-        /// The file.
-        file: PathBuf,
-        /// The product's folder; otherwise the nearest.
-        #[arg(long, value_name = "DIR")]
-        product: Option<PathBuf>,
-    },
-}
-
 /// `remit logs`
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -467,6 +461,8 @@ pub enum TokenCommand {
     Whoami,
 }
 
+pub use scenario::ScenarioCommand;
+pub use simulate::SimulateArgs;
 pub use webhooks::WebhooksCommand;
 
 /// `remit dev`

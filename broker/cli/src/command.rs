@@ -15,6 +15,7 @@ mod release_file;
 mod rollout;
 mod scenario;
 pub mod signal;
+mod simulate;
 mod token;
 mod updates;
 mod webhooks;
@@ -47,6 +48,7 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Release(command) => release::run(&context, command).await,
         Command::Install(command) => install::run(&context, command).await,
         Command::Scenario(command) => scenario::run(&context, command),
+        Command::Simulate(args) => simulate::run(&context, &args),
         Command::Signal(args) => signal::run(&context, args).await,
         Command::Why { target, all: _, limit } => why::why(&context, target.as_deref(), limit.into()).await,
         Command::Queue { target } => object::queue(&context, &target).await,

@@ -15,5 +15,6 @@ pub mod product;
 pub mod release;
 pub mod scenario;
 mod selector;
+pub mod simulate;
 mod times;
 pub mod watch;
