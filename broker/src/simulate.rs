@@ -255,7 +255,8 @@ impl World {
                 let (attempt, fence) = (offer.spec.id.clone(), offer.fence);
                 self.says(&id, RunnerSays::Started { generation: 1, attempt: attempt.clone(), fence });
                 let (takes_ms, outcome) = self.rehearse(&offer.spec);
-                let report = Box::new(RunnerSays::Ended { generation: 1, attempt, fence, outcome });
+                let report =
+                    Box::new(RunnerSays::Ended { generation: 1, attempt, fence, outcome, receipts: None });
                 self.later(self.now.plus_ms(takes_ms).0, Due::Ended { runner: id.clone(), report });
                 self.slots.entry(id.clone()).or_default().busy += 1;
             }
