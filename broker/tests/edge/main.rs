@@ -9,6 +9,7 @@ mod foreign;
 mod logs;
 mod past;
 mod rpc;
+mod strangers;
 mod trust;
 mod why;
 mod world;
