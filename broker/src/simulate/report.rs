@@ -98,6 +98,8 @@ struct Past {
     /// When it came to rest on each release.
     done: [Option<Timestamp>; 2],
     held_since: Option<Timestamp>,
+    /// A step has failed: it is held as soon as nothing else of it runs.
+    has_failed: bool,
 }
 
 /// What is counted on the way.
@@ -145,7 +147,9 @@ impl Tally {
             }
             _ => {}
         }
-        entry.level == Level::Error
+        let past = self.pasts.entry(of.clone()).or_default();
+        past.has_failed = entry.code != "step.retried" && (past.has_failed || entry.level == Level::Error);
+        past.has_failed
     }
 
     /// It waits for a person from now on; whether that is news.
