@@ -8,16 +8,19 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use remit_loops::job::{Action, Changes, FailureClass, Mode};
+use remit_loops::job::{Action, Changes, FailureClass, JobSpec, Mode};
+use remit_loops::plan::{self, Approval, Stage};
 use remit_loops::runner::Offer;
 use remit_loops::scenario::{Act, Fails};
 use remit_loops::{ObjectId, Timestamp};
+use remit_seal::Digest;
 use remit_seal::document::{
-    Audience, Class, Job, KeySpec, PretendedChanges, PretendedClass, PretendedFailure, Rehearsal,
-    Status as SealedStatus, Value,
+    Approved, Audience, Class, Job, KeySpec, PretendedChanges, PretendedClass, PretendedFailure, Rehearsal,
+    Side, Status as SealedStatus, Value,
 };
 use remit_seal::dsse::{Envelope, PayloadType};
 use remit_seal::key::SigningKey;
+use remit_seal::verify::APPROVALS_MAX;
 use zeroize::Zeroizing;
 
 use crate::private_file;
@@ -182,7 +185,7 @@ impl DispatchKeys {
             fence: offer.fence,
             component: spec.component.clone(),
             operation: spec.action.as_str().to_owned(),
-            class: class(spec.action),
+            class: if spec.stage == Stage::Plan { Class::Plan } else { class(spec.action) },
             sandbox: spec.mode == Mode::Sandbox,
             release: spec.release.digest.parse().map_err(|e: remit_seal::Refusal| refused(e.to_string()))?,
             release_counter: spec.release.counter,
@@ -192,6 +195,8 @@ impl DispatchKeys {
             not_after_ms: now.plus_ms(START_WITHIN_MS).0,
             longest_run_ms: spec.longest_run_ms,
             rehearsal: spec.act.as_ref().filter(|_| spec.mode == Mode::Sandbox).map(rehearsal),
+            plan: plan(spec).map_err(refused)?,
+            approvals: approvals(spec),
         };
         self.signed(PayloadType::Job, &job).map_err(|e| refused(e.to_string()))
     }
@@ -265,6 +270,31 @@ fn pretended_class(class: FailureClass) -> PretendedClass {
         // A scenario has no refusals: its check sees to it.
         FailureClass::Bug | FailureClass::Refused => PretendedClass::Bug,
     }
+}
+
+/// The plan that an attempt carries out.
+fn plan(spec: &JobSpec) -> Result<Option<Digest>, String> {
+    match &spec.stage {
+        Stage::Whole | Stage::Plan => Ok(None),
+        Stage::Apply(approved) => {
+            approved.digest.parse().map(Some).map_err(|e: remit_seal::Refusal| e.to_string())
+        }
+    }
+}
+
+/// Who approved it; a runner takes so many at most.
+fn approvals(spec: &JobSpec) -> Vec<Approved> {
+    let Stage::Apply(plan) = &spec.stage else { return vec![] };
+    let approved = |approval: &Approval| Approved {
+        side: match approval.side {
+            plan::Side::Vendor => Side::Vendor,
+            plan::Side::Customer => Side::Customer,
+        },
+        by: approval.by.clone(),
+        at_ms: approval.at.0,
+        until_ms: approval.until.0,
+    };
+    plan.approvals.iter().take(APPROVALS_MAX).map(approved).collect()
 }
 
 /// The typed values of inputs that the loops hold as JSON texts.

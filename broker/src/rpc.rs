@@ -7,6 +7,7 @@
 mod artifact;
 mod enrol;
 mod lease;
+mod plan;
 mod status;
 mod word;
 
@@ -15,8 +16,8 @@ use std::sync::Arc;
 use remit_loops::Object;
 use remit_loops::runner::{Info, Runner};
 use remit_proto::convert::{
-    ArtifactRequest, Completion, Enrolment, LeaseRequest, LogChunk, Progress, RenewLease, Renewal,
-    TrustRequest,
+    ArtifactRequest, Completion, Enrolment, LeaseRequest, LogChunk, PlanAnswer, Progress, RenewLease,
+    Renewal, TrustRequest,
 };
 use remit_proto::limit::{CONTROL_SIZE_MAX, LOG_MESSAGE_SIZE_MAX};
 use remit_proto::v1;
@@ -233,6 +234,18 @@ impl RunnerService for Service {
             Ok(trust.map_err(status::internal)?.into())
         };
         self.counted("FetchTrust", result.await)
+    }
+
+    async fn answer_plan(
+        &self,
+        request: Request<v1::AnswerPlanRequest>,
+    ) -> Result<Response<v1::AnswerPlanResponse>, Status> {
+        let result = async {
+            let known = self.known(&request, None).await?;
+            let answer: PlanAnswer = read(request.into_inner())?;
+            self.answer(&known, answer).await
+        };
+        self.counted("AnswerPlan", result.await)
     }
 
     type FetchArtifactStream = artifact::Chunks;

@@ -8,6 +8,7 @@ mod report;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
 
+use remit_loops::approval::Policy;
 use remit_loops::install::Rehearsal;
 use remit_loops::job::{Failure, FailureClass, JobSpec, Mode, Outcome, Success};
 use remit_loops::release::Release;
@@ -135,6 +136,8 @@ impl World {
             mode: Mode::Sandbox,
             labels: BTreeMap::new(),
             rehearsal: Some(rehearsal),
+            // Nobody is there who could approve.
+            approval: Policy::default(),
         };
         self.ask(id, Signal::Install(create))?;
         let Some(runner) = id.runner() else { return Ok(()) };
@@ -317,6 +320,7 @@ mod tests {
             rollback_floor: 0,
             channel: "stable".into(),
             inputs: vec![],
+            approvals: BTreeMap::new(),
             components: vec![component("network", &[]), component("web", &["network"])],
         }
     }

@@ -6,6 +6,7 @@
 
 mod identity;
 mod lease;
+mod plan;
 mod report;
 mod trust;
 
@@ -15,6 +16,7 @@ pub use identity::{ArtifactChunk, ArtifactRequest, Enrolment, Identity, Renewal,
 pub use lease::{
     AttemptRef, Lease, LeaseAnswer, LeasePhase, LeaseRequest, RenewLease, Stop, StopReason, Verdict,
 };
+pub use plan::{ChangeAction, Plan, PlanAnswer, PlanReply, PlannedChange};
 pub use report::{ChangeCounts, Completion, Failure, FailureClass, LogChunk, Outcome, Progress, Success};
 pub use trust::{Trust, TrustRequest};
 

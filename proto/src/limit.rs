@@ -59,3 +59,9 @@ pub const MESSAGE_LEN_MAX: usize = 4 << 10;
 pub const OUTPUTS_MAX: usize = 256;
 /// The most bytes of all outputs of one attempt, as JSON with their names.
 pub const OUTPUTS_SIZE_MAX: usize = 192 << 10;
+/// The most changes of a plan that are listed.
+pub const PLAN_LIST_MAX: usize = 100;
+/// The longest address of a planned change.
+pub const ADDRESS_LEN_MAX: usize = 256;
+/// The longest name of an approver.
+pub const APPROVER_LEN_MAX: usize = 128;

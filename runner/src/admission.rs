@@ -6,7 +6,7 @@ mod gate;
 use remit_seal::Refusal;
 use remit_seal::verify::Bound;
 
-use crate::executor::Action;
+use crate::executor::{Action, Stage};
 use crate::fault::{Coded, chain};
 use crate::journal::{Accepted, Entry};
 use crate::outcome::Attempt;
@@ -25,6 +25,8 @@ pub struct Admitted {
     pub bound: Bound,
     /// What to do.
     pub action: Action,
+    /// How much of it.
+    pub stage: Stage,
     /// Really, or in rehearsal.
     pub realm: Realm,
 }
@@ -63,6 +65,7 @@ fn refused(code: &'static str, message: impl Into<String>) -> Rejection {
 /// Checks an envelope that claims to be this attempt, and puts it on record.
 pub async fn admit(runner: &Runner, attempt: &Attempt, envelope: &[u8]) -> Result<Admitted, Rejection> {
     let (bound, action) = verify(runner, attempt, envelope).await?;
+    let stage = gate::stage(&bound)?;
     let rehearse = bound.job.sandbox || bound.component.sandbox || runner.config.sandbox;
     if runner.executors.pick(bound.component.kind, rehearse).is_none() {
         let kind = bound.component.kind.as_str();
@@ -83,7 +86,7 @@ pub async fn admit(runner: &Runner, attempt: &Attempt, envelope: &[u8]) -> Resul
     }
     let realm = if rehearse { Realm::Rehearsal } else { Realm::Real };
     record(runner, attempt, &bound, rehearse).await?;
-    Ok(Admitted { attempt: attempt.clone(), bound, action, realm })
+    Ok(Admitted { attempt: attempt.clone(), bound, action, stage, realm })
 }
 
 /// Whether an envelope, refused or not, was signed for this runner and this very attempt.

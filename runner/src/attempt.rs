@@ -4,6 +4,7 @@
 //! free, and a report on its way.
 
 mod execute;
+mod saved;
 mod watch;
 
 use std::sync::Arc;

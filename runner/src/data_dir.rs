@@ -68,6 +68,7 @@ impl Coded for Error {
 /// outputs/       0600  COMPONENT.json: outputs of the real world, sensitive ones among them
 /// rehearsal/           the same, and what rehearsals pretend to have made
 /// state/COMPONENT/     terraform state; what scripts keep
+/// plans/               REALM/COMPONENT/: plans that wait to be carried out, with their digests
 /// cache/               releases and artefacts by digest
 /// work/COMPONENT/      the attempt in hand: unpacked source, private temp
 /// logs/                JOB.ATTEMPT.log: spooled until the broker has it all
@@ -79,12 +80,14 @@ pub struct DataDir {
     _lock: File,
 }
 
-const FOLDERS: [&str; 9] = [
+const FOLDERS: [&str; 11] = [
     "journal",
     "locks",
     "outputs",
     "rehearsal",
     "state",
+    "plans/real",
+    "plans/rehearsal",
     "cache/releases",
     "cache/artifacts",
     "work",

@@ -11,10 +11,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
+use remit_seal::Digest;
 use remit_seal::document::{Component, ComponentKind, Rehearsal, Tool, Value};
 
 use crate::logs::Log;
-use crate::outcome::{Changes, Class, Failure};
+use crate::outcome::{Changes, Class, Failure, Planned};
 use crate::outputs::Outputs;
 use crate::policy::Gate;
 use crate::process::{self, Exit, Supervisor};
@@ -55,11 +56,29 @@ impl Action {
     }
 }
 
+/// How much of an action a job asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// All of it: to work out what would change, and to carry that out.
+    Whole,
+    /// To work out what would change, and to keep that. Changes nothing.
+    Plan,
+    /// To carry out the plan of this digest, and nothing else.
+    Apply(Digest),
+}
+
+/// The name of a saved plan in the place for it.
+pub const PLAN_FILE: &str = "plan.bin";
+
 /// One attempt's work, everything about it verified and resolved.
 #[derive(Clone, Debug)]
 pub struct Work {
     /// What to do.
     pub action: Action,
+    /// How much of it.
+    pub stage: Stage,
+    /// Whether a deploy of it has succeeded here and no destroy since.
+    pub is_there: bool,
     /// The install's id.
     pub install: String,
     /// The component, as the release says.
@@ -95,6 +114,8 @@ pub struct Places {
     pub temp: PathBuf,
     /// What is kept between attempts, until the component is destroyed.
     pub state: PathBuf,
+    /// Where the plan is: written by who plans, read by who carries it out.
+    pub plan: PathBuf,
 }
 
 /// What came of it.
@@ -108,6 +129,20 @@ pub struct Done {
     pub drifted: bool,
     /// One line for people.
     pub summary: String,
+    /// What was planned; `None` where nothing is.
+    pub planned: Option<Planned>,
+}
+
+impl Done {
+    /// Only planned.
+    pub fn planned(planned: Planned) -> Self {
+        Self {
+            changes: planned.changes,
+            summary: planned.summary(),
+            planned: Some(planned),
+            ..Self::default()
+        }
+    }
 }
 
 /// Why it was not done.
@@ -117,6 +152,13 @@ pub enum Undone {
     Failed(Failure),
     /// It was stopped.
     Stopped(Reason),
+    /// It was not begun: nothing was changed.
+    Refused {
+        /// The stable code of the check that refused it.
+        code: &'static str,
+        /// Why.
+        message: String,
+    },
 }
 
 impl From<Failure> for Undone {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use remit_proto::limit;
+use remit_seal::Digest;
 use remit_seal::document::Value;
 use serde::{Deserialize, Serialize};
 
@@ -77,6 +79,95 @@ pub struct Success {
     pub drifted: bool,
     /// One line for people.
     pub summary: String,
+    /// What was planned, or done by a plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Plan>,
+}
+
+/// What a plan would change, or has changed; no value of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Of the saved plan and all that goes into it.
+    pub digest: Digest,
+    /// What it changes.
+    pub planned: Planned,
+    /// The customer's remit wants the customer's approval of it.
+    pub customer_approval_needed: bool,
+}
+
+/// Changes that are planned.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Planned {
+    /// All of them, counted.
+    pub changes: Changes,
+    /// The first of them.
+    pub list: Vec<PlannedChange>,
+    /// How many are not in the list.
+    pub more: u32,
+}
+
+impl Planned {
+    /// Lists one more, or counts it as not listed; the counts are the caller's.
+    pub fn push(&mut self, address: String, action: ChangeAction) {
+        if self.list.len() < limit::PLAN_LIST_MAX {
+            let address = cut(address, limit::ADDRESS_LEN_MAX);
+            self.list.push(PlannedChange { address, action });
+        } else {
+            self.more = self.more.saturating_add(1);
+        }
+    }
+
+    /// What would be done, in a line.
+    pub fn summary(&self) -> String {
+        let counts = [
+            (self.changes.create, "create"),
+            (self.changes.update, "update"),
+            (self.changes.replace, "replace"),
+            (self.changes.delete, "remove"),
+        ];
+        let said: Vec<String> =
+            counts.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} to {word}")).collect();
+        if said.is_empty() {
+            "planned: no changes".to_owned()
+        } else {
+            format!("planned: {}", said.join(", "))
+        }
+    }
+}
+
+/// One planned change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedChange {
+    /// What is changed.
+    pub address: String,
+    /// How.
+    pub action: ChangeAction,
+}
+
+/// How something is changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChangeAction {
+    /// Made.
+    Create,
+    /// Changed in place.
+    Update,
+    /// Removed.
+    Delete,
+    /// Removed and made anew.
+    Replace,
+}
+
+impl ChangeAction {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ChangeAction::Create => "create",
+            ChangeAction::Update => "update",
+            ChangeAction::Delete => "delete",
+            ChangeAction::Replace => "replace",
+        }
+    }
 }
 
 /// How many things were changed, by how.
@@ -93,6 +184,16 @@ pub struct Changes {
 }
 
 impl Changes {
+    /// Counts one.
+    pub fn count(&mut self, action: ChangeAction) {
+        match action {
+            ChangeAction::Create => self.create += 1,
+            ChangeAction::Update => self.update += 1,
+            ChangeAction::Delete => self.delete += 1,
+            ChangeAction::Replace => self.replace += 1,
+        }
+    }
+
     /// All of them.
     pub fn total(&self) -> u32 {
         self.create + self.update + self.delete + self.replace

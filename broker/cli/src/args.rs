@@ -1,5 +1,7 @@
 //! The command line: commands, flags, and the help that teaches them.
 
+mod dev;
+mod plan;
 pub mod rollouts;
 mod scenario;
 mod simulate;
@@ -88,6 +90,30 @@ pub enum Command {
     Simulate(SimulateArgs),
     /// Ask an object to do something.
     Signal(SignalArgs),
+    /// Plans: what a change would do, before it is done.
+    #[command(subcommand)]
+    Plan(PlanCommand),
+    /// Approve a plan that waits: this very one, by its digest.
+    ///
+    /// The digest is that of one step's plan, or the one of all plans that wait; `remit plan show` shows both.
+    #[command(after_help = "\
+Examples:
+  remit plan show acme                                   what waits, and its digest
+  remit approve acme --plan sha256:4f5c…
+  remit approve acme --step network --plan sha256:4f5c…")]
+    Approve(AnswerArgs),
+    /// Deny a plan that waits: its step is held until somebody says what now.
+    #[command(after_help = "\
+Examples:
+  remit deny acme --plan sha256:4f5c… --reason 'not before the fair'")]
+    Deny {
+        /// Which plan.
+        #[command(flatten)]
+        answer: AnswerArgs,
+        /// Why, for people.
+        #[arg(long)]
+        reason: String,
+    },
     /// Why an object is not done yet, since when, and what would end it.
     ///
     /// Of an app or an org: everything below it that failed, is held up or waits, the most urgent first.
@@ -290,6 +316,10 @@ Examples:
         /// What its rehearsals are to be like: failures, latency, drift.
         #[arg(long, value_name = "FILE", requires = "sandbox")]
         scenario: Option<PathBuf>,
+        /// Which plans are asked for before they are carried out: `always`, `never`, or rules as JSON,
+        /// like '{"ask":"by_rule","no_destroy":true,"quorum":2}'.
+        #[arg(long, value_name = "RULES")]
+        approval: Option<String>,
         /// What the customer needs.
         #[command(flatten)]
         link: LinkArgs,
@@ -461,34 +491,8 @@ pub enum TokenCommand {
     Whoami,
 }
 
+pub use dev::DevArgs;
+pub use plan::{AnswerArgs, PlanCommand};
 pub use scenario::ScenarioCommand;
 pub use simulate::SimulateArgs;
 pub use webhooks::WebhooksCommand;
-
-/// `remit dev`
-#[derive(Clone, Debug, Args)]
-#[command(after_help = "\
-Examples:
-  remit dev                        the example product, then stays up for you to try things
-  remit dev --product .            your own
-  remit dev --once                 release, drift, heal, teardown; exits 0 when all of it was so")]
-pub struct DevArgs {
-    /// Go through the whole journey and end.
-    #[arg(long)]
-    pub once: bool,
-    /// The product's folder [default: a copy of the example].
-    #[arg(long, value_name = "DIR")]
-    pub product: Option<PathBuf>,
-    /// Where everything is kept. Cleaned at the start.
-    #[arg(long, value_name = "DIR", default_value = ".remit/dev")]
-    pub data_dir: PathBuf,
-    /// The runner program [default: the one beside this program].
-    #[arg(long, value_name = "FILE")]
-    pub runner: Option<PathBuf>,
-    /// An input that the customer sets, NAME=VALUE. May be repeated.
-    #[arg(long = "input", value_name = "NAME=VALUE")]
-    pub inputs: Vec<String>,
-    /// Rehearse everything, even where the tools are there.
-    #[arg(long)]
-    pub sandbox: bool,
-}

@@ -10,6 +10,7 @@ mod link;
 mod logs;
 mod object;
 pub(crate) mod org;
+mod plan;
 pub(crate) mod release;
 mod release_file;
 mod rollout;
@@ -50,6 +51,9 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Scenario(command) => scenario::run(&context, command),
         Command::Simulate(args) => simulate::run(&context, &args),
         Command::Signal(args) => signal::run(&context, args).await,
+        Command::Plan(command) => plan::run(&context, command).await,
+        Command::Approve(answer) => plan::approve(&context, answer).await,
+        Command::Deny { answer, reason } => plan::deny(&context, answer, reason).await,
         Command::Why { target, all: _, limit } => why::why(&context, target.as_deref(), limit.into()).await,
         Command::Queue { target } => object::queue(&context, &target).await,
         Command::Timeline { target, limit } => object::timeline(&context, &target, limit.into()).await,

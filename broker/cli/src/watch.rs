@@ -75,7 +75,7 @@ async fn follow(
 /// Whether it rests, and how.
 fn judge(view: &View, well: &[&str]) -> Option<Result<()>> {
     let word = view.status.word.as_str();
-    if word == "held" {
+    if matches!(word, "held" | "approval") {
         return Some(Err(needs_a_person(view)));
     }
     let busy = view.operation.is_some() || view.reading.is_some();
@@ -151,6 +151,7 @@ mod tests {
             by: "me".into(),
             since: Timestamp(1),
             steps: vec![],
+            all_plans: None,
         };
         let waiting = QueuedView {
             number: 2,
@@ -191,6 +192,7 @@ mod tests {
         check("deleted", false, false, Some(Ok(())));
         check("drifted", false, false, Some(Ok(())));
         check("held", true, true, Some(Err(Exit::Failed)));
+        check("approval", true, true, Some(Err(Exit::Failed)));
         check("degraded", false, false, Some(Err(Exit::Failed)));
         check("paused", true, false, None);
         check("paused", false, true, Some(Err(Exit::Failed)));

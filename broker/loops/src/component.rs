@@ -10,9 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::{Body, Effect, Event, Level, Notice, Rejected, RejectedCode, Timestamp, Values};
 use crate::id::ObjectId;
-use crate::job::{Action, AttemptId, Failure, JobSpec, Mode, Outcome, ReleaseRef, Success};
+use crate::job::{Action, AttemptId, Failure, FailureClass, JobSpec, Mode, Outcome, ReleaseRef, Success};
 use crate::life::record_at;
 use crate::object::wrong_kind;
+use crate::plan::Stage;
 use crate::runner::Boot;
 use crate::scenario::Play;
 
@@ -53,6 +54,16 @@ pub struct Task {
     /// It begins before this time or not at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub begin_by: Option<Timestamp>,
+    /// How much of the action.
+    #[serde(default, skip_serializing_if = "Stage::is_whole")]
+    pub stage: Stage,
+}
+
+impl Task {
+    /// Whether it may change the customer's world.
+    fn mutates(&self) -> bool {
+        self.action.mutates() && self.stage != Stage::Plan
+    }
 }
 
 /// What is known to be there, by the component's last reports.
@@ -142,6 +153,9 @@ struct Current {
     tries: u32,
     phase: Phase,
     since: Timestamp,
+    /// The component was unfinished when the attempt began.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    was_unfinished: bool,
 }
 
 /// How far an attempt is.
@@ -228,7 +242,7 @@ impl Component {
         let current = self.attempt(at, task.clone(), 1);
         effects.extend(self.offer(at, &current));
         self.take_up(current);
-        if task.action.mutates() {
+        if task.mutates() {
             self.facts.settled = None;
         }
         Ok(effects)
@@ -248,7 +262,7 @@ impl Component {
         };
         let id = AttemptId { job, attempt };
         self.last = Some(id.clone());
-        Current { task, id, tries, phase: Phase::Offered, since: at }
+        Current { task, id, tries, phase: Phase::Offered, since: at, was_unfinished: self.facts.unfinished }
     }
 
     fn offer(&self, at: Timestamp, current: &Current) -> Option<Effect> {
@@ -265,6 +279,7 @@ impl Component {
             longest_run_ms: task.longest_run_ms,
             act: play.map(|play| play.act(&current.id, at, deployed)),
             begin_by: task.begin_by,
+            stage: task.stage.clone(),
         };
         self.tell_runner(Notice::Offer(spec))
     }
@@ -321,9 +336,9 @@ impl Component {
             current.phase = Phase::Running;
             current.since = at;
         }
-        let (operation, action) = (current.task.operation, current.task.action);
-        let (deploys, mutates) = (action == Action::Deploy, action.mutates());
-        self.facts.may_exist |= deploys;
+        let (operation, mutates) = (current.task.operation, current.task.mutates());
+        let deploys = current.task.action == Action::Deploy;
+        self.facts.may_exist |= deploys && mutates;
         self.facts.unfinished |= mutates;
         Ok(vec![self.tell(Notice::TaskStarted { operation, attempt: id.attempt })])
     }
@@ -345,6 +360,10 @@ impl Component {
             Outcome::Failed(failure) => {
                 if let Phase::Stopping { reason } = &current.phase {
                     return Ok(vec![self.tell_install(current.task.operation, cancelled(reason))]);
+                }
+                if failure.class == FailureClass::Refused {
+                    // Nothing of it was begun, not even where the runner found that only at the last moment.
+                    self.facts.unfinished = current.was_unfinished;
                 }
                 let wait_ms = BACKOFF_MS.get(current.tries as usize - 1);
                 match wait_ms {
@@ -369,6 +388,9 @@ impl Component {
 
     fn learn(&mut self, at: Timestamp, current: &Current, success: &Success, ran_by: Option<&Boot>) {
         let task = &current.task;
+        if task.stage == Stage::Plan {
+            return;
+        }
         self.since = at;
         match task.action {
             Action::Deploy => {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::freeze::Freeze;
 use crate::id::ObjectId;
 use crate::job::{AttemptId, Failure, JobSpec, Outcome};
+use crate::plan::Reply;
 use crate::release::Release;
 use crate::{app, component, install, org, runner};
 
@@ -225,6 +226,15 @@ pub enum Notice {
     RunnerUnwanted,
     /// Runner to install: how the runner is now.
     RunnerIs(runner::Presence),
+    /// Runner to install: what the customer says of a plan.
+    PlanAnswered {
+        /// Whose plan.
+        component: String,
+        /// The plan's digest.
+        digest: String,
+        /// What they say.
+        reply: Reply,
+    },
     /// Runner to install: its process was started anew, or another runner took its place.
     RunnerBooted(runner::Boot),
 }
@@ -345,6 +355,10 @@ pub enum RejectedCode {
     RolloutInvalid,
     /// A release below the rollback floor of the one that is there.
     BelowFloor,
+    /// The word is of another plan than the one that waits for it.
+    PlanStale,
+    /// The approval of this person does not count.
+    NotApprover,
 }
 
 impl RejectedCode {
@@ -366,6 +380,8 @@ impl RejectedCode {
             RejectedCode::FreezeOverlaps => "loop.freeze_overlaps",
             RejectedCode::RolloutInvalid => "loop.rollout_invalid",
             RejectedCode::BelowFloor => "loop.below_floor",
+            RejectedCode::PlanStale => "loop.plan_stale",
+            RejectedCode::NotApprover => "loop.not_approver",
         }
     }
 }
@@ -407,11 +423,14 @@ pub struct Evidence {
     pub code: Option<String>,
     /// The attempt that it is about.
     pub attempt: Option<AttemptId>,
+    /// The digest of the plan that it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<String>,
 }
 
 impl Evidence {
     pub(crate) fn of(failure: &Failure) -> Self {
-        Self { words: failure.message.clone(), code: Some(failure.code.clone()), attempt: None }
+        Self { words: failure.message.clone(), code: Some(failure.code.clone()), ..Self::default() }
     }
 }
 
@@ -435,7 +454,7 @@ impl Waiting {
     pub fn urgency(&self) -> Urgency {
         match self.code.as_str() {
             code if code.starts_with("held.") => Urgency::Failed,
-            "waiting.unconfirmed" | "waiting.runner_revoked" => Urgency::Attention,
+            "waiting.unconfirmed" | "waiting.runner_revoked" | "waiting.approval" => Urgency::Attention,
             code if code.starts_with("attention.") => Urgency::Attention,
             "waiting.step" | "waiting.job" | "waiting.stop" | "waiting.retry" => Urgency::Underway,
             _ => Urgency::Waiting,

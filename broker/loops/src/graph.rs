@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::Timestamp;
 use crate::job::{Action, Failure};
+use crate::plan::{Asking, Stage};
 use crate::view::StepView;
 
 /// A node of an operation's graph: one action on one component.
@@ -32,6 +33,17 @@ pub struct Step {
     /// It was given out and not begun when its time was over: it is taken back, and waits again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub recalled: bool,
+    /// How much of the action its component is at, or is to do next.
+    #[serde(default, skip_serializing_if = "Stage::is_whole")]
+    pub stage: Stage,
+    /// How often its plan was found to be worth nothing since a person said something of it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub replans: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's form")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 /// How far a step is.
@@ -42,6 +54,8 @@ pub enum StepState {
     Waiting,
     /// Its component is at it.
     Running,
+    /// It is planned, and somebody must approve the plan.
+    Asking(Box<Asking>),
     /// Done; a line on what came of it.
     Succeeded(String),
     /// Tried and not done.
@@ -59,7 +73,11 @@ impl StepState {
     fn lets_others_go_on(&self) -> bool {
         match self {
             StepState::Succeeded(_) | StepState::Skipped(_) | StepState::Unchanged(_) => true,
-            StepState::Waiting | StepState::Running | StepState::Failed(_) | StepState::Cancelled(_) => false,
+            StepState::Waiting
+            | StepState::Running
+            | StepState::Asking(_)
+            | StepState::Failed(_)
+            | StepState::Cancelled(_) => false,
         }
     }
 }
@@ -76,6 +94,8 @@ pub enum Progress {
     Going,
     /// Nothing runs, nothing can be started, and something failed.
     Stuck,
+    /// Nothing runs, nothing can be started, and somebody must approve something.
+    Asking,
     /// Every step has succeeded, was skipped (by a person, or as unchanged) or was cancelled.
     Over,
 }
@@ -150,6 +170,8 @@ impl Graph {
                 attempt: 0,
                 stopping: None,
                 recalled: false,
+                stage: Stage::Whole,
+                replans: 0,
             };
             self.steps.push(step);
         }
@@ -171,7 +193,26 @@ impl Graph {
             return Progress::Going;
         }
         let failed = self.steps.iter().any(|s| matches!(s.state, StepState::Failed(_)));
-        if failed { Progress::Stuck } else { Progress::Over }
+        let asking = self.asking().next().is_some();
+        match (failed, asking) {
+            (true, _) => Progress::Stuck,
+            (false, true) => Progress::Asking,
+            (false, false) => Progress::Over,
+        }
+    }
+
+    /// The steps whose plans wait for somebody's yes, by their index.
+    pub fn asking(&self) -> impl Iterator<Item = (usize, &Asking)> {
+        self.steps.iter().enumerate().filter_map(|(index, step)| match &step.state {
+            StepState::Asking(asking) => Some((index, asking.as_ref())),
+            StepState::Waiting
+            | StepState::Running
+            | StepState::Succeeded(_)
+            | StepState::Failed(_)
+            | StepState::Skipped(_)
+            | StepState::Unchanged(_)
+            | StepState::Cancelled(_) => None,
+        })
     }
 
     /// Whether a step of this component is running.
@@ -187,12 +228,24 @@ impl Graph {
         self.steps[index].recalled = false;
     }
 
+    /// Puts a step back to its beginning: it is planned anew.
+    pub fn again(&mut self, index: usize, at: Timestamp) {
+        self.steps[index].stage = Stage::Whole;
+        self.set(index, StepState::Waiting, at);
+    }
+
+    /// The digest of the plan of a step that waits for somebody's yes.
+    pub fn plan(&self, index: usize) -> Option<&str> {
+        self.asking().find(|(asking, _)| *asking == index).map(|(_, asking)| asking.plan.digest.as_str())
+    }
+
     /// How a step failed, if it did.
     pub fn failure(&self, index: usize) -> Option<&Failure> {
         match &self.steps[index].state {
             StepState::Failed(failure) => Some(failure),
             StepState::Waiting
             | StepState::Running
+            | StepState::Asking(_)
             | StepState::Succeeded(_)
             | StepState::Skipped(_)
             | StepState::Unchanged(_)
@@ -204,7 +257,7 @@ impl Graph {
     pub fn cancel_waiting(&mut self, reason: &str, at: Timestamp) {
         for step in &mut self.steps {
             match step.state {
-                StepState::Waiting | StepState::Failed(_) => {
+                StepState::Waiting | StepState::Asking(_) | StepState::Failed(_) => {
                     step.state = StepState::Cancelled(reason.to_owned());
                     step.since = at;
                 }
@@ -232,7 +285,9 @@ impl Graph {
                 }
                 StepState::Waiting if ready.contains(&index) => ("ready", String::new()),
                 StepState::Waiting => ("waiting", String::new()),
+                StepState::Running if step.stage == Stage::Plan => ("planning", String::new()),
                 StepState::Running => ("running", String::new()),
+                StepState::Asking(asking) => ("approval", format!("waits for {}", asking.missing())),
                 StepState::Succeeded(summary) => ("succeeded", summary.clone()),
                 StepState::Failed(failure) => ("failed", failure.message.clone()),
                 StepState::Skipped(reason) | StepState::Unchanged(reason) => ("skipped", reason.clone()),
@@ -246,6 +301,7 @@ impl Graph {
                 since: step.since,
                 note,
                 attempt: step.attempt,
+                asking: self.asking().find(|(asking, _)| *asking == index).map(|(_, asking)| asking.clone()),
             }
         };
         self.steps.iter().enumerate().map(view).collect()

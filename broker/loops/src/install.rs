@@ -4,6 +4,8 @@
 //! It ends only when everything it had made is confirmed destroyed, or when a person
 //! forgets it, on the record.
 
+mod approve;
+mod ask;
 mod control;
 mod drive;
 mod gate;
@@ -21,6 +23,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::approval;
 use crate::component::Facts;
 use crate::event::{Actor, Body, Effect, Event, Notice, Rejected, Standing, Timestamp, Values};
 use crate::id::ObjectId;
@@ -28,6 +31,7 @@ use crate::job::{Mode, Outcome, ReleaseRef};
 use crate::lanes::Lanes;
 use crate::life::{not_found, sender};
 use crate::object::wrong_kind;
+use crate::plan::Needed;
 use crate::release::Release;
 use crate::runner::{Boot, Presence};
 use crate::scenario::Scenario;
@@ -83,6 +87,8 @@ struct Live {
     scenario: Option<Scenario>,
     labels: Values,
     inputs: Values,
+    #[serde(default, skip_serializing_if = "approval::Policy::is_default")]
+    approval: approval::Policy,
     parent: Standing,
     parent_since: Timestamp,
     runner: Presence,
@@ -135,6 +141,9 @@ struct Part {
     /// The inputs of broker authority that its release declares.
     #[serde(default)]
     inputs: Vec<String>,
+    /// Whose approval its release wants for its operations.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    approvals: BTreeMap<String, Needed>,
     facts: Facts,
     /// The last task failed, in these words.
     failed: Option<String>,
@@ -159,7 +168,7 @@ impl Install {
         let mut effects = match &event.body {
             Body::Signal(crate::Signal::Install(signal)) => self.signal(event, signal)?,
             Body::Notice(notice) => self.notice(event, notice)?,
-            Body::Tick => vec![],
+            Body::Tick => self.tick(event.at),
             Body::Signal(_) | Body::Report(_) => return Err(wrong_kind(&self.id, event)),
         };
         effects.extend(self.drive(event.at, event.body == Body::Tick));
@@ -167,6 +176,13 @@ impl Install {
             self.since = event.at;
         }
         Ok(effects)
+    }
+
+    fn tick(&mut self, at: Timestamp) -> Vec<Effect> {
+        match &mut self.state {
+            State::Live(live) => live.age_plans(at),
+            State::Absent | State::Gone(_) => vec![],
+        }
     }
 
     fn notice(&mut self, event: &Event, notice: &Notice) -> Result<Vec<Effect>, Rejected> {
@@ -204,6 +220,9 @@ impl Install {
             Notice::ReleaseIs { operation, release } => Ok(live.resolved(event.at, *operation, release)),
             Notice::ReleaseUnknown { operation, message } => {
                 Ok(live.unresolved(event.at, *operation, message))
+            }
+            Notice::PlanAnswered { component, digest, reply } => {
+                Ok(live.answered(event.at, component, digest, reply))
             }
             Notice::TaskStarted { operation, attempt } => {
                 live.task_started(event.at, *operation, sender(event)?.name(), *attempt);
@@ -243,7 +262,10 @@ impl Live {
         if let Some((next, part)) = next.zip(self.parts.get_mut(component)).filter(|_| is_done) {
             part.go_by(next);
         }
-        let found_drift = self.learn(component, outcome, facts);
+        let found_drift = self.learn(operation, component, outcome, facts);
+        if let Some(effects) = self.plan_ended(at, operation, component, outcome) {
+            return effects;
+        }
         if let Outcome::Cancelled { .. } = outcome {
             self.gave_back(at, operation, component);
         }
@@ -253,11 +275,14 @@ impl Live {
     }
 
     /// Takes over what the component knows; says so when a difference is news.
-    fn learn(&mut self, component: &str, outcome: &Outcome, facts: &Facts) -> Option<Effect> {
+    fn learn(&mut self, number: u64, component: &str, outcome: &Outcome, facts: &Facts) -> Option<Effect> {
+        let only_planned = self.operation(number).is_some_and(|op| op.is_planning(component));
         let part = self.parts.get_mut(component)?;
         let was_drifted = part.facts.drift.is_some();
         part.facts = facts.clone();
         match outcome {
+            // A plan made nothing better, and nothing worse.
+            _ if only_planned => {}
             Outcome::Succeeded(_) => part.failed = None,
             Outcome::Failed(failure) => part.failed = Some(failure.message.clone()),
             Outcome::Cancelled { .. } => {}
@@ -265,6 +290,10 @@ impl Live {
         let drift = facts.drift.as_ref().filter(|_| !was_drifted)?;
         let text = format!("{component} is not as it was deployed: {}", drift.summary);
         Some(crate::life::record_at(crate::event::Level::Warning, "drift.found", text))
+    }
+
+    fn operation(&self, number: u64) -> Option<&Operation> {
+        [self.work.as_ref(), self.read.as_ref()].into_iter().flatten().find(|op| op.number == number)
     }
 
     fn operation_mut(&mut self, number: u64) -> Option<&mut Operation> {

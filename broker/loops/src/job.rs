@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::{Timestamp, Values};
 use crate::id::ObjectId;
+use crate::plan::{Plan, Stage};
 use crate::release::Release;
 use crate::scenario::Act;
 
@@ -101,6 +102,9 @@ pub struct JobSpec {
     /// It begins before this time or not at all: the end of a window, the beginning of a freeze.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub begin_by: Option<Timestamp>,
+    /// How much of the action.
+    #[serde(default, skip_serializing_if = "Stage::is_whole")]
+    pub stage: Stage,
 }
 
 /// Names a release.
@@ -149,6 +153,9 @@ pub struct Success {
     pub drifted: bool,
     /// One line for people.
     pub summary: String,
+    /// What was planned, or done by a plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Plan>,
 }
 
 /// How many things were changed, by how.

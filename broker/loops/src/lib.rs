@@ -7,6 +7,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod app;
+pub mod approval;
 pub mod component;
 pub mod event;
 pub mod freeze;
@@ -18,6 +19,7 @@ pub mod lanes;
 mod life;
 pub mod object;
 pub mod org;
+pub mod plan;
 pub mod release;
 pub mod runner;
 pub mod scenario;

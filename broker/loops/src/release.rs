@@ -1,8 +1,11 @@
 //! A release as the loops need it: names, order and digests, never content.
 
 pub mod changes;
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+
+use crate::plan::Needed;
 
 /// The most components a release may have.
 pub const COMPONENTS_MAX: usize = 500;
@@ -25,6 +28,9 @@ pub struct Release {
     /// The product's inputs that the broker may set; a runner takes no others from it.
     #[serde(default)]
     pub inputs: Vec<String>,
+    /// Whose approval its operations want, by the operation's name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub approvals: BTreeMap<String, Needed>,
     /// The components, in the order of the product's file.
     pub components: Vec<ReleaseComponent>,
 }

@@ -357,6 +357,12 @@ impl Runner {
                 self.check_generation(*generation)?;
                 self.started(at, attempt, *fence)
             }
+            Report::PlanAnswered { generation, component, digest, reply } => {
+                self.check_generation(*generation)?;
+                let (component, digest, reply) = (component.clone(), digest.clone(), reply.clone());
+                let notice = Notice::PlanAnswered { component, digest, reply };
+                Ok(self.id.install().map(|to| Effect::Tell { to, notice }).into_iter().collect())
+            }
             Report::Ended { generation, attempt, fence, outcome, receipts } => {
                 self.check_generation(*generation)?;
                 let mut effects = self.ended(attempt, *fence, outcome)?;

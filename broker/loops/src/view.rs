@@ -6,8 +6,9 @@ use crate::event::{Standing, Timestamp, Values, Waiting};
 use crate::freeze::Freeze;
 use crate::id::ObjectId;
 use crate::job::{Action, AttemptId, Mode, Outcome, ReleaseRef};
+use crate::plan::Asking;
 use crate::release::Release;
-use crate::{app, component, install, org, runner, scenario};
+use crate::{app, approval, component, install, org, runner, scenario};
 
 /// One object, whole.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +61,9 @@ pub struct OperationView {
     pub since: Timestamp,
     /// Its graph.
     pub steps: Vec<StepView>,
+    /// One digest for all plans that wait for an approval, where several do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub all_plans: Option<String>,
 }
 
 /// One step of an operation.
@@ -72,7 +76,7 @@ pub struct StepView {
     pub action: Action,
     /// The components whose steps come first.
     pub needs: Vec<String>,
-    /// `waiting`, `ready`, `running`, `stopping`, `succeeded`, `failed`, `skipped` or `cancelled`.
+    /// `waiting`, `ready`, `planning`, `approval`, `running`, `stopping`, `succeeded`, `failed`, `skipped` or `cancelled`.
     pub state: String,
     /// Since when.
     pub since: Timestamp,
@@ -80,6 +84,9 @@ pub struct StepView {
     pub note: String,
     /// Which try is running or was the last; 0 before the first.
     pub attempt: u32,
+    /// The plan that waits for somebody's yes, and whose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asking: Option<Asking>,
 }
 
 /// An operation that waits for its turn.
@@ -106,6 +113,7 @@ pub struct QueuedView {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "a view is made, shown and dropped; few are there at once")]
 pub enum Detail {
     /// An org's.
     Org {
@@ -164,6 +172,9 @@ pub enum Detail {
         /// For grouping, as it was made.
         #[serde(default)]
         labels: Values,
+        /// Which plans are asked for, and who may approve them.
+        #[serde(default)]
+        approval: approval::Policy,
         /// Its components, as they reported last.
         components: Vec<ComponentView>,
         /// Its runner.

@@ -148,6 +148,12 @@ impl ApiError {
             RejectedCode::FreezeOverlaps => {
                 (StatusCode::CONFLICT, "`remit freeze list` shows what is there; remove one first")
             }
+            RejectedCode::PlanStale => {
+                (StatusCode::CONFLICT, "look at the plan that waits now: `remit plan show INSTALL`")
+            }
+            RejectedCode::NotApprover => {
+                (StatusCode::FORBIDDEN, "let another person approve it, with a token of their own name")
+            }
             RejectedCode::Invalid | RejectedCode::WrongKind => {
                 (StatusCode::UNPROCESSABLE_ENTITY, "correct the signal; /openapi.json lists each kind's")
             }

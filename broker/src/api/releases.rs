@@ -7,6 +7,7 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
+use remit_loops::plan::Needed;
 use remit_loops::release::{Release, ReleaseComponent};
 use remit_loops::view::Detail;
 use remit_loops::{Actor, Body as EventBody, ObjectId, RejectedCode, Signal, app};
@@ -201,6 +202,16 @@ fn summary(release: &Verified<document::Release>) -> Release {
         channel: document.channel.clone(),
         rollback_floor: document.rollback_floor,
         components: document.components.iter().map(component).collect(),
+        approvals: document.operations.iter().map(|(name, of)| (name.clone(), needed(of.approval))).collect(),
+    }
+}
+
+fn needed(approval: document::Approval) -> Needed {
+    match approval {
+        document::Approval::None => Needed::None,
+        document::Approval::Vendor => Needed::Vendor,
+        document::Approval::Customer => Needed::Customer,
+        document::Approval::Both => Needed::Both,
     }
 }
 

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 
+use remit_loops::approval::Policy;
 use remit_loops::event::Values;
 use remit_loops::job::{Mode, Outcome, Success};
 use remit_loops::release::{Release, ReleaseComponent};
@@ -105,13 +106,20 @@ fn in_flight(store: &MemoryStore) -> Broker {
         channel: "stable".into(),
         rollback_floor: 1,
         inputs: vec![],
+        approvals: std::collections::BTreeMap::new(),
         components: vec![component("network", &[]), component("seed", &["network"])],
     };
     broker.signal("app_demo.shop", Signal::App(app::Signal::Publish { release, hold: false }));
     let (inputs, labels) = (Values::new(), Values::new());
     broker.signal(
         INSTALL,
-        Signal::Install(install::Signal::Create { inputs, mode: Mode::Real, labels, rehearsal: None }),
+        Signal::Install(install::Signal::Create {
+            inputs,
+            mode: Mode::Real,
+            labels,
+            rehearsal: None,
+            approval: Policy::default(),
+        }),
     );
     let expires = Timestamp(i64::MAX);
     let expect = runner::Signal::Expect { token_sha256: "token".into(), expires };

@@ -327,6 +327,7 @@ fn task() -> component::Task {
         longest_run_ms: 1_000,
         input_digest: None,
         begin_by: None,
+        stage: remit_loops::plan::Stage::Whole,
     }
 }
 

@@ -50,6 +50,8 @@ pub(super) fn submit(error: &SubmitError) -> Status {
                 | RejectedCode::Deleting
                 | RejectedCode::Conflict
                 | RejectedCode::Stale
+                | RejectedCode::PlanStale
+                | RejectedCode::NotApprover
                 | RejectedCode::RunnerMissing
                 | RejectedCode::FreezeOverlaps
                 | RejectedCode::BelowFloor => Code::FailedPrecondition,

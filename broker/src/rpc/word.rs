@@ -130,7 +130,8 @@ fn success_of(success: &convert::Success) -> Success {
     let outputs: BTreeMap<String, String> = success.outputs_json();
     let convert::ChangeCounts { create, update, delete, replace } = success.changes;
     let changes = Changes { create, update, delete, replace };
-    Success { outputs, changes, drifted: success.drifted, summary: success.summary.clone() }
+    let plan = success.plan.as_ref().map(super::plan::of);
+    Success { outputs, changes, drifted: success.drifted, summary: success.summary.clone(), plan }
 }
 
 fn class_of(class: convert::FailureClass) -> FailureClass {

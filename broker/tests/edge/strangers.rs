@@ -57,7 +57,8 @@ async fn call(client: &mut Client, rpc: &str, of: &v1::AttemptRef) -> Result<Str
             client.append_logs(ask).await.map(|_| "appended".to_owned())?
         }
         "CompleteJob" => {
-            let ask = v1::CompleteJobRequest { attempt, outcome: Some(success()), journal_head: vec![7; 32] };
+            let (outcome, journal_head) = (Some(success()), vec![7; 32]);
+            let ask = v1::CompleteJobRequest { attempt, outcome, journal_head, journal_records: 0 };
             format!("accepted {}", client.complete_job(ask).await?.into_inner().accepted)
         }
         "FetchArtifact" => {
@@ -72,6 +73,13 @@ async fn call(client: &mut Client, rpc: &str, of: &v1::AttemptRef) -> Result<Str
             let status: remit_seal::document::Status =
                 remit_seal::strict::from_slice(&status.unwrap().payload).unwrap();
             format!("status of {}", status.vendor)
+        }
+        "AnswerPlan" => {
+            let approved = v1::PlanApproved { by: "nobody".to_owned(), until_ms: i64::from(i32::MAX) };
+            let answer = Some(v1::answer_plan_request::Answer::Approved(approved));
+            let digest = Digest::of(b"network").as_bytes().to_vec();
+            let ask = v1::AnswerPlanRequest { component: "network".to_owned(), digest, answer };
+            format!("accepted {}", client.answer_plan(ask).await?.into_inner().accepted)
         }
         new => panic!("`{new}` is new: say here how a stranger would call it, and below what they get"),
     };
@@ -134,6 +142,8 @@ async fn no_call_is_answered_to_a_stranger() {
         // Its own affairs, and nobody else's.
         "Renew" => "renewed",
         "FetchTrust" => "status of rival",
+        // Of its own install, which has no such plan.
+        "AnswerPlan" => "accepted true",
         "LeaseJob" => "rpc.install_mismatch",
         "RenewLease" => "stop STOP_REASON_FENCED",
         "FetchArtifact" => "artifact.not_found",

@@ -387,6 +387,7 @@ pub(crate) fn success() -> v1::complete_job_request::Outcome {
         outputs: [("subnet".to_owned(), "\"10.0.0.0/24\"".to_owned())].into(),
         changes: Some(v1::ChangeCounts { create: 1, update: 0, delete: 0, replace: 0 }),
         drifted: false,
+        plan: None,
         summary: "made it".to_owned(),
     })
 }

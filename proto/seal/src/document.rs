@@ -259,6 +259,18 @@ pub enum Approval {
     Both,
 }
 
+impl Approval {
+    /// The sides that must approve.
+    pub fn sides(self) -> &'static [Side] {
+        match self {
+            Approval::None => &[],
+            Approval::Vendor => &[Side::Vendor],
+            Approval::Customer => &[Side::Customer],
+            Approval::Both => &[Side::Vendor, Side::Customer],
+        }
+    }
+}
+
 /// What the broker asks of one runner: one attempt at one operation on one component.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -298,6 +310,38 @@ pub struct Job {
     /// What to pretend; only ever in a job of sandbox mode.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rehearsal: Option<Rehearsal>,
+    /// The digest of the plan that was approved: this very plan is carried out, or nothing. Absent
+    /// for a job that plans and carries out in one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Digest>,
+    /// Who approved that plan, by the broker's word. A runner believes it of the vendor's people
+    /// only; what its customer approved it knows itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approvals: Vec<Approved>,
+}
+
+/// One approval of the plan that a job names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Approved {
+    /// On whose side the approver stands.
+    pub side: Side,
+    /// Who, for people: the name of a token, or of a key.
+    pub by: String,
+    /// When.
+    pub at_ms: i64,
+    /// After this it counts no more.
+    pub until_ms: i64,
+}
+
+/// On whose side somebody stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Side {
+    /// The vendor's.
+    Vendor,
+    /// The customer's.
+    Customer,
 }
 
 /// The one runner that a job is for.

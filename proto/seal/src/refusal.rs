@@ -380,10 +380,18 @@ pub enum Refusal {
         operation: String,
     },
     /// An operation that somebody must approve first.
-    #[error("operation `{operation}` needs an approval, and the job carries none")]
+    #[error("operation `{operation}` needs an approval that the job does not carry")]
     ApprovalMissing {
         /// The operation.
         operation: String,
+    },
+    /// An approval that counts no more.
+    #[error("the approval by {by} ended {late_ms} ms ago: plan and approve again")]
+    ApprovalExpired {
+        /// Whose.
+        by: String,
+        /// By so much.
+        late_ms: i64,
     },
     /// Longer than the component may run.
     #[error("the job may run {job_ms} ms, its component only {max_ms} ms")]

@@ -3,6 +3,7 @@
 //! Cheapest first, each fails closed: size, container, payload type, signatures by
 //! threshold, typed parse, and then what the document itself says.
 
+mod approval;
 mod bind;
 mod checkpoint;
 mod countersign;
@@ -22,6 +23,7 @@ use crate::dsse::{Envelope, PayloadType};
 use crate::key::PublicKey;
 use crate::{Digest, Refusal, strict};
 
+pub use approval::APPROVALS_MAX;
 pub use bind::{Bound, bind};
 pub use checkpoint::checkpoint;
 pub use countersign::customer_approval;

@@ -7,6 +7,7 @@ use remit_seal::strict;
 use remit_seal::verify::is_field;
 
 use super::lease::{AttemptRef, attempt_ref};
+use super::plan::Plan;
 use super::{WireError, at_most, bounded, code, cut, required};
 use crate::{limit, v1};
 
@@ -184,6 +185,8 @@ pub struct Success {
     pub drifted: bool,
     /// One line for people.
     pub summary: String,
+    /// What was planned, or done by a plan.
+    pub plan: Option<Plan>,
 }
 
 impl Success {
@@ -203,6 +206,7 @@ impl TryFrom<v1::Succeeded> for Success {
             changes: required("outcome.changes", wire.changes)?.into(),
             drifted: wire.drifted,
             summary: bounded("outcome.summary", wire.summary, limit::LINE_LEN_MAX)?,
+            plan: wire.plan.map(Plan::try_from).transpose()?,
         })
     }
 }
@@ -218,6 +222,7 @@ impl TryFrom<Success> for v1::Succeeded {
             changes: Some(success.changes.into()),
             drifted: success.drifted,
             summary: cut(&success.summary, limit::LINE_LEN_MAX),
+            plan: success.plan.map(Into::into),
         })
     }
 }

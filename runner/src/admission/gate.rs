@@ -4,12 +4,12 @@
 
 use std::collections::BTreeMap;
 
-use remit_seal::document::{Audience, Class, Job, Release};
+use remit_seal::document::{Audience, Class, Job, Release, Side};
 use remit_seal::verify::{self, Bound, Context, Verified};
 
 use super::{Rejection, refused};
 use crate::data_dir::is_safe_name;
-use crate::executor::Action;
+use crate::executor::{Action, Stage};
 use crate::outcome::Attempt;
 use crate::trust::View;
 
@@ -58,6 +58,7 @@ impl Gate {
         let context = self.context(own.max(self.view.standing.floor(app, channel)));
         let bound = verify::bind(&self.view.root, job, release, &context)?;
         let action = permitted(&bound)?;
+        stage(&bound)?;
         Ok((bound, action))
     }
 
@@ -95,4 +96,20 @@ fn permitted(bound: &Bound) -> Result<Action, Rejection> {
     let words =
         format!("the release gives the operation `{operation}` a class that does not say what it does");
     Err(refused("runner.class_wrong", words))
+}
+
+/// How much of the action is asked for, and whether the customer agrees to it.
+pub(super) fn stage(bound: &Bound) -> Result<Stage, Rejection> {
+    let stage = match bound.job.plan {
+        _ if bound.job.class == Class::Plan => Stage::Plan,
+        Some(digest) => Stage::Apply(digest),
+        None => Stage::Whole,
+    };
+    // What the envelope says of the customer's approval is the broker's word. The customer's own is not
+    // to be had here yet, so that nothing that needs it is carried out.
+    if stage != Stage::Plan && bound.operation.approval.sides().contains(&Side::Customer) {
+        let words = "the release wants the customer's approval of this, and the customer has not given it";
+        return Err(refused("runner.customer_approval_missing", words));
+    }
+    Ok(stage)
 }

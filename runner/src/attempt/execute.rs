@@ -5,18 +5,18 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use remit_proto::limit;
-use remit_seal::document::Value;
+use remit_seal::document::{Side, Value};
 
 use super::watch::watch;
-use super::{Hand, stopped};
+use super::{Hand, saved, stopped};
 use crate::artifact;
 use crate::backoff::Backoff;
 use crate::data_dir::{make_dir, remove_dir};
-use crate::executor::{Action, Done, Places, Undone, Work};
+use crate::executor::{Action, Done, Places, Stage, Undone, Work};
 use crate::fault::{Coded, chain};
 use crate::inputs::{self, Resolved};
 use crate::logs::{self, Log, Redactor};
-use crate::outcome::{Class, Failure, Outcome, Success, cut};
+use crate::outcome::{Class, Failure, MESSAGE_LEN_MAX, Outcome, Plan, Planned, Success, cut};
 use crate::outputs::{self, Realm};
 use crate::policy::Gate;
 use crate::process::{GRACE, Mark, Supervisor};
@@ -76,8 +76,12 @@ fn say_outcome(log: &Log, outcome: &Outcome) {
 
 async fn work(hand: &Hand, resolved: Result<Resolved, inputs::Error>, log: &Log) -> Outcome {
     match try_work(hand, resolved, log).await {
-        Ok(done) => succeeded(hand, done, log),
+        Ok((done, plan)) => succeeded(hand, done, plan, log),
         Err(Undone::Stopped(reason)) => stopped(reason),
+        Err(Undone::Refused { code, message }) => {
+            hand.runner.metrics.refuse(code);
+            Outcome::Refused { code: code.to_owned(), message: cut(log.redact(&message), MESSAGE_LEN_MAX) }
+        }
         Err(Undone::Failed(failure)) => Outcome::Failed(Failure {
             message: log.redact(&failure.message),
             hint: log.redact(&failure.hint),
@@ -86,25 +90,51 @@ async fn work(hand: &Hand, resolved: Result<Resolved, inputs::Error>, log: &Log)
     }
 }
 
-async fn try_work(hand: &Hand, resolved: Result<Resolved, inputs::Error>, log: &Log) -> Result<Done, Undone> {
+async fn try_work(
+    hand: &Hand,
+    resolved: Result<Resolved, inputs::Error>,
+    log: &Log,
+) -> Result<(Done, Option<Plan>), Undone> {
     let places = places(hand);
-    let action = hand.admitted.action;
-    if action == Action::Deploy {
-        make_dir(&places.state).map_err(|e| disk(&e))?;
-    } else if !places.state.exists() {
+    let (action, is_new) = (hand.admitted.action, !places.state.exists());
+    if is_new && action != Action::Deploy {
         // Never deployed here, or destroyed: its inputs need not even be there.
-        forget(hand, &places)?;
-        return Ok(Done { summary: "nothing is deployed".to_owned(), ..Done::default() });
+        return nothing_there(hand, log, &places);
     }
-    let resolved = resolved.map_err(|e| input_failure(&e))?;
-    fetch(hand, &places).await?;
-    let done = run(hand, resolved, log, &places).await;
+    let work = prepare(hand, resolved.map_err(|e| input_failure(&e))?, log, &places);
+    make_dir(&places.state).map_err(|e| disk(&e))?;
+    let done = carry_out(hand, &work).await;
+    if is_new && work.stage == Stage::Plan {
+        // A plan changes nothing: what it needed of the place of the state goes with it.
+        remove_dir(&places.state).map_err(|e| disk(&e))?;
+    }
+    let done = done.and_then(|done| seal(hand, &work, done));
     if let Err(error) = remove_dir(&work_dir(hand)) {
         tracing::warn!(%error, "the attempt's files cannot be removed");
     }
-    let done = done?;
+    let (done, plan) = done?;
     keep(hand, &places, &done)?;
-    Ok(done)
+    Ok((done, plan))
+}
+
+fn nothing_there(hand: &Hand, log: &Log, places: &Places) -> Result<(Done, Option<Plan>), Undone> {
+    let done = Done { summary: "nothing is deployed".to_owned(), ..Done::default() };
+    if hand.admitted.stage != Stage::Plan {
+        forget(hand, places)?;
+        return Ok((done, None));
+    }
+    let work = prepare(hand, Resolved::default(), log, places);
+    saved::prepare(&work, hand.runner.dir.id())?;
+    seal(hand, &work, Done { planned: Some(Planned::default()), ..done })
+}
+
+/// Gives what was planned its digest.
+fn seal(hand: &Hand, work: &Work, mut done: Done) -> Result<(Done, Option<Plan>), Undone> {
+    let wants_customer = hand.admitted.bound.operation.approval.sides().contains(&Side::Customer);
+    let planned = done.planned.take();
+    let seal = |planned| saved::seal(work, hand.runner.dir.id(), planned, wants_customer);
+    let plan = planned.map(seal).transpose()?;
+    Ok((done, plan))
 }
 
 fn work_dir(hand: &Hand) -> PathBuf {
@@ -118,7 +148,20 @@ fn places(hand: &Hand) -> Places {
         Realm::Rehearsal => hand.runner.dir.path("rehearsal"),
     };
     let work = work_dir(hand);
-    Places { source: work.join("source"), temp: work.join("temp"), state: state.join(component) }
+    let plan = match (hand.admitted.stage, hand.admitted.realm) {
+        (Stage::Whole, _) => work.join("plan"),
+        (Stage::Plan | Stage::Apply(_), realm) => kept_plan(hand, realm),
+    };
+    Places { source: work.join("source"), temp: work.join("temp"), state: state.join(component), plan }
+}
+
+/// Where a component's plan is kept.
+fn kept_plan(hand: &Hand, realm: Realm) -> PathBuf {
+    let plans = match realm {
+        Realm::Real => hand.runner.dir.path("plans/real"),
+        Realm::Rehearsal => hand.runner.dir.path("plans/rehearsal"),
+    };
+    plans.join(&hand.admitted.bound.component.name)
 }
 
 /// Unpacks the source, waiting for the broker where it must.
@@ -145,11 +188,14 @@ async fn fetch(hand: &Hand, places: &Places) -> Result<(), Undone> {
     }
 }
 
-async fn run(hand: &Hand, resolved: Resolved, log: &Log, places: &Places) -> Result<Done, Undone> {
+fn prepare(hand: &Hand, resolved: Resolved, log: &Log, places: &Places) -> Work {
     let bound = &hand.admitted.bound;
     let runner = &hand.runner;
-    let work = Work {
+    let given = runner.outputs.of(hand.admitted.realm, &bound.component);
+    Work {
         action: hand.admitted.action,
+        stage: hand.admitted.stage,
+        is_there: given.is_ok_and(|given| given.is_some()),
         install: runner.config.install.id(),
         component: bound.component.clone(),
         tools: bound.release.tools.clone(),
@@ -172,15 +218,23 @@ async fn run(hand: &Hand, resolved: Resolved, log: &Log, places: &Places) -> Res
         ),
         log: log.clone(),
         progress: hand.progress.clone(),
-    };
+    }
+}
+
+async fn carry_out(hand: &Hand, work: &Work) -> Result<Done, Undone> {
+    fetch(hand, &work.places).await?;
+    saved::prepare(work, hand.runner.dir.id())?;
     let rehearse = hand.admitted.realm == Realm::Rehearsal;
-    let executor = runner.executors.pick(work.component.kind, rehearse);
-    executor.expect("admission picked it before").run(&work).await
+    let executor = hand.runner.executors.pick(work.component.kind, rehearse);
+    executor.expect("admission picked it before").run(work).await
 }
 
 /// What a later component needs is durable before the ending is.
 fn keep(hand: &Hand, places: &Places, done: &Done) -> Result<(), Undone> {
     let component = &hand.admitted.bound.component.name;
+    if hand.admitted.stage == Stage::Plan {
+        return Ok(());
+    }
     match (hand.admitted.action, &done.outputs) {
         (Action::Deploy, Some(outputs)) => hand
             .runner
@@ -200,10 +254,11 @@ fn forget(hand: &Hand, places: &Places) -> Result<(), Undone> {
     let forgotten = hand.runner.outputs.forget(hand.admitted.realm, component);
     forgotten.map_err(|e| outputs_failure(&e))?;
     remove_dir(&places.state).map_err(|e| disk(&e))?;
+    remove_dir(&kept_plan(hand, hand.admitted.realm)).map_err(|e| disk(&e))?;
     Ok(())
 }
 
-fn succeeded(hand: &Hand, done: Done, log: &Log) -> Outcome {
+fn succeeded(hand: &Hand, done: Done, plan: Option<Plan>, log: &Log) -> Outcome {
     let outputs = done.outputs.unwrap_or_default();
     for secret in outputs.secrets() {
         log.hide(secret);
@@ -225,10 +280,16 @@ fn succeeded(hand: &Hand, done: Done, log: &Log) -> Outcome {
     }
     let summary = cut(log.redact(&done.summary), limit::LINE_LEN_MAX);
     hand.progress.say(summary.clone(), 1, 1);
-    Outcome::Succeeded(Success { outputs, changes: done.changes, drifted: done.drifted, summary })
+    let plan = plan.map(|mut plan| {
+        for change in &mut plan.planned.list {
+            change.address = log.redact(&change.address);
+        }
+        plan
+    });
+    Outcome::Succeeded(Success { outputs, changes: done.changes, drifted: done.drifted, summary, plan })
 }
 
-fn disk(error: &std::io::Error) -> Failure {
+pub(super) fn disk(error: &std::io::Error) -> Failure {
     let hint = "make room on the disk of the runner's data directory, or mend it";
     Failure::new(Class::Transient, "executor.disk", error.to_string(), hint)
 }

@@ -13,9 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use super::classify::failed_as;
 use super::script::disk;
-use super::{Action, Done, Executor, Undone, Work};
+use super::{Action, Done, Executor, Stage, Undone, Work};
 use crate::data_dir::{read_bounded, write_atomic};
-use crate::outcome::{Changes, Class, Failure};
+use crate::outcome::{ChangeAction, Changes, Class, Failure, Planned};
 use crate::outputs::Outputs;
 
 const NOTE_LEN_MAX: u64 = 64 * 1024;
@@ -51,39 +51,82 @@ impl Executor for Rehearse {
             let path = work.places.state.join("rehearsed.json");
             let before = read_bounded(&path, NOTE_LEN_MAX).map_err(|e| disk(&e))?;
             let before: Option<Note> = before.and_then(|b| serde_json::from_slice(&b).ok());
-            match work.action {
-                Action::Deploy => deploy(work, before.as_ref(), &path).await,
-                Action::Destroy => destroy(work, before.as_ref()).await,
-                Action::Drift => drift(work).await,
+            match (work.action, work.stage) {
+                (Action::Drift, _) => drift(work).await,
+                (_, Stage::Plan) => {
+                    pretend(work, 1, "planned").await?;
+                    Ok(Done::planned(planned(work, changes(work, before.as_ref()))))
+                }
+                (Action::Deploy, Stage::Whole | Stage::Apply(_)) => {
+                    deploy(work, before.as_ref(), &path).await
+                }
+                (Action::Destroy, Stage::Whole | Stage::Apply(_)) => destroy(work, before.as_ref()).await,
             }
         })
     }
 }
 
-async fn deploy(work: &Work, before: Option<&Note>, path: &std::path::Path) -> Result<Done, Undone> {
+fn inputs_digest(work: &Work) -> String {
     let json = serde_json::to_vec(&work.inputs).expect("inputs are values without floats");
-    let inputs = Digest::of(&json).hex();
-    let parts = 1 + u32::try_from(number(work, "parts") % 4).unwrap_or(0);
-    let changes = match before {
-        _ if pretended(work).is_some() => pretended(work).unwrap_or_default(),
-        None => Changes { create: parts, ..Changes::default() },
-        Some(note) if note.release == work.release && note.inputs == inputs => Changes::default(),
-        Some(note) => Changes { update: note.parts, ..Changes::default() },
-    };
+    Digest::of(&json).hex()
+}
+
+fn parts(work: &Work) -> u32 {
+    1 + u32::try_from(number(work, "parts") % 4).unwrap_or(0)
+}
+
+/// What it would change, of what was pretended before.
+fn changes(work: &Work, before: Option<&Note>) -> Changes {
+    let none = Changes::default();
+    match (work.action, before) {
+        (Action::Deploy | Action::Destroy, _) if pretended(work).is_some() => {
+            pretended(work).unwrap_or_default()
+        }
+        (Action::Drift, _) | (Action::Destroy, None) => none,
+        (Action::Destroy, Some(note)) => Changes { delete: note.parts, ..none },
+        (Action::Deploy, None) => Changes { create: parts(work), ..none },
+        (Action::Deploy, Some(note))
+            if note.release == work.release && note.inputs == inputs_digest(work) =>
+        {
+            none
+        }
+        (Action::Deploy, Some(note)) => Changes { update: note.parts, ..none },
+    }
+}
+
+/// The same with a name for each part.
+fn planned(work: &Work, changes: Changes) -> Planned {
+    let mut planned = Planned { changes, ..Planned::default() };
+    let (kind, name) = (work.component.kind.as_str(), &work.component.name);
+    let counts = [
+        (changes.create, ChangeAction::Create),
+        (changes.update, ChangeAction::Update),
+        (changes.delete, ChangeAction::Delete),
+        (changes.replace, ChangeAction::Replace),
+    ];
+    for (count, action) in counts {
+        (1..=count).for_each(|n| planned.push(format!("{kind}.{name}.part_{n}"), action));
+    }
+    planned
+}
+
+async fn deploy(work: &Work, before: Option<&Note>, path: &std::path::Path) -> Result<Done, Undone> {
+    let changes = changes(work, before);
     pretend(work, changes.total(), "made").await?;
-    let parts = before.map_or(parts.max(changes.create), |note| note.parts);
-    let note = Note { release: work.release.clone(), inputs, parts };
+    let parts = before.map_or_else(|| parts(work).max(changes.create), |note| note.parts);
+    let note = Note { release: work.release.clone(), inputs: inputs_digest(work), parts };
     let json = serde_json::to_vec(&note).expect("a note is texts and a number");
     write_atomic(path, &json).map_err(|e| disk(&e))?;
     let summary = format!("rehearsed: {changes}");
-    Ok(Done { outputs: Some(outputs(work)), changes, summary, drifted: false })
+    let planned = Some(planned(work, changes));
+    Ok(Done { outputs: Some(outputs(work)), changes, summary, planned, drifted: false })
 }
 
 async fn destroy(work: &Work, before: Option<&Note>) -> Result<Done, Undone> {
-    let all = Changes { delete: before.map_or(0, |note| note.parts), ..Changes::default() };
-    let changes = pretended(work).unwrap_or(all);
+    let changes = changes(work, before);
     pretend(work, changes.total(), "removed").await?;
-    Ok(Done { changes, summary: format!("rehearsed: {changes}"), ..Done::default() })
+    let planned = Some(planned(work, changes));
+    Ok(Done { changes, summary: format!("rehearsed: {changes}"), planned, ..Done::default() })
 }
 
 async fn drift(work: &Work) -> Result<Done, Undone> {
@@ -92,7 +135,7 @@ async fn drift(work: &Work) -> Result<Done, Undone> {
     Ok(match differs {
         Some(differs) => {
             let changes = pretended(work).unwrap_or(Changes { update: 1, ..Changes::default() });
-            Done { drifted: true, changes, summary: format!("rehearsed: {differs}"), outputs: None }
+            Done { drifted: true, changes, summary: format!("rehearsed: {differs}"), ..Done::default() }
         }
         None => Done { summary: "as rehearsed".to_owned(), ..Done::default() },
     })

@@ -11,10 +11,10 @@ use std::path::{Path, PathBuf};
 use futures::future::BoxFuture;
 use remit_seal::document::Value;
 
-use super::{Action, Done, Executor, Undone, Work, check_outputs, classify, not_run, unusual};
+use super::{Action, Done, Executor, Stage, Undone, Work, check_outputs, classify, not_run, unusual};
 use crate::data_dir::{read_bounded, write_atomic};
 use crate::inputs::written;
-use crate::outcome::{Class, Failure};
+use crate::outcome::{ChangeAction, Class, Failure, Planned};
 use crate::outputs::Outputs;
 use crate::process::{Exit, Tool};
 
@@ -36,8 +36,32 @@ impl Executor for Script {
     }
 
     fn run<'a>(&'a self, work: &'a Work) -> BoxFuture<'a, Result<Done, Undone>> {
-        Box::pin(run(work))
+        Box::pin(async move {
+            if work.action == Action::Drift {
+                return run(work).await;
+            }
+            let planned = plan(work);
+            match work.stage {
+                Stage::Plan => Ok(Done::planned(planned)),
+                Stage::Whole | Stage::Apply(_) => {
+                    Ok(Done { changes: planned.changes, planned: Some(planned), ..run(work).await? })
+                }
+            }
+        })
     }
+}
+
+/// A script has no plan but itself: what it is given, and that it is run.
+fn plan(work: &Work) -> Planned {
+    let action = match work.action {
+        Action::Destroy => ChangeAction::Delete,
+        Action::Deploy | Action::Drift if work.is_there => ChangeAction::Update,
+        Action::Deploy | Action::Drift => ChangeAction::Create,
+    };
+    let mut planned = Planned::default();
+    planned.changes.count(action);
+    planned.push(format!("script.{}", work.component.name), action);
+    planned
 }
 
 async fn run(work: &Work) -> Result<Done, Undone> {

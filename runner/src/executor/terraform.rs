@@ -16,9 +16,11 @@ use remit_seal::Digest;
 use remit_seal::document::Value;
 
 use super::script::{Tail, disk};
-use super::{Action, Done, Executor, Undone, Work, check_outputs, classify, not_run, unusual};
+use super::{
+    Action, Done, Executor, PLAN_FILE, Stage, Undone, Work, check_outputs, classify, not_run, unusual,
+};
 use crate::data_dir::{make_dir, read_bounded, write_atomic};
-use crate::outcome::{Class, Failure};
+use crate::outcome::{Class, Failure, Planned};
 use crate::outputs::Outputs;
 use crate::policy::{self, PlanFacts};
 use crate::process::{self, Exit, Stream, Tool};
@@ -33,6 +35,8 @@ const OUTPUTS_LEN_MAX: usize = 1 << 20;
 const EXIT_CHANGES: i32 = 2;
 const LOCK_FILE: &str = ".terraform.lock.hcl";
 const LOCK_LEN_MAX: u64 = 1 << 20;
+/// What terraform says of a plan that was made of another state.
+const STALE: &str = "Saved plan is stale";
 const HOW_TO_GET: &str = "install terraform (https://developer.hashicorp.com/terraform/install) where the runner's PATH finds it, or start the runner with --terraform FILE";
 
 /// The executor of terraform modules.
@@ -65,10 +69,11 @@ impl Executor for Terraform {
             }
             run.check_version().await?;
             run.init_within_policy().await?;
-            match work.action {
-                Action::Deploy => run.deploy().await,
-                Action::Destroy => run.destroy().await,
-                Action::Drift => run.drift().await,
+            match (work.action, work.stage) {
+                (Action::Drift, _) => run.drift().await,
+                (_, Stage::Plan) => Ok(Done::planned(run.make_plan().await?.0.planned)),
+                (Action::Deploy, Stage::Whole | Stage::Apply(_)) => run.deploy().await,
+                (Action::Destroy, Stage::Whole | Stage::Apply(_)) => run.destroy().await,
             }
         })
     }
@@ -109,7 +114,7 @@ impl<'a> Run<'a> {
         ] {
             env.set(name, value);
         }
-        let plan = temp.join("plan.bin");
+        let plan = work.places.plan.join(PLAN_FILE);
         Ok(Self { work, program, env: env.variables(), state, variables, plan })
     }
 
@@ -208,24 +213,35 @@ impl<'a> Run<'a> {
     }
 
     async fn deploy(&self) -> Result<Done, Undone> {
-        let (plan, facts) = self.make_plan(&[]).await?;
-        self.apply(&plan, &facts).await?;
+        let planned = self.carry_out().await?;
         let outputs = self.outputs().await?;
-        let changes = plan.changes;
-        Ok(Done { outputs: Some(outputs), changes, summary: changes.to_string(), drifted: false })
+        Ok(Done { outputs: Some(outputs), ..self.done(planned) })
     }
 
     async fn destroy(&self) -> Result<Done, Undone> {
-        let (plan, facts) = self.make_plan(&["-destroy"]).await?;
-        self.apply(&plan, &facts).await?;
+        let planned = self.carry_out().await?;
         let left = self.left_in_state()?;
         if !left.is_empty() {
             let words = format!("still in the state after destroying: {}", left.join(", "));
             let hint = "retry; if it stays, look at what holds these resources";
             return Err(Failure::new(Class::Conflict, "executor.destroy_incomplete", words, hint).into());
         }
-        let changes = plan.changes;
-        Ok(Done { changes, summary: changes.to_string(), ..Done::default() })
+        Ok(self.done(planned))
+    }
+
+    fn done(&self, planned: Planned) -> Done {
+        let changes = planned.changes;
+        Done { changes, summary: changes.to_string(), planned: Some(planned), ..Done::default() }
+    }
+
+    /// Makes a plan, or takes the one that was approved, and carries out that.
+    async fn carry_out(&self) -> Result<Planned, Undone> {
+        let (plan, facts) = match self.work.stage {
+            Stage::Apply(_) => self.read_plan().await?,
+            Stage::Whole | Stage::Plan => self.make_plan().await?,
+        };
+        self.apply(&plan, &facts).await?;
+        Ok(plan.planned)
     }
 
     async fn drift(&self) -> Result<Done, Undone> {
@@ -239,17 +255,18 @@ impl<'a> Run<'a> {
         }
         let (plan, _) = self.read_plan().await?;
         let summary = format!("drifted: {}", plan.named());
-        Ok(Done { drifted: true, changes: plan.changes, summary, outputs: None })
+        Ok(Done { drifted: true, changes: plan.planned.changes, summary, ..Done::default() })
     }
 
-    async fn make_plan(&self, more: &[&str]) -> Result<(Plan, PlanFacts), Undone> {
+    async fn make_plan(&self) -> Result<(Plan, PlanFacts), Undone> {
         self.work.progress.say("planning", 0, 0);
+        let more: &[&str] = if self.work.action == Action::Destroy { &["-destroy"] } else { &[] };
         let args = [&["plan", "-input=false", "-json"], more].concat();
         let tool = self.tool(&args, &[("-out=", &self.plan), ("-var-file=", &self.variables)]);
         let (exit, events) = self.events(&tool, 0).await?;
         self.expect_zero(&exit, &events.errors())?;
         let (plan, facts) = self.read_plan().await?;
-        self.work.log.line(&format!("plan: {}", plan.changes));
+        self.work.log.line(&plan.planned.summary());
         Ok((plan, facts))
     }
 
@@ -266,12 +283,18 @@ impl<'a> Run<'a> {
     /// Applies the saved plan, and nothing else, once the customer's policy lets it through.
     async fn apply(&self, plan: &Plan, facts: &PlanFacts) -> Result<(), Undone> {
         self.work.gate.plan(facts).await?;
-        let parts = plan.changes.total() + plan.changes.replace;
+        let changes = plan.planned.changes;
+        let parts = changes.total() + changes.replace;
         self.work.progress.say("applying", 0, parts);
         let file = self.plan.to_string_lossy();
         let tool = self.tool(&["apply", "-input=false", "-json", &file], &[]);
         let (exit, events) = self.events(&tool, parts).await?;
-        self.expect_zero(&exit, &events.errors())
+        let words = events.errors();
+        // Terraform looks at this before it changes anything.
+        if matches!(exit, Exit::Code(code) if code != 0) && words.contains(STALE) {
+            return Err(Undone::Refused { code: "executor.plan_stale", message: words });
+        }
+        self.expect_zero(&exit, &words)
     }
 
     async fn outputs(&self) -> Result<Outputs, Undone> {

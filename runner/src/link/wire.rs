@@ -2,7 +2,7 @@
 
 use remit_proto::convert;
 
-use crate::outcome::{Attempt, Changes, Class, Failure, Outcome, Success};
+use crate::outcome::{Attempt, ChangeAction, Changes, Class, Failure, Outcome, Plan, PlannedChange, Success};
 
 pub(super) fn attempt_ref(attempt: &Attempt) -> convert::AttemptRef {
     convert::AttemptRef { job: attempt.job.clone(), attempt: attempt.attempt, fence: attempt.fence }
@@ -43,6 +43,27 @@ fn succeeded(success: &Success) -> convert::Success {
         changes: convert::ChangeCounts { create, update, delete, replace },
         drifted: success.drifted,
         summary: success.summary.clone(),
+        plan: success.plan.as_ref().map(plan),
+    }
+}
+
+fn plan(plan: &Plan) -> convert::Plan {
+    let Changes { create, update, delete, replace } = plan.planned.changes;
+    let change = |change: &PlannedChange| convert::PlannedChange {
+        address: change.address.clone(),
+        action: match change.action {
+            ChangeAction::Create => convert::ChangeAction::Create,
+            ChangeAction::Update => convert::ChangeAction::Update,
+            ChangeAction::Delete => convert::ChangeAction::Delete,
+            ChangeAction::Replace => convert::ChangeAction::Replace,
+        },
+    };
+    convert::Plan {
+        digest: plan.digest,
+        changes: convert::ChangeCounts { create, update, delete, replace },
+        list: plan.planned.list.iter().map(change).collect(),
+        more: plan.planned.more,
+        customer_approval_needed: plan.customer_approval_needed,
     }
 }
 

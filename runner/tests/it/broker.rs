@@ -204,6 +204,8 @@ impl Broker {
             not_after_ms: now() + 600_000,
             longest_run_ms: of.longest_run_ms,
             rehearsal: None,
+            plan: None,
+            approvals: Vec::new(),
         }
     }
 

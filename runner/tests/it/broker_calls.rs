@@ -153,6 +153,12 @@ impl RunnerService for Calls {
         Ok(Response::new(v1::CompleteJobResponse { accepted: true }))
     }
 
+    async fn answer_plan(&self, request: Request<v1::AnswerPlanRequest>) -> Answer<v1::AnswerPlanResponse> {
+        known(&request)?;
+        let _: convert::PlanAnswer = read(request.into_inner())?;
+        Ok(Response::new(v1::AnswerPlanResponse { accepted: true }))
+    }
+
     type FetchArtifactStream = Pin<Box<dyn Stream<Item = Result<v1::FetchArtifactResponse, Status>> + Send>>;
 
     async fn fetch_artifact(

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use remit_proto::convert::Outcome;
-use remit_seal::document::ComponentKind;
+use remit_seal::document::{Class, ComponentKind, Job};
 use serde_json::Value;
 
 use crate::bench::{Bench, read, wait};
@@ -131,13 +131,56 @@ fn escape_hatches_are_refused_before_they_run() {
     assert!(exit == 1 && words.contains("1 of 2 past questions"), "{words}");
 }
 
+/// A policy with one more rule: of what a plan makes the customer is asked.
+fn asks_of_plans() -> String {
+    let gate = "@id(\"gate\") @effect(\"approve\") @says(\"plans need approval\")\nforbid (principal, action, resource) when { context has plan && context.plan.create > 0 && !context.approved };\n";
+    format!("{}{gate}", remit_runner::policy::DEFAULT)
+}
+
+#[test]
+fn a_plan_that_the_vendor_approved_waits_for_the_customers_policy_too() {
+    if !there_is_terraform() {
+        return;
+    }
+    let mut bench = bench(&asks_of_plans());
+    let made = module(MODULE);
+    let (release, digest) = bench.broker.publish(&[&made]);
+    let _runner = bench.runner();
+    let plans = bench.broker.job(&release, digest, "network", "deploy");
+    let plans = bench.broker.offer(&Job { class: Class::Plan, ..plans });
+    let plan = match bench.outcome(&plans) {
+        Outcome::Succeeded(success) => success.plan.unwrap(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(plan.changes.create, 1, "{plan:?}");
+    assert!(!bench.journal().contains("\"held\""), "who only plans waits for nobody");
+
+    let applies = bench.broker.job(&release, digest, "network", "deploy");
+    let applies = bench.broker.offer(&Job { plan: Some(plan.digest), ..applies });
+    let line = told(&bench, "plans need approval");
+    let file = line.rsplit("approve ").next().unwrap().trim_end_matches('`').to_owned();
+    let kept = bench.data.join("plans/real/network/plan.bin");
+    assert_eq!(file, remit_seal::Digest::of(&std::fs::read(kept).unwrap()).hex(), "it is asked of that file");
+    let state = bench.data.join("state/network/terraform.tfstate");
+    assert!(!read(&state).contains("terraform_data"));
+    say(&bench, "approve", &file);
+    assert!(matches!(bench.outcome(&applies), Outcome::Succeeded(_)));
+    assert!(read(&state).contains("terraform_data") && bench.verify());
+
+    let again = bench.broker.job(&release, digest, "network", "deploy");
+    let again = bench.broker.offer(&Job { plan: Some(plan.digest), ..again });
+    match bench.outcome(&again) {
+        Outcome::Refused { code, .. } => assert_eq!(code, "runner.plan_missing"),
+        other => panic!("{other:?}"),
+    }
+}
+
 #[test]
 fn a_plan_is_applied_only_when_that_very_plan_is_approved() {
     if !there_is_terraform() {
         return;
     }
-    let gate = "@id(\"gate\") @effect(\"approve\") @says(\"plans need approval\")\nforbid (principal, action, resource) when { context has plan && context.plan.create > 0 && !context.approved };\n";
-    let mut bench = bench(&format!("{}{gate}", remit_runner::policy::DEFAULT));
+    let mut bench = bench(&asks_of_plans());
     let made = module(MODULE);
     let (release, digest) = bench.broker.publish(&[&made]);
     let _runner = bench.runner();

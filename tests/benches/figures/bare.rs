@@ -148,6 +148,13 @@ impl RunnerService for Bare {
         Err(Status::unimplemented(""))
     }
 
+    async fn answer_plan(
+        &self,
+        _: Request<v1::AnswerPlanRequest>,
+    ) -> Result<Response<v1::AnswerPlanResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
     type FetchArtifactStream = futures::stream::Empty<Result<v1::FetchArtifactResponse, Status>>;
 
     async fn fetch_artifact(

@@ -185,5 +185,7 @@ fn job(release: Digest, inputs: usize, bytes: usize) -> Result<Job> {
         not_after_ms: NOW_MS + 60_000,
         longest_run_ms: 60_000,
         rehearsal: None,
+        plan: None,
+        approvals: Vec::new(),
     })
 }

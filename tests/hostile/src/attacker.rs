@@ -3,7 +3,7 @@
 use fastrand::Rng;
 use remit_runner::outcome::Attempt;
 use remit_seal::Digest;
-use remit_seal::document::{Audience, Class, Job, Root, Value};
+use remit_seal::document::{Approved, Audience, Class, Job, Root, Side, Value};
 use remit_seal::dsse::{Envelope, PayloadType};
 use remit_seal::key::SigningKey;
 
@@ -168,7 +168,7 @@ impl<'a> Attacker<'a> {
     fn spoil(&mut self, job: &mut Job, given: &mut usize) {
         let luck = &mut self.luck;
         let far = *luck.choice(&[0, 1_000, 59_000, 61_000, 3_600_000, i64::from(u32::MAX)]).unwrap_or(&0);
-        match luck.u8(..20) {
+        match luck.u8(..22) {
             0 => job.audience.org = "rival".to_owned(),
             1 => job.audience.app = "other".to_owned(),
             2 => job.audience.install = "zenith".to_owned(),
@@ -197,6 +197,12 @@ impl<'a> Attacker<'a> {
                 job.inputs.insert(pick(luck, &["email", "size", "more"]), value);
             }
             18 => job.release_counter = luck.u64(0..10),
+            19 => job.plan = luck.bool().then(|| Digest::of(b"a plan")),
+            20 => {
+                let (at_ms, until_ms) = (job.issued_ms - 3_600_000, job.issued_ms - far);
+                job.plan = luck.bool().then(|| Digest::of(b"a plan"));
+                job.approvals = vec![Approved { side: Side::Vendor, by: "ann".to_owned(), at_ms, until_ms }];
+            }
             _ => {
                 *given = luck.usize(..self.vendor.releases.len());
                 let release = &self.vendor.releases[*given];
@@ -388,6 +394,8 @@ fn honest(vendor: &Vendor, runner: &Runner, luck: &mut Rng) -> Honest {
             class,
             sandbox: false,
             rehearsal: None,
+            plan: None,
+            approvals: vec![],
             release: published.digest,
             release_counter: published.document.counter,
             inputs: [("size".to_owned(), Value::Integer(3))].into(),

@@ -60,13 +60,25 @@ pub(crate) fn allowed(job: &Job, release: &Published, vendor: &Vendor, truth: &T
         && document.counter >= truth.floor(&document.channel)
         && is_current
         && live >= if destroys && document.channel == "stable" { 2 } else { 1 }
-        && job.class == class
+        && (job.class == class || (job.class == Class::Plan && class != Class::Read))
+        && plan_is_sound(job, truth.now_ms)
         && document.operations.contains_key(&job.operation)
         && (1..=600_000).contains(&job.longest_run_ms)
         && document.components.iter().any(|c| c.name == job.component && (job.sandbox || !c.sandbox))
         && job.inputs.iter().all(|(name, value)| {
             name == "size" && matches!(value, Value::Integer(size) if (-10..=10).contains(size))
         })
+}
+
+/// What a job says of an approved plan: only one that changes something names one, and approvals are of it
+/// and have not ended. The vendor's releases want nobody's approval.
+fn plan_is_sound(job: &Job, now_ms: i64) -> bool {
+    let counts = |until_ms: i64, at_ms: i64| until_ms > at_ms && until_ms >= now_ms - MINUTE_MS;
+    if job.plan.is_none() {
+        return job.approvals.is_empty();
+    }
+    matches!(job.class, Class::Change | Class::Destroy)
+        && job.approvals.iter().all(|approved| counts(approved.until_ms, approved.at_ms))
 }
 
 /// Whether one of a container's signatures is by this key over its very payload, as a job.

@@ -222,9 +222,10 @@ mod tests {
         }
     }
 
-    const CODES: [&str; 26] = [
+    const CODES: [&str; 28] = [
         "runner.artifact_mismatch",
         "runner.lease_mismatch",
+        "seal.approval_expired",
         "seal.audience",
         "seal.class_mismatch",
         "seal.component_unknown",
@@ -238,6 +239,7 @@ mod tests {
         "seal.input_authority",
         "seal.input_bounds",
         "seal.issued_in_future",
+        "seal.job_invalid",
         "seal.json_syntax",
         "seal.key_revoked",
         "seal.operation_unknown",

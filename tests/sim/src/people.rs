@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use remit_loops::approval::Policy;
 use remit_loops::event::Values;
 use remit_loops::job::Mode;
 use remit_loops::release::{Recipe, Release, ReleaseComponent};
@@ -44,6 +45,7 @@ pub(crate) fn release(counter: u64) -> Release {
         channel: "stable".into(),
         rollback_floor: 1,
         inputs: vec!["size".into()],
+        approvals: std::collections::BTreeMap::new(),
         components,
     }
 }
@@ -60,6 +62,7 @@ pub(crate) fn create() -> Signal {
         mode: Mode::Real,
         labels: Values::new(),
         rehearsal: None,
+        approval: Policy::default(),
     })
 }
 

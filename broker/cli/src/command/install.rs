@@ -22,9 +22,10 @@ use crate::watch::{Until, watch};
 pub(super) async fn run(context: &Context, command: InstallCommand) -> Result<()> {
     let client = context.client()?;
     match command {
-        InstallCommand::Create { name, inputs, labels, sandbox, scenario, link } => {
+        InstallCommand::Create { name, inputs, labels, sandbox, scenario, approval, link } => {
             let id = context.app()?.child(&name).map_err(|e| Failure::usage(e.to_string(), ""))?;
-            let signal = create(&inputs, &labels, sandbox, scenario::given(scenario.as_deref())?)?;
+            let scenario = scenario::given(scenario.as_deref())?;
+            let signal = create(&inputs, &labels, sandbox, scenario, approval.as_deref())?;
             let made = client.signal(&id, &signal, None).await?;
             context.format().say(format!("{id} is {}", word(&made.view.status.word)));
             link::link(context, &client, &id, &link).await
@@ -66,6 +67,7 @@ pub(crate) fn create(
     labels: &[String],
     sandbox: bool,
     scenario: Option<Scenario>,
+    approval: Option<&str>,
 ) -> Result<install::Signal> {
     let mode = if sandbox { remit_loops::job::Mode::Sandbox } else { remit_loops::job::Mode::Real };
     let read = |pairs: &[String], value: fn(&str) -> String| -> Result<BTreeMap<String, String>> {
@@ -76,6 +78,7 @@ pub(crate) fn create(
         mode,
         labels: read(labels, |text| text.to_owned())?,
         rehearsal: scenario.map(|s| Rehearsal { scenario: Some(s), ..Rehearsal::default() }),
+        approval: approval.map(super::plan::policy).transpose()?.unwrap_or_default(),
     })
 }
 

@@ -318,6 +318,7 @@ mod tests {
             version: version.into(),
             channel: channel.into(),
             rollback_floor: 1,
+            approvals: std::collections::BTreeMap::new(),
             components: vec![],
             inputs: Default::default(),
         };

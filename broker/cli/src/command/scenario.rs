@@ -82,7 +82,7 @@ pub(super) async fn copy(
     args: &LinkArgs,
 ) -> Result<()> {
     let view = client.object(original).await?.view;
-    let Detail::Install { inputs, labels, release, .. } = view.detail else {
+    let Detail::Install { inputs, labels, release, approval, .. } = view.detail else {
         return Err(Failure::usage(format!("{original} is not an install"), ""));
     };
     let Some(release) = release else {
@@ -94,7 +94,8 @@ pub(super) async fn copy(
     let id = context.app()?.child(name).map_err(|e| Failure::usage(e.to_string(), ""))?;
     let rehearsal =
         Rehearsal { scenario: given(file)?, copy_of: Some(original.clone()), version: Some(release.version) };
-    let create = install::Signal::Create { inputs, mode: Mode::Sandbox, labels, rehearsal: Some(rehearsal) };
+    let create =
+        install::Signal::Create { inputs, mode: Mode::Sandbox, labels, rehearsal: Some(rehearsal), approval };
     let made = client.signal(&id, &create, None).await?;
     context.format().say(format!("{id}, a sandbox copy of {original}, is {}", word(&made.view.status.word)));
     link::link(context, client, &id, args).await

@@ -1,5 +1,6 @@
 //! `remit simulate`: a product's installs on a virtual clock, with a report, and an exit code for CI.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
@@ -94,6 +95,7 @@ fn release_of(product: &Product, version: &str, counter: u64) -> Release {
         rollback_floor: 0,
         channel: product.channel.clone(),
         inputs: vec![],
+        approvals: BTreeMap::new(),
         components: product.components.iter().map(component).collect(),
     }
 }

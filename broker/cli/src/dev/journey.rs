@@ -34,7 +34,7 @@ pub(super) async fn first(stage: &mut Stage) -> Result<()> {
     checked(&format!("{} trusts root {}…", made.org, &made.root_sha256[..16]));
     release(stage, "A release: checked, packed, signed").await?;
     step("An install, and a one-time token for its runner");
-    let signal = create(&[], &[], stage.prepared.sandbox, None)?;
+    let signal = create(&[], &[], stage.prepared.sandbox, None, None)?;
     stage.client.signal(&stage.install, &signal, None).await?;
     checked(&format!("{} is made", stage.install));
     start_runner(stage).await?;

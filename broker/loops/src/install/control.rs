@@ -18,10 +18,10 @@ impl Install {
     pub(super) fn create(
         &mut self,
         event: &Event,
-        inputs: &Values,
+        (inputs, labels): (&Values, &Values),
         mode: Mode,
-        labels: &Values,
         rehearsal: Option<&Rehearsal>,
+        approval: &crate::approval::Policy,
     ) -> Result<Vec<Effect>, Rejected> {
         match self.state {
             State::Absent | State::Gone(_) => {}
@@ -30,6 +30,7 @@ impl Install {
         check_values(inputs)?;
         check_values(labels)?;
         rehearsal.map_or(Ok(()), |rehearsal| rehearsal.check(mode))?;
+        approval.check()?;
         self.epoch += 1;
         let mut live = Live::new(self.epoch, event.at, mode);
         live.inputs.clone_from(inputs);
@@ -40,6 +41,7 @@ impl Install {
             Some(original) => format!("made by {}, a sandbox copy of {original}", event.by),
             None => format!("made by {}", event.by),
         };
+        live.approval.clone_from(approval);
         live.enqueue_deploy(event.at, &event.by, version);
         self.state = State::Live(Box::new(live));
         let tell = |to: Option<ObjectId>, notice: Notice| to.map(|to| Effect::Tell { to, notice });
@@ -72,6 +74,7 @@ impl Live {
             scenario: None,
             labels: Values::new(),
             inputs: Values::new(),
+            approval: crate::approval::Policy::default(),
             parent: Standing::Absent,
             parent_since: at,
             runner: Presence::Expected,
@@ -158,6 +161,16 @@ impl Live {
         self.inputs = merged;
         let names: Vec<&str> = inputs.keys().map(String::as_str).collect();
         Ok(vec![record("install.inputs", format!("{} set {}", event.by, names.join(", ")))])
+    }
+
+    pub(super) fn set_approval(
+        &mut self,
+        event: &Event,
+        policy: &crate::approval::Policy,
+    ) -> Result<Vec<Effect>, Rejected> {
+        policy.check()?;
+        self.approval = policy.clone();
+        Ok(vec![record("install.approval", format!("{} set which plans are asked for", event.by))])
     }
 
     pub(super) fn delete(&mut self, id: &ObjectId, event: &Event) -> Result<Vec<Effect>, Rejected> {

@@ -6,11 +6,12 @@ use super::signals::{Steps, What};
 use super::{Install, Live, Part, State, Tombstone};
 use crate::component::{Facts, Task};
 use crate::event::{Actor, Effect, Level, Notice, Standing, Timestamp};
-use crate::graph::{Graph, Node, StepState};
+use crate::graph::{Graph, Node, Step, StepState};
 use crate::id::ObjectId;
 use crate::job::{Action, Mode, Outcome, ReleaseRef};
 use crate::lanes::{Lane, Queued};
 use crate::life::{record, record_at};
+use crate::plan::Stage;
 use crate::release::Release;
 use crate::view::LastOperation;
 
@@ -82,10 +83,17 @@ impl Live {
     /// Ends the lane's operation if it is over, or stuck with a newer one to take its place.
     fn finish(&mut self, at: Timestamp, lane: Lane, effects: &mut Vec<Effect>) -> bool {
         let newer = self.next_in(at, lane).map(|q| q.number);
+        let is_deploy = |q: &&Queued<What>| matches!(q.what, What::Deploy { .. });
+        let newer_deploy = self.next_in(at, lane).filter(is_deploy).map(|q| q.number);
         let slot = self.slot(lane);
         let Some(op) = slot else { return false };
         let stuck = op.held_since().is_some();
         let superseded = stuck && (newer.is_some() || lane == Lane::Read);
+        if let Some(newer) = newer_deploy.filter(|_| op.only_asks()) {
+            let reason = format!("operation {newer} takes its place before its plans were approved");
+            op.graph.cancel_waiting(&reason, at);
+            op.phase = Phase::Stopping { reason };
+        }
         if !op.is_over() && !superseded {
             return false;
         }
@@ -287,10 +295,10 @@ impl Live {
         let begin_by = allowed.ok().flatten();
         let mut effects = vec![];
         for index in ready {
+            op.graph.steps[index].stage = self.next_stage(&op, index);
             op.graph.set(index, StepState::Running, at);
-            let step = &op.graph.steps[index];
-            let Ok(to) = id.child(&step.component) else { continue };
-            let Some(task) = self.task(&op, &step.component, step.action) else { continue };
+            let Ok(to) = id.child(&op.graph.steps[index].component) else { continue };
+            let Some(task) = self.task(&op, index) else { continue };
             let task = Task { begin_by, ..task };
             effects.push(Effect::Tell { to, notice: Notice::Do(task) });
         }
@@ -299,11 +307,13 @@ impl Live {
     }
 
     /// What a step asks of its component. A deploy goes by the operation's release, anything else by the part's own.
-    fn task(&mut self, op: &Operation, name: &str, action: Action) -> Option<Task> {
-        let next = if action == Action::Deploy { op.planned(name) } else { None };
+    fn task(&mut self, op: &Operation, index: usize) -> Option<Task> {
+        let Step { component: name, action, stage, .. } = &op.graph.steps[index];
+        let action = *action;
+        let next = if action == Action::Deploy { op.intended(name) } else { None };
         let input_digest = next.as_ref().and_then(|_| self.input_digest(op.component(name)?));
         let part = self.parts.get_mut(name)?;
-        part.facts.may_exist |= next.is_some();
+        part.facts.may_exist |= next.is_some() && *stage != Stage::Plan;
         let part = next.as_ref().unwrap_or(part);
         // An input that the part's release does not declare stays with the install and is not sent.
         let declared = self.inputs.iter().filter(|(name, _)| part.inputs.contains(name));
@@ -321,20 +331,27 @@ impl Live {
             longest_run_ms: part.longest_run_ms,
             input_digest,
             begin_by: None,
+            stage: stage.clone(),
         })
     }
 }
 
 impl Operation {
     /// A component as the operation's release has it.
-    pub(super) fn planned(&self, name: &str) -> Option<Part> {
+    pub(super) fn intended(&self, name: &str) -> Option<Part> {
         Some(Part::of(self.release.as_ref()?, self.component(name)?))
     }
 
     /// What a deploy that is running here makes of a component.
     pub(super) fn deploys(&self, name: &str) -> Option<Part> {
         let index = self.graph.running(name)?;
-        self.planned(name).filter(|_| self.graph.steps[index].action == Action::Deploy)
+        let step = &self.graph.steps[index];
+        self.intended(name).filter(|_| step.action == Action::Deploy && step.stage != Stage::Plan)
+    }
+
+    /// Whether what runs here of a component only plans.
+    pub(super) fn is_planning(&self, name: &str) -> bool {
+        self.graph.running(name).is_some_and(|index| self.graph.steps[index].stage == Stage::Plan)
     }
 }
 
@@ -367,6 +384,7 @@ impl Part {
             longest_run_ms: component.longest_run_ms,
             sandbox: component.sandbox,
             inputs: release.inputs.clone(),
+            approvals: release.approvals.clone(),
             facts: Facts::default(),
             failed: None,
         }

@@ -76,7 +76,7 @@ impl Install {
     /// When to look again, if something waits for a time.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
         match &self.state {
-            State::Live(live) => live.updates.wake,
+            State::Live(live) => live.updates.wake.into_iter().chain(live.plan_deadline()).min(),
             State::Absent | State::Gone(_) => None,
         }
     }

@@ -45,6 +45,11 @@ impl Operation {
         stuck.then(|| self.graph.failed().map(|(step, _)| step.since).max().unwrap_or(self.since))
     }
 
+    /// Whether nothing of it goes on before somebody approves a plan.
+    pub(super) fn only_asks(&self) -> bool {
+        self.phase == Phase::Running && self.graph.progress() == Progress::Asking
+    }
+
     /// What its release says of a component.
     pub(super) fn component(&self, name: &str) -> Option<&ReleaseComponent> {
         self.release.as_ref()?.components.iter().find(|c| c.name == name)
@@ -100,6 +105,7 @@ impl Operation {
             StepState::Cancelled(message) => Some(message.clone()),
             StepState::Waiting
             | StepState::Running
+            | StepState::Asking(_)
             | StepState::Succeeded(_)
             | StepState::Failed(_)
             | StepState::Skipped(_)

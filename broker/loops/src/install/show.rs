@@ -72,6 +72,7 @@ fn nothing() -> Detail {
         pending: None,
         inputs: Values::new(),
         labels: Values::new(),
+        approval: crate::approval::Policy::default(),
         components: vec![],
         runner: Presence::Expected,
         last: None,
@@ -84,6 +85,7 @@ impl Live {
         let held = self.work.as_ref().is_some_and(|op| op.held_since().is_some());
         match (&self.work, &self.deleting, &self.paused) {
             (Some(_), ..) if held => "held",
+            (Some(op), ..) if op.only_asks() => "approval",
             (_, Some(_), _) => "deleting",
             (Some(op), ..) => match op.what.plan() {
                 Plan { steps: Steps::OfRelease(_), .. } if !self.provisioned => "provisioning",
@@ -170,6 +172,7 @@ impl Live {
             release,
             inputs: self.inputs.clone(),
             labels: self.labels.clone(),
+            approval: self.approval.clone(),
             components: self.parts.iter().map(component).collect(),
             runner: self.runner,
             last: self.last.clone(),
@@ -184,6 +187,7 @@ impl Live {
         why.extend(self.parent_reason(id));
         if let Some(op) = &self.work {
             why.extend(op.held_reasons(id, self.epoch));
+            why.extend(op.asking_reasons(id, self.epoch));
             why.extend(self.runner_reason(id));
             why.extend(op.running_reasons(id, self.epoch));
         }
@@ -346,11 +350,12 @@ impl Operation {
             by: self.by.to_string(),
             since: self.since,
             steps: self.graph.views(),
+            all_plans: self.all_plans(),
         }
     }
 
     /// The newest attempt at a step, if there was one.
-    fn attempt(&self, id: &ObjectId, epoch: u64, step: &crate::graph::Step) -> Option<AttemptId> {
+    pub(super) fn attempt(&self, id: &ObjectId, epoch: u64, step: &crate::graph::Step) -> Option<AttemptId> {
         let component = id.child(&step.component).ok().filter(|_| step.attempt > 0)?;
         let job = AttemptId::job_of(&component, epoch, self.number, step.action);
         Some(AttemptId { job, attempt: step.attempt })

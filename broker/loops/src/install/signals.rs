@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::control::conflict;
 use super::{Install, Live, Part, Policy, Rehearsal, State};
+use crate::approval;
 use crate::event::{Effect, Event, Rejected, RejectedCode, Timestamp, Values};
 use crate::id::ObjectId;
 use crate::job::{Action, Mode};
@@ -31,6 +32,9 @@ pub enum Signal {
         /// For a sandbox: what it rehearses.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         rehearsal: Option<Rehearsal>,
+        /// Which plans are asked for, and who may approve them: JSON, as `set_approval` takes it.
+        #[serde(default, skip_serializing_if = "approval::Policy::is_default")]
+        approval: approval::Policy,
     },
     /// Bring it to a release.
     Deploy {
@@ -154,6 +158,35 @@ pub enum Signal {
         /// Why, for people.
         reason: String,
     },
+    /// Approve a plan that waits, or all of them at once.
+    Approve {
+        /// The plan's digest, or the one of all plans that wait: `sha256:…`.
+        plan: String,
+        /// The step's component.
+        #[serde(default)]
+        component: Option<String>,
+        /// The operation's number.
+        #[serde(default)]
+        operation: Option<u64>,
+    },
+    /// Refuse a plan that waits; its step is held.
+    Deny {
+        /// The plan's digest, or the one of all plans that wait: `sha256:…`.
+        plan: String,
+        /// The step's component.
+        #[serde(default)]
+        component: Option<String>,
+        /// The operation's number.
+        #[serde(default)]
+        operation: Option<u64>,
+        /// Why, for people.
+        reason: String,
+    },
+    /// Say which plans are asked for and who may approve them; counts from the next plan on.
+    SetApproval {
+        /// The whole of it as JSON, like `{"ask":"by_rule","no_destroy":true}`; what is left out gets its default.
+        policy: approval::Policy,
+    },
     /// Change inputs of broker authority; they count from the next deploy on.
     SetInputs {
         /// As JSON texts by name; others stay.
@@ -188,6 +221,7 @@ impl Signal {
             | Signal::Decline { reason, .. }
             | Signal::Freeze { reason, .. }
             | Signal::Unfreeze { reason, .. }
+            | Signal::Deny { reason, .. }
             | Signal::Forget { reason } => Some(reason),
             Signal::Create { .. }
             | Signal::Deploy { .. }
@@ -200,6 +234,8 @@ impl Signal {
             | Signal::OptIn { .. }
             | Signal::Snooze { .. }
             | Signal::Retry { .. }
+            | Signal::Approve { .. }
+            | Signal::SetApproval { .. }
             | Signal::SetInputs { .. }
             | Signal::SetScenario { .. }
             | Signal::Promote {}
@@ -275,8 +311,8 @@ impl What {
 
 impl Install {
     pub(super) fn signal(&mut self, event: &Event, signal: &Signal) -> Result<Vec<Effect>, Rejected> {
-        if let Signal::Create { inputs, mode, labels, rehearsal } = signal {
-            return self.create(event, inputs, *mode, labels, rehearsal.as_ref());
+        if let Signal::Create { inputs, mode, labels, rehearsal, approval } = signal {
+            return self.create(event, (inputs, labels), *mode, rehearsal.as_ref(), approval);
         }
         signal.reason().map_or(Ok(()), check_reason)?;
         let id = self.id.clone();
@@ -315,6 +351,13 @@ impl Install {
             Signal::CancelStep { component, reason } => live.cancel_step(&id, event, component, reason),
             Signal::Retry { component } => live.retry(event, component.as_deref()),
             Signal::Skip { component, reason } => live.skip(event, component, reason),
+            Signal::Approve { plan, component, operation } => {
+                live.approve(event, plan, component.as_deref(), *operation)
+            }
+            Signal::Deny { plan, component, operation, reason } => {
+                live.deny(event, plan, component.as_deref(), *operation, reason)
+            }
+            Signal::SetApproval { policy } => live.set_approval(event, policy),
             Signal::SetInputs { inputs } => live.set_inputs(event, inputs),
             Signal::SetScenario { scenario } => live.set_scenario(event, scenario.as_ref()),
             Signal::Promote {} => live.promote(&id, event),

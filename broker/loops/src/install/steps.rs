@@ -28,7 +28,8 @@ impl Live {
             let name = &step.component;
             let text = format!("{} lets {name} be tried again after: {}", event.by, failure.message);
             effects.push(record("step.retried", text));
-            op.graph.set(index, StepState::Waiting, event.at);
+            op.graph.steps[index].replans = 0;
+            op.graph.again(index, event.at);
         }
         Ok(effects)
     }
@@ -43,7 +44,7 @@ impl Live {
         let index = find(op, component)?;
         let step = &op.graph.steps[index];
         match step.state {
-            StepState::Failed(_) | StepState::Waiting => {}
+            StepState::Failed(_) | StepState::Waiting | StepState::Asking(_) => {}
             StepState::Running => return Err(refused(step, "stop it first with `cancel_step`")),
             StepState::Succeeded(_)
             | StepState::Skipped(_)
@@ -70,7 +71,7 @@ impl Live {
         match (&step.state, &step.stopping) {
             (StepState::Running, None) => {}
             (StepState::Running, Some(_)) => return Err(refused(step, "it was told to stop already")),
-            (StepState::Waiting | StepState::Failed(_), _) => {
+            (StepState::Waiting | StepState::Asking(_) | StepState::Failed(_), _) => {
                 return Err(refused(step, "only a running step can be stopped; this one can be skipped"));
             }
             (
@@ -119,6 +120,7 @@ fn refused(step: &Step, advice: &str) -> Rejected {
     let how = match &step.state {
         StepState::Waiting => "has not begun",
         StepState::Running => "is running",
+        StepState::Asking(_) => "waits for an approval",
         StepState::Succeeded(_) => "has succeeded",
         StepState::Failed(_) => "has failed",
         StepState::Skipped(_) => "was skipped",

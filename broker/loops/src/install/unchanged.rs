@@ -31,7 +31,7 @@ impl Live {
         for index in ready {
             let name = op.graph.steps[index].component.clone();
             let Some(note) = self.unchanged(&op, index) else { continue };
-            if let (Some(next), Some(part)) = (op.planned(&name), self.parts.get_mut(&name)) {
+            if let (Some(next), Some(part)) = (op.intended(&name), self.parts.get_mut(&name)) {
                 part.go_by(next);
             }
             effects.push(record("step.unchanged", format!("{name}: {note}")));
@@ -100,13 +100,21 @@ impl Operation {
 }
 
 /// A digest of texts, each with its length before it: no two lists of texts look the same.
-struct Fields(Sha256);
+pub(super) struct Fields(Sha256);
 
 impl Fields {
     fn new() -> Self {
         let mut fields = Self(Sha256::new());
         fields.add(&[SCHEME]);
         fields
+    }
+
+    /// The digest of these texts under a scheme, hexadecimal.
+    pub(super) fn of(scheme: &str, texts: &[&str]) -> String {
+        let mut fields = Self(Sha256::new());
+        fields.add(&[scheme]);
+        fields.add(texts);
+        fields.end()
     }
 
     fn add(&mut self, texts: &[&str]) {

@@ -86,6 +86,7 @@ mod tests {
             channel: String::new(),
             rollback_floor: 0,
             inputs: vec![],
+            approvals: std::collections::BTreeMap::new(),
             components: components.iter().map(component).collect(),
         }
     }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Receipts;
 use crate::job::{AttemptId, Outcome};
+use crate::plan::Reply;
 
 /// What the runner, or the edge that watches it, says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +50,17 @@ pub enum Report {
         fence: u64,
         /// The attempts that it has in hand, with their fences.
         held: Vec<(AttemptId, u64)>,
+    },
+    /// What the customer says of a plan that was reported.
+    PlanAnswered {
+        /// Its generation.
+        generation: u64,
+        /// Whose plan.
+        component: String,
+        /// The plan's digest.
+        digest: String,
+        /// What they say.
+        reply: Reply,
     },
     /// The terminal word of an attempt.
     Ended {

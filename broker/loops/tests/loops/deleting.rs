@@ -1,5 +1,6 @@
 //! Nothing is forgotten before it is destroyed, and what is left behind is on the record.
 
+use remit_loops::approval::Policy;
 use remit_loops::event::Values;
 use remit_loops::job::{Action, FailureClass, Mode, Outcome};
 use remit_loops::view::Detail;
@@ -19,6 +20,7 @@ fn made() -> World {
         mode: Mode::Real,
         labels: Values::new(),
         rehearsal: None,
+        approval: Policy::default(),
     };
     world.install(create).unwrap();
     world

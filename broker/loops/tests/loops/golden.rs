@@ -7,6 +7,7 @@ mod signals;
 use std::fmt::Write as _;
 use std::path::Path;
 
+use remit_loops::approval::Policy;
 use remit_loops::component::Task;
 use remit_loops::event::{Standing, Values};
 use remit_loops::job::{Action, AttemptId, FailureClass, Mode, Outcome, ReleaseRef};
@@ -19,6 +20,7 @@ use remit_loops::{
 pub(crate) use signals::{app_signals, install_signals, nights, runner_signals};
 use signals::{frozen, rollout};
 
+use crate::plans;
 use crate::world::{World, drifted, failure, id, release, success, with_recipes};
 
 pub(crate) const INSTALL: &str = "ins_demo.shop.acme";
@@ -139,6 +141,7 @@ pub(crate) fn worlds() -> Vec<(&'static str, World)> {
         mode: Mode::Real,
         labels: Values::new(),
         rehearsal: None,
+        approval: Policy::default(),
     };
     world.install(create).unwrap();
     worlds.push(("created", world.clone()));
@@ -190,7 +193,17 @@ pub(crate) fn worlds() -> Vec<(&'static str, World)> {
     worlds.push(("deleting", world.clone()));
     world.work_off();
     worlds.push(("deleted", world));
+    worlds.extend(plan_worlds());
     worlds
+}
+
+/// A plan that waits for two people, and has them.
+fn plan_worlds() -> [(&'static str, World); 2] {
+    let asking = plans::asking(Policy { quorum: 2, ..plans::always() });
+    let mut approved = asking.clone();
+    approved.approve("ann", &plans::digest("network", 1)).unwrap();
+    approved.approve("bob", &plans::digest("network", 1)).unwrap();
+    [("a plan waits", asking), ("a plan is approved", approved)]
 }
 
 /// A release that is held back, rolled out, and fails.
@@ -347,6 +360,7 @@ fn install() {
         notice("task succeeded", NETWORK, ended(success())),
         notice("task failed", NETWORK, ended(failure(FailureClass::Bug))),
         notice("task cancelled", NETWORK, ended(Outcome::Cancelled { message: "x".into() })),
+        notice("plan answered", RUNNER, plans::answered("network", 1)),
         notice("runner is offline", RUNNER, Notice::RunnerIs(Presence::Offline { since: Timestamp(5) })),
         notice("runner booted", RUNNER, Notice::RunnerBooted(Boot { generation: 1, id: "boot 2".into() })),
         notice(
@@ -377,6 +391,7 @@ fn task(operation: u64, action: Action) -> Notice {
         longest_run_ms: 1,
         input_digest: None,
         begin_by: None,
+        stage: Default::default(),
     })
 }
 

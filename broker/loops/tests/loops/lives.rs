@@ -2,6 +2,7 @@
 //! order, the runner is played by the test.
 
 use crate::world::{World, drifted, failure, release, success};
+use remit_loops::approval::Policy;
 use remit_loops::event::Values;
 use remit_loops::job::{AttemptId, FailureClass, Mode, Outcome};
 use remit_loops::release::ReleaseComponent;
@@ -15,6 +16,7 @@ fn create() -> install::Signal {
         mode: Mode::Real,
         labels: Values::new(),
         rehearsal: None,
+        approval: Policy::default(),
     }
 }
 

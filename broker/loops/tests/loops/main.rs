@@ -5,6 +5,7 @@ mod deleting;
 mod golden;
 mod graphs;
 mod lives;
+mod plans;
 mod receipts;
 mod rehearsing;
 mod rollouts;

@@ -21,7 +21,13 @@ fn ready() -> World {
 }
 
 fn create(mode: Mode, rehearsal: Option<Rehearsal>) -> install::Signal {
-    install::Signal::Create { inputs: Values::new(), mode, labels: Values::new(), rehearsal }
+    install::Signal::Create {
+        inputs: Values::new(),
+        mode,
+        labels: Values::new(),
+        rehearsal,
+        approval: Default::default(),
+    }
 }
 
 fn scenario() -> Scenario {

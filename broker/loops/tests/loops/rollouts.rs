@@ -32,7 +32,13 @@ fn world(installs: &[&str]) -> World {
     tell(&mut world, Signal::Publish { release: changed("1.0.0", 1), hold: false }).unwrap();
     for name in installs {
         let (inputs, labels) = Default::default();
-        let create = install::Signal::Create { inputs, mode: Default::default(), labels, rehearsal: None };
+        let create = install::Signal::Create {
+            inputs,
+            mode: Default::default(),
+            labels,
+            rehearsal: None,
+            approval: Default::default(),
+        };
         world.signal(&ins(name), remit_loops::Signal::Install(create)).unwrap();
         let to = format!("run_demo.shop.{name}");
         let expect = runner::Signal::Expect { token_sha256: "t".into(), expires: Timestamp(i64::MAX) };

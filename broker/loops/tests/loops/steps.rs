@@ -1,5 +1,6 @@
 //! What people do with single steps, and what is refused.
 
+use remit_loops::approval::Policy;
 use remit_loops::event::Values;
 use remit_loops::job::{FailureClass, Mode, Outcome};
 use remit_loops::{RejectedCode, Signal, Urgency, app, install, org};
@@ -19,6 +20,7 @@ fn in_the_middle() -> World {
         mode: Mode::Real,
         labels: Values::new(),
         rehearsal: None,
+        approval: Policy::default(),
     };
     world.install(create).unwrap();
     world.enrol();

@@ -1,5 +1,6 @@
 //! What a deploy leaves out, and what it must not.
 
+use remit_loops::approval::Policy;
 use remit_loops::event::Values;
 use remit_loops::job::{FailureClass, Mode, Outcome, Success};
 use remit_loops::release::Release;
@@ -21,6 +22,7 @@ fn deployed() -> World {
         mode: Mode::Real,
         labels: Values::new(),
         rehearsal: None,
+        approval: Policy::default(),
     };
     world.install(create).unwrap();
     world.enrol();

@@ -25,7 +25,15 @@ fn active(policy: Policy) -> World {
     world.signal("app_demo.shop", remit_loops::Signal::App(app::Signal::Create {})).unwrap();
     world.publish(release("1.0.0", 1)).unwrap();
     let (inputs, labels) = Default::default();
-    world.install(Signal::Create { inputs, mode: Default::default(), labels, rehearsal: None }).unwrap();
+    world
+        .install(Signal::Create {
+            inputs,
+            mode: Default::default(),
+            labels,
+            rehearsal: None,
+            approval: Default::default(),
+        })
+        .unwrap();
     world.install(Signal::SetPolicy { policy }).unwrap();
     world.enrol();
     // The first deploy waits for no window: there is nothing yet that it could disturb.
@@ -283,7 +291,13 @@ fn an_install_that_comes_into_a_frozen_app_is_frozen_too() {
     let freeze = org::Signal::Freeze { name, from: None, until: Timestamp(NOON + DAY_MS), reason };
     world.signal("org_demo", remit_loops::Signal::Org(freeze)).unwrap();
     let (inputs, labels) = Default::default();
-    let create = install::Signal::Create { inputs, mode: Default::default(), labels, rehearsal: None };
+    let create = install::Signal::Create {
+        inputs,
+        mode: Default::default(),
+        labels,
+        rehearsal: None,
+        approval: Default::default(),
+    };
     world.signal("ins_demo.shop.other", remit_loops::Signal::Install(create)).unwrap();
     assert_eq!(world.why("ins_demo.shop.other")[0].code, "waiting.freeze");
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use proptest::prelude::*;
+use remit_loops::approval::Policy;
 use remit_loops::event::Values;
 use remit_loops::job::{Action, FailureClass, Mode, Outcome, Success};
 use remit_loops::release::{Recipe, Release, ReleaseComponent, Taken};
@@ -121,7 +122,13 @@ impl Story {
         let (inputs, labels) = (Values::new(), Values::new());
         story
             .world
-            .install(install::Signal::Create { inputs, mode: Mode::Real, labels, rehearsal: None })
+            .install(install::Signal::Create {
+                inputs,
+                mode: Mode::Real,
+                labels,
+                rehearsal: None,
+                approval: Policy::default(),
+            })
             .unwrap();
         story.world.enrol();
         story
@@ -139,6 +146,7 @@ impl Story {
             channel: "stable".into(),
             rollback_floor: 1,
             inputs: vec!["size".into()],
+            approvals: Default::default(),
             components,
         };
         self.world.publish(release).unwrap();

@@ -232,6 +232,7 @@ pub(crate) fn release(version: &str, counter: u64) -> Release {
         channel: "stable".into(),
         rollback_floor: 1,
         inputs: vec!["size".into()],
+        approvals: Default::default(),
         components: vec![
             component("network", &[]),
             component("database", &["network"]),

@@ -56,6 +56,7 @@ impl Refusal {
             Refusal::OperationUnknown { .. } => "seal.operation_unknown",
             Refusal::ClassMismatch { .. } => "seal.class_mismatch",
             Refusal::ApprovalMissing { .. } => "seal.approval_missing",
+            Refusal::ApprovalExpired { .. } => "seal.approval_expired",
             Refusal::LongestRun { .. } => "seal.longest_run",
             Refusal::SandboxRequired { .. } => "seal.sandbox_required",
             Refusal::RehearsalForReal => "seal.rehearsal_for_real",

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::input::broker_input_fits;
-use super::{Context, Verified, release};
-use crate::document::{Approval, Authority, Class, Component, Job, Operation, Release, Root, Value};
+use super::{Context, Verified, approval, release};
+use crate::document::{Authority, Class, Component, Job, Operation, Release, Root, Value};
 use crate::refusal::clip;
 use crate::{Digest, Refusal};
 
@@ -41,6 +41,7 @@ pub fn bind(
     check_time(&operation, release.get(), context)?;
     check_destroy(root.get(), &job, &operation, release)?;
     let release = release.get();
+    approval::check(&job, &operation, context.now_ms)?;
     check_run(&job, &component)?;
     let inputs = inputs(&job, release)?;
     Ok(Bound { job, job_digest, component, operation, release: release.clone(), inputs })
@@ -101,12 +102,8 @@ fn find_operation<'a>(job: &Job, release: &'a Release) -> Result<&'a Operation, 
     let name = || clip(&job.operation);
     let found = release.operations.get(&job.operation);
     let operation = found.ok_or_else(|| Refusal::OperationUnknown { operation: name() })?;
-    if operation.class != job.class {
+    if !approval::class_fits(job, operation) {
         return Err(Refusal::ClassMismatch { operation: name() });
-    }
-    // A job cannot carry approvals yet, so an operation that needs one cannot be asked for.
-    if operation.approval != Approval::None {
-        return Err(Refusal::ApprovalMissing { operation: name() });
     }
     Ok(operation)
 }

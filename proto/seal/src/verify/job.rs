@@ -2,7 +2,7 @@
 
 use super::name::check_name;
 use super::root::{check_unexpired, check_vendor};
-use super::{RoleName, Verified, signed};
+use super::{RoleName, Verified, approval, signed};
 use crate::Refusal;
 use crate::document::{Audience, Job, Root};
 use crate::dsse::PayloadType;
@@ -64,6 +64,7 @@ fn check_form(job: &Job) -> Result<(), Refusal> {
         return unsound("it may run for no time at all");
     }
     check_rehearsal(job)?;
+    approval::check_form(job)?;
     check_name("a component", &job.component)?;
     check_name("an operation", &job.operation)
 }

@@ -6,6 +6,7 @@ use remit_seal::document::{
 use remit_seal::verify::{COMPONENTS_MAX, LONGEST_RUN_MAX_MS, SKEW_MAX_MS, START_WINDOW_MAX_MS};
 use remit_seal::{Digest, document::Algorithm};
 
+use crate::approvals::APPROVALS;
 use crate::destroying::DESTROYING;
 use crate::rehearsals::REHEARSALS;
 use crate::world::{
@@ -52,11 +53,8 @@ fn what_is_bound_is_what_was_signed() {
 }
 
 pub(crate) fn all() -> Vec<Case> {
-    [
-        GOOD, CONTAINER, PAYLOADS, SIGNATURES, ROOTS, RELEASES, SOURCES, INPUTS, JOBS, BINDING, DESTROYING,
-        REHEARSALS,
-    ]
-    .concat()
+    let own = [GOOD, CONTAINER, PAYLOADS, SIGNATURES, ROOTS, RELEASES, SOURCES, INPUTS, JOBS, BINDING];
+    [own.concat(), DESTROYING.to_vec(), REHEARSALS.to_vec(), APPROVALS.to_vec()].concat()
 }
 
 const GOOD: &[Case] = &[

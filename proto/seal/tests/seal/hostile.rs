@@ -183,7 +183,15 @@ fn allowed(job: &Job, release: &Release, digest: Digest, context: &Context<'_>) 
         && now >= start.start - SKEW_MAX_MS
         && now <= start.end + SKEW_MAX_MS;
     let component = release.components.iter().find(|component| component.name == job.component);
-    let classes = [("deploy", Class::Change), ("destroy", Class::Destroy), ("drift", Class::Read)];
+    // A change may be planned, whoever must approve it; of what needs an approval, no more than that.
+    let classes = [
+        ("deploy", Class::Change),
+        ("deploy", Class::Plan),
+        ("destroy", Class::Destroy),
+        ("destroy", Class::Plan),
+        ("drift", Class::Read),
+        ("wipe", Class::Plan),
+    ];
     job.audience == *context.audience
         && in_time
         && job.seq > context.seq_high

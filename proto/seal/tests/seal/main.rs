@@ -4,6 +4,7 @@
 // The crate may not read files; its tests keep their vectors in some.
 #![allow(clippy::disallowed_methods)]
 
+mod approvals;
 mod cases;
 mod checkpoint;
 mod codes;

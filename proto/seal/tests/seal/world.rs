@@ -185,6 +185,8 @@ fn job(audience: &Audience) -> Job {
         not_after_ms: NOW + verify::START_WINDOW_MAX_MS,
         longest_run_ms: 600_000,
         rehearsal: None,
+        plan: None,
+        approvals: Vec::new(),
     }
 }
 

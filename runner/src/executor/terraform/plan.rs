@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::outcome::Changes;
+use crate::outcome::{ChangeAction, Planned};
 
 /// How many names a summary holds.
 const NAMES_MAX: usize = 8;
@@ -12,10 +12,12 @@ const NAMES_MAX: usize = 8;
 /// What a plan would change.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Plan {
-    /// Counted.
-    pub(super) changes: Changes,
-    /// Each resource and output with what would happen to it.
-    pub(super) names: Vec<String>,
+    /// Resources.
+    pub(super) planned: Planned,
+    /// The names of the first resources and outputs, with what would happen to them.
+    names: Vec<String>,
+    /// How many have no name here.
+    unnamed: usize,
 }
 
 #[derive(Deserialize)]
@@ -43,44 +45,49 @@ impl Plan {
         let document: Document = serde_json::from_slice(json)?;
         let mut plan = Self::default();
         for resource in document.resource_changes.iter().filter(|r| r.mode == "managed") {
-            if let Some(word) = plan.count(&resource.change) {
-                plan.names.push(format!("{} ({word})", resource.address));
+            if let Some(action) = action(&resource.change) {
+                plan.planned.changes.count(action);
+                plan.name(format!("{} ({})", resource.address, action.as_str()));
+                plan.planned.push(resource.address.clone(), action);
             }
         }
         for (name, change) in &document.output_changes {
             if change.actions.iter().any(|a| a != "no-op") {
-                plan.names.push(format!("output {name}"));
+                plan.name(format!("output {name}"));
             }
         }
         Ok(plan)
     }
 
-    fn count(&mut self, change: &Change) -> Option<&'static str> {
-        let has = |action: &str| change.actions.iter().any(|a| a == action);
-        let (counter, word) = match (has("create"), has("delete"), has("update")) {
-            (true, true, _) => (&mut self.changes.replace, "replace"),
-            (true, ..) => (&mut self.changes.create, "create"),
-            (_, true, _) => (&mut self.changes.delete, "delete"),
-            (.., true) => (&mut self.changes.update, "update"),
-            _ => return None,
-        };
-        *counter += 1;
-        Some(word)
+    fn name(&mut self, name: String) {
+        if self.names.len() < NAMES_MAX { self.names.push(name) } else { self.unnamed += 1 }
     }
 
     /// What would change, in one line.
     pub(super) fn named(&self) -> String {
-        let mut text = self.names.iter().take(NAMES_MAX).cloned().collect::<Vec<_>>().join(", ");
-        if self.names.len() > NAMES_MAX {
-            text.push_str(&format!(" and {} more", self.names.len() - NAMES_MAX));
+        let mut text = self.names.join(", ");
+        if self.unnamed > 0 {
+            text.push_str(&format!(" and {} more", self.unnamed));
         }
         text
+    }
+}
+
+fn action(change: &Change) -> Option<ChangeAction> {
+    let has = |action: &str| change.actions.iter().any(|a| a == action);
+    match (has("create"), has("delete"), has("update")) {
+        (true, true, _) => Some(ChangeAction::Replace),
+        (true, ..) => Some(ChangeAction::Create),
+        (_, true, _) => Some(ChangeAction::Delete),
+        (.., true) => Some(ChangeAction::Update),
+        _ => None,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::outcome::Changes;
 
     #[test]
     fn actions_are_counted_and_named() {
@@ -99,7 +106,7 @@ mod tests {
             "output_changes": {"o": {"actions": ["update"]}, "same": {"actions": ["no-op"]}},
         });
         let plan = Plan::parse(json.to_string().as_bytes()).unwrap();
-        assert_eq!(plan.changes, Changes { create: 1, update: 1, delete: 1, replace: 2 });
+        assert_eq!(plan.planned.changes, Changes { create: 1, update: 1, delete: 1, replace: 2 });
         assert_eq!(
             plan.named(),
             "a.x (create), a.y (replace), a.z (replace), a.v (update), a.u (delete), output o"

@@ -53,6 +53,7 @@ impl Run {
             }
             Report::Seen { generation, .. }
             | Report::Lost { generation }
+            | Report::PlanAnswered { generation, .. }
             | Report::Marks { generation, .. } => (*generation, Cause::Other),
             Report::Restored {} => (speaks, Cause::Other),
             Report::Enrol { .. } => (speaks, Cause::Replaced),

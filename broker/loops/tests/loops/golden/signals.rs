@@ -1,6 +1,7 @@
 //! The signals of installs and runners, one sample of each, and what is told about windows and freezes.
 
 use remit_loops::app::{Plan, Wave};
+use remit_loops::approval::Policy;
 use remit_loops::event::Values;
 use remit_loops::freeze::Freeze;
 use remit_loops::job::Mode;
@@ -8,6 +9,7 @@ use remit_loops::window::{Day, Late, Window};
 use remit_loops::{Notice, Signal, Timestamp, app, install, runner};
 
 use super::{INSTALL, Sample, notice, signal};
+use crate::plans;
 use crate::world::{id, release};
 
 /// Open from 22:00 to 02:00 UTC: closed at all times of the golden tables.
@@ -55,6 +57,7 @@ pub(crate) fn install_signals() -> Vec<Sample> {
                 mode: Mode::Real,
                 labels: Values::new(),
                 rehearsal: None,
+                approval: Policy::default(),
             },
         ),
         ("deploy", install::Signal::Deploy { version: None }),
@@ -100,7 +103,7 @@ pub(crate) fn install_signals() -> Vec<Sample> {
         ("delete", install::Signal::Delete {}),
         ("forget", install::Signal::Forget { reason: "x".into() }),
     ];
-    all.into_iter().map(|(name, s)| signal(name, Signal::Install(s))).collect()
+    all.into_iter().chain(of_plans()).map(|(name, s)| signal(name, Signal::Install(s))).collect()
 }
 
 pub(crate) fn runner_signals() -> Vec<Sample> {
@@ -143,5 +146,21 @@ pub(crate) fn app_signals() -> Vec<Sample> {
         signal("set_sandbox", Signal::App(app::Signal::SetSandbox { on: true })),
         notice("org is a sandbox", "org_demo", Notice::Sandbox(true)),
         signal("delete", Signal::App(app::Signal::Delete {})),
+    ]
+}
+
+/// What is said of plans.
+fn of_plans() -> Vec<(&'static str, install::Signal)> {
+    let approve = |plan| install::Signal::Approve { plan, component: None, operation: None };
+    let (plan, reason) = (plans::digest("network", 1), "x".into());
+    vec![
+        ("approve", approve(plan.clone())),
+        ("approve, stale", approve(plans::digest("network", 0))),
+        ("deny", install::Signal::Deny { plan, component: None, operation: None, reason }),
+        ("set_approval", install::Signal::SetApproval { policy: plans::always() }),
+        (
+            "set_approval, of nobody",
+            install::Signal::SetApproval { policy: Policy { quorum: 0, ..plans::always() } },
+        ),
     ]
 }

@@ -1,0 +1,59 @@
+//! Plans as runners report them, and what their customers say of them.
+
+use remit_loops::plan::{self, Plan, Reply};
+use remit_loops::runner::Report;
+use remit_loops::{Actor, Body, RejectedCode, Timestamp};
+use remit_proto::convert::{self, PlanAnswer, PlanReply};
+use remit_proto::v1;
+use tonic::Status;
+
+use super::status::submit;
+use super::{Known, Service};
+use crate::engine::{Submission, SubmitError};
+
+/// A plan in the loops' words.
+pub(super) fn of(plan: &convert::Plan) -> Plan {
+    let convert::ChangeCounts { create, update, delete, replace } = plan.changes;
+    let change = |change: &convert::PlannedChange| plan::Change {
+        address: crate::logs::text::clean(change.address.as_bytes(), true).0,
+        action: match change.action {
+            convert::ChangeAction::Create => plan::ChangeAction::Create,
+            convert::ChangeAction::Update => plan::ChangeAction::Update,
+            convert::ChangeAction::Delete => plan::ChangeAction::Delete,
+            convert::ChangeAction::Replace => plan::ChangeAction::Replace,
+        },
+    };
+    Plan {
+        digest: plan.digest.to_string(),
+        changes: remit_loops::job::Changes { create, update, delete, replace },
+        list: plan.list.iter().map(change).collect(),
+        more: plan.more,
+        customer_approval_needed: plan.customer_approval_needed,
+    }
+}
+
+impl Service {
+    /// Takes the customer's word on a plan; false when no such plan waits for it.
+    pub(super) async fn answer(
+        &self,
+        known: &Known,
+        answer: PlanAnswer,
+    ) -> Result<v1::AnswerPlanResponse, Status> {
+        let PlanAnswer { component, digest, reply } = answer;
+        let reply = match reply {
+            PlanReply::Approved { by, until_ms } => Reply::Approved { by, until: Timestamp(until_ms) },
+            PlanReply::Denied { by, reason } => Reply::Denied { by, reason },
+        };
+        let generation = known.identity.generation;
+        let report = Report::PlanAnswered { generation, component, digest: digest.to_string(), reply };
+        let to = known.identity.runner.clone();
+        let submission = Submission { to, by: Actor::Runner, key: None, body: Body::Report(report) };
+        match self.edge.engine.submit(submission).await {
+            Ok(_) => Ok(v1::AnswerPlanResponse { accepted: true }),
+            Err(SubmitError::Rejected(r)) if r.code == RejectedCode::Stale => {
+                Ok(v1::AnswerPlanResponse { accepted: false })
+            }
+            Err(error) => Err(submit(&error)),
+        }
+    }
+}
