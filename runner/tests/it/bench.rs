@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::broker::{Broker, INSTALL, TOKEN};
 
 /// How long anything may take on a slow machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Waits for something to be there.
 pub(crate) fn wait<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {

@@ -16,6 +16,7 @@ fn routes(api: &Api) -> Vec<(Method, String, Option<Value>)> {
             .replace("{id}", "app_demo.misfortune")
             .replace("{install}", "ins_demo.misfortune.acme")
             .replace("{digest}", &format!("sha256:{}", "0".repeat(64)))
+            .replace("{key}", &"0".repeat(64))
             .replace("{name}", "somebody")
             .replace("{job}", "job")
             .replace("{attempt}", "1");

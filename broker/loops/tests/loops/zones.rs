@@ -45,7 +45,12 @@ fn starts(zone: Tz, days: &BTreeSet<Day>, time: NaiveTime, from: NaiveDate, coun
     let dates = (0..count).filter_map(|n| from.checked_add_days(Days::new(n)));
     let chosen =
         dates.filter(|date| days.contains(&Day::ALL[date.weekday().num_days_from_monday() as usize]));
-    let all: BTreeSet<i64> = chosen.map(|date| start(zone, date, time)).collect();
+    // A day that a zone left out, to cross the date line, has no noon.
+    let is_there = |date: &NaiveDate| {
+        let noon = date.and_hms_opt(12, 0, 0).unwrap();
+        zone.from_local_datetime(&noon).earliest().is_some()
+    };
+    let all: BTreeSet<i64> = chosen.filter(is_there).map(|date| start(zone, date, time)).collect();
     all.into_iter().collect()
 }
 
