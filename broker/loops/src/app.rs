@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Body, Effect, Event, Notice, Rejected, RejectedCode, Standing, Timestamp, Waiting};
+use crate::freeze::{AddFreeze, RemoveFreeze};
 use crate::graph::{self, Node};
 use crate::id::{ObjectId, is_name};
 use crate::job::Action;
@@ -81,24 +82,9 @@ pub enum Signal {
         on: bool,
     },
     /// Change nothing in a time: in no install below it. What runs when it begins is finished.
-    Freeze {
-        /// Its name, like `year-end`.
-        name: String,
-        /// The first moment of it, milliseconds since the Unix epoch; otherwise now.
-        #[serde(default)]
-        from: Option<Timestamp>,
-        /// The first moment after it, milliseconds since the Unix epoch.
-        until: Timestamp,
-        /// Why, for people.
-        reason: String,
-    },
+    Freeze(AddFreeze),
     /// Take a freeze away.
-    Unfreeze {
-        /// Its name.
-        name: String,
-        /// Why, for people.
-        reason: String,
-    },
+    Unfreeze(RemoveFreeze),
     /// Remove it, once no install of it is left.
     Delete {},
 }
@@ -214,10 +200,8 @@ impl App {
                 self.sandbox = *on;
                 Ok(self.life.say_sandbox(event, *on, false))
             }
-            Signal::Freeze { name, from, until, reason } => {
-                self.life.freeze(event, (name, reason), (*from, *until))
-            }
-            Signal::Unfreeze { name, reason } => self.life.unfreeze(event, name, reason),
+            Signal::Freeze(freeze) => self.life.freeze(event, freeze),
+            Signal::Unfreeze(freeze) => self.life.unfreeze(event, freeze),
             Signal::Delete {} => self.life.delete(event),
         }
     }

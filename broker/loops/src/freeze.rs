@@ -16,6 +16,33 @@ const FREEZES_MAX: usize = 50;
 /// The longest freeze, milliseconds: what lasts longer is a pause.
 const LENGTH_MS_MAX: i64 = 366 * 24 * 3_600_000;
 
+/// What a person states to make a freeze.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct AddFreeze {
+    /// Its name, like `year-end`.
+    pub name: String,
+    /// The first moment of it, milliseconds since the Unix epoch; otherwise now.
+    #[serde(default)]
+    pub from: Option<Timestamp>,
+    /// The first moment after it, milliseconds since the Unix epoch.
+    pub until: Timestamp,
+    /// Why, for people.
+    pub reason: String,
+}
+
+/// What a person states to take one away.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct RemoveFreeze {
+    /// Its name.
+    pub name: String,
+    /// Why, for people.
+    pub reason: String,
+}
+
 /// A time in which nothing is changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -76,19 +103,14 @@ impl Freezes {
         self.all().map(|freeze| freeze.from).filter(|from| *from > at).min()
     }
 
-    pub(crate) fn add(
-        &mut self,
-        of: &ObjectId,
-        event: &Event,
-        (name, reason): (&str, &str),
-        (from, until): (Option<Timestamp>, Timestamp),
-    ) -> Result<Effect, Rejected> {
-        check_reason(reason)?;
+    pub(crate) fn add(&mut self, of: &ObjectId, event: &Event, add: &AddFreeze) -> Result<Effect, Rejected> {
+        let AddFreeze { name, from, until, reason } = add.clone();
+        check_reason(&reason)?;
         let at = event.at;
         let from = from.unwrap_or(at);
         self.own.retain(|_, freeze| freeze.until > at);
         let invalid = |message: String| Err(Rejected::new(RejectedCode::FreezeInvalid, message));
-        if !is_name(name) {
+        if !is_name(&name) {
             return invalid(format!("`{name}` is no name for a freeze: use a-z, 0-9 and -, like year-end"));
         }
         if until <= from || until <= at {
@@ -100,7 +122,7 @@ impl Freezes {
         if self.own.len() >= FREEZES_MAX {
             return invalid(format!("{of} has {FREEZES_MAX} freezes already; remove one first"));
         }
-        if self.own.contains_key(name) {
+        if self.own.contains_key(&name) {
             let message = format!("{of} has a freeze {name} already; remove it first, or take another name");
             return Err(Rejected::new(RejectedCode::FreezeOverlaps, message));
         }
@@ -114,8 +136,8 @@ impl Freezes {
         }
         let by = event.by.to_string();
         let text = format!("frozen by {by} (freeze {name}): {reason}");
-        let freeze = Freeze { name: name.into(), of: of.clone(), from, until, reason: reason.into(), by };
-        self.own.insert(name.to_owned(), freeze);
+        let freeze = Freeze { name: name.clone(), of: of.clone(), from, until, reason, by };
+        self.own.insert(name, freeze);
         Ok(record("freeze.added", text))
     }
 
@@ -123,8 +145,7 @@ impl Freezes {
         &mut self,
         of: &ObjectId,
         event: &Event,
-        name: &str,
-        reason: &str,
+        RemoveFreeze { name, reason }: &RemoveFreeze,
     ) -> Result<Effect, Rejected> {
         check_reason(reason)?;
         if self.own.remove(name).is_none() {
@@ -150,8 +171,9 @@ mod tests {
     fn add(freezes: &mut Freezes, name: &str, from: i64, until: i64) -> Result<Effect, RejectedCode> {
         let of = "org_demo".parse().unwrap();
         let event = Event { at: Timestamp(100), by: Actor::Person("ann".into()), body: Body::Tick };
-        let times = (Some(Timestamp(from)), Timestamp(until));
-        freezes.add(&of, &event, (name, "why not"), times).map_err(|rejected| rejected.code)
+        let (from, until) = (Some(Timestamp(from)), Timestamp(until));
+        let add = AddFreeze { name: name.into(), from, until, reason: "why not".into() };
+        freezes.add(&of, &event, &add).map_err(|rejected| rejected.code)
     }
 
     #[test]

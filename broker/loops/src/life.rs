@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::event::{
     Actor, Effect, Entry, Event, Level, Notice, Rejected, RejectedCode, Standing, Timestamp, Waiting,
 };
-use crate::freeze::Freezes;
+use crate::freeze::{AddFreeze, Freezes, RemoveFreeze};
 use crate::id::ObjectId;
 use crate::view::Status;
 
@@ -139,25 +139,15 @@ impl Life {
         [entry].into_iter().chain(told).collect()
     }
 
-    pub(crate) fn freeze(
-        &mut self,
-        event: &Event,
-        words: (&str, &str),
-        times: (Option<Timestamp>, Timestamp),
-    ) -> Result<Vec<Effect>, Rejected> {
+    pub(crate) fn freeze(&mut self, event: &Event, freeze: &AddFreeze) -> Result<Vec<Effect>, Rejected> {
         self.check_alive()?;
-        let entry = self.freezes.add(&self.id, event, words, times)?;
+        let entry = self.freezes.add(&self.id, event, freeze)?;
         Ok([entry].into_iter().chain(self.tell_freezes(event.at)).collect())
     }
 
-    pub(crate) fn unfreeze(
-        &mut self,
-        event: &Event,
-        name: &str,
-        reason: &str,
-    ) -> Result<Vec<Effect>, Rejected> {
+    pub(crate) fn unfreeze(&mut self, event: &Event, freeze: &RemoveFreeze) -> Result<Vec<Effect>, Rejected> {
         self.check_alive()?;
-        let entry = self.freezes.remove(&self.id, event, name, reason)?;
+        let entry = self.freezes.remove(&self.id, event, freeze)?;
         Ok([entry].into_iter().chain(self.tell_freezes(event.at)).collect())
     }
 

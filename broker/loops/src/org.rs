@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Body, Effect, Event, Notice, Rejected, RejectedCode, Timestamp, Waiting};
+use crate::event::{Body, Effect, Event, Notice, Rejected, RejectedCode, Waiting};
+use crate::freeze::{AddFreeze, RemoveFreeze};
 use crate::id::ObjectId;
 use crate::life::{Life, record};
 use crate::object::wrong_kind;
@@ -42,24 +43,9 @@ pub enum Signal {
         on: bool,
     },
     /// Change nothing in a time: in no install below it. What runs when it begins is finished.
-    Freeze {
-        /// Its name, like `year-end`.
-        name: String,
-        /// The first moment of it, milliseconds since the Unix epoch; otherwise now.
-        #[serde(default)]
-        from: Option<Timestamp>,
-        /// The first moment after it, milliseconds since the Unix epoch.
-        until: Timestamp,
-        /// Why, for people.
-        reason: String,
-    },
+    Freeze(AddFreeze),
     /// Take a freeze away.
-    Unfreeze {
-        /// Its name.
-        name: String,
-        /// Why, for people.
-        reason: String,
-    },
+    Unfreeze(RemoveFreeze),
     /// Remove it, once nothing is left in it.
     Delete {},
 }
@@ -157,10 +143,8 @@ impl Org {
                 self.sandbox = *on;
                 Ok(self.life.say_sandbox(event, *on, true))
             }
-            Signal::Freeze { name, from, until, reason } => {
-                self.life.freeze(event, (name, reason), (*from, *until))
-            }
-            Signal::Unfreeze { name, reason } => self.life.unfreeze(event, name, reason),
+            Signal::Freeze(freeze) => self.life.freeze(event, freeze),
+            Signal::Unfreeze(freeze) => self.life.unfreeze(event, freeze),
             Signal::Delete {} => self.life.delete(event),
         }
     }

@@ -1,6 +1,6 @@
 //! `remit freeze`: times in which nothing is changed.
 
-use remit_loops::freeze::Freeze;
+use remit_loops::freeze::{AddFreeze, Freeze, RemoveFreeze};
 use remit_loops::view::Detail;
 use remit_loops::{Kind, ObjectId, Signal, app, install, org};
 
@@ -18,9 +18,11 @@ pub(super) async fn run(context: &Context, command: FreezeCommand) -> Result<()>
             let until = times::read(&until, &zone)?;
             let id = context.target(&on)?;
             let signal = match id.kind() {
-                Kind::Org => Signal::Org(org::Signal::Freeze { name, from, until, reason }),
-                Kind::App => Signal::App(app::Signal::Freeze { name, from, until, reason }),
-                Kind::Install => Signal::Install(install::Signal::Freeze { name, from, until, reason }),
+                Kind::Org => Signal::Org(org::Signal::Freeze(AddFreeze { name, from, until, reason })),
+                Kind::App => Signal::App(app::Signal::Freeze(AddFreeze { name, from, until, reason })),
+                Kind::Install => {
+                    Signal::Install(install::Signal::Freeze(AddFreeze { name, from, until, reason }))
+                }
                 Kind::Component | Kind::Runner => return Err(no_freeze(&id)),
             };
             tell(context, &id, &signal).await
@@ -28,9 +30,9 @@ pub(super) async fn run(context: &Context, command: FreezeCommand) -> Result<()>
         FreezeCommand::Remove { name, on, reason } => {
             let id = context.target(&on)?;
             let signal = match id.kind() {
-                Kind::Org => Signal::Org(org::Signal::Unfreeze { name, reason }),
-                Kind::App => Signal::App(app::Signal::Unfreeze { name, reason }),
-                Kind::Install => Signal::Install(install::Signal::Unfreeze { name, reason }),
+                Kind::Org => Signal::Org(org::Signal::Unfreeze(RemoveFreeze { name, reason })),
+                Kind::App => Signal::App(app::Signal::Unfreeze(RemoveFreeze { name, reason })),
+                Kind::Install => Signal::Install(install::Signal::Unfreeze(RemoveFreeze { name, reason })),
                 Kind::Component | Kind::Runner => return Err(no_freeze(&id)),
             };
             tell(context, &id, &signal).await

@@ -7,6 +7,7 @@ use super::control::conflict;
 use super::{Install, Live, Part, Policy, Rehearsal, State};
 use crate::approval;
 use crate::event::{Effect, Event, Rejected, RejectedCode, Timestamp, Values};
+use crate::freeze::{AddFreeze, RemoveFreeze};
 use crate::id::ObjectId;
 use crate::job::{Action, Mode};
 use crate::lanes::Lane;
@@ -99,24 +100,9 @@ pub enum Signal {
         until: Timestamp,
     },
     /// Change nothing in a time. What runs when it begins is finished.
-    Freeze {
-        /// Its name, like `year-end`.
-        name: String,
-        /// The first moment of it, milliseconds since the Unix epoch; otherwise now.
-        #[serde(default)]
-        from: Option<Timestamp>,
-        /// The first moment after it, milliseconds since the Unix epoch.
-        until: Timestamp,
-        /// Why, for people.
-        reason: String,
-    },
+    Freeze(AddFreeze),
     /// Take a freeze away.
-    Unfreeze {
-        /// Its name.
-        name: String,
-        /// Why, for people.
-        reason: String,
-    },
+    Unfreeze(RemoveFreeze),
     /// Deploy again what has drifted or failed, by the release it is on.
     Heal {},
     /// Deploy everything again by the release it is on, changed or not.
@@ -219,8 +205,8 @@ impl Signal {
             | Signal::DeployNow { reason, .. }
             | Signal::Proceed { reason, .. }
             | Signal::Decline { reason, .. }
-            | Signal::Freeze { reason, .. }
-            | Signal::Unfreeze { reason, .. }
+            | Signal::Freeze(AddFreeze { reason, .. })
+            | Signal::Unfreeze(RemoveFreeze { reason, .. })
             | Signal::Deny { reason, .. }
             | Signal::Forget { reason } => Some(reason),
             Signal::Create { .. }
@@ -337,8 +323,8 @@ impl Install {
             | Signal::OptIn { .. }
             | Signal::Decline { .. }
             | Signal::Snooze { .. }
-            | Signal::Freeze { .. }
-            | Signal::Unfreeze { .. } => live.update_signal(&id, event, signal),
+            | Signal::Freeze(_)
+            | Signal::Unfreeze(_) => live.update_signal(&id, event, signal),
             Signal::Heal {} => live.ask(&id, event, &What::Heal),
             Signal::Reprovision {} => live.ask(&id, event, &What::Reprovision),
             Signal::CheckDrift {} => live.ask(&id, event, &What::DriftCheck),

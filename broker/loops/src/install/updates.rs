@@ -238,12 +238,9 @@ impl Live {
             Signal::OptIn { version } => self.opt_in(event, version.as_deref()),
             Signal::Decline { version, reason } => self.decline(event, version.as_deref(), reason),
             Signal::Snooze { version, until } => self.snooze(event, version.as_deref(), *until),
-            Signal::Freeze { name, from, until, reason } => {
-                let times = (*from, *until);
-                self.updates.freezes.add(id, event, (name, reason), times).map(|entry| vec![entry])
-            }
-            Signal::Unfreeze { name, reason } => {
-                self.updates.freezes.remove(id, event, name, reason).map(|entry| vec![entry])
+            Signal::Freeze(freeze) => self.updates.freezes.add(id, event, freeze).map(|entry| vec![entry]),
+            Signal::Unfreeze(freeze) => {
+                self.updates.freezes.remove(id, event, freeze).map(|entry| vec![entry])
             }
             // Everything else is another file's.
             _ => Ok(vec![]),

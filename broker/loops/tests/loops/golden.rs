@@ -10,6 +10,7 @@ use std::path::Path;
 use remit_loops::approval::Policy;
 use remit_loops::component::Task;
 use remit_loops::event::{Standing, Values};
+use remit_loops::freeze::{AddFreeze, RemoveFreeze};
 use remit_loops::job::{Action, AttemptId, FailureClass, Mode, Outcome, ReleaseRef};
 use remit_loops::runner::{Boot, Info, Presence, Report};
 use remit_loops::view::Detail;
@@ -176,7 +177,7 @@ pub(crate) fn worlds() -> Vec<(&'static str, World)> {
     frozen.now = frozen.now.max(8_000_000);
     let until = Timestamp(10_000_000);
     let (name, reason) = ("year-end".into(), "x".into());
-    let freeze = app::Signal::Freeze { name, from: None, until, reason };
+    let freeze = app::Signal::Freeze(AddFreeze { name, from: None, until, reason });
     frozen.signal("app_demo.shop", Signal::App(freeze)).unwrap();
     frozen.install(install::Signal::Heal {}).unwrap();
     worlds.push(("frozen", frozen));
@@ -266,16 +267,16 @@ fn org() {
         signal("set_quotas, too heavy", quotas(Some(101))),
         signal(
             "freeze",
-            Signal::Org(org::Signal::Freeze {
+            Signal::Org(org::Signal::Freeze(AddFreeze {
                 name: "year-end".into(),
                 from: None,
                 until: Timestamp(10_000_000),
                 reason: "x".into(),
-            }),
+            })),
         ),
         signal(
             "unfreeze",
-            Signal::Org(org::Signal::Unfreeze { name: "year-end".into(), reason: "x".into() }),
+            Signal::Org(org::Signal::Unfreeze(RemoveFreeze { name: "year-end".into(), reason: "x".into() })),
         ),
         signal("delete", Signal::Org(org::Signal::Delete {})),
         notice("child created", "app_demo.other", Notice::ChildCreated),
@@ -306,16 +307,16 @@ fn app() {
         notice("freezes are", "org_demo", frozen("org_demo")),
         signal(
             "freeze",
-            Signal::App(app::Signal::Freeze {
+            Signal::App(app::Signal::Freeze(AddFreeze {
                 name: "year-end".into(),
                 from: None,
                 until: Timestamp(10_000_000),
                 reason: "x".into(),
-            }),
+            })),
         ),
         signal(
             "unfreeze",
-            Signal::App(app::Signal::Unfreeze { name: "year-end".into(), reason: "x".into() }),
+            Signal::App(app::Signal::Unfreeze(RemoveFreeze { name: "year-end".into(), reason: "x".into() })),
         ),
         notice(
             "release wanted 7.7",

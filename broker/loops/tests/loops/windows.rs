@@ -1,6 +1,7 @@
 //! When an install is changed: windows, freezes, the inbox, and who may pass them.
 
 use remit_loops::event::{Actor, Body};
+use remit_loops::freeze::{AddFreeze, RemoveFreeze};
 use remit_loops::install::{Answer, Policy, Signal};
 use remit_loops::view::Detail;
 use remit_loops::window::{Day, Late, Window};
@@ -223,30 +224,30 @@ fn a_freeze_above_holds_every_change_until_it_ends() {
     for (of, freeze) in [
         (
             "org_demo",
-            remit_loops::Signal::Org(org::Signal::Freeze {
+            remit_loops::Signal::Org(org::Signal::Freeze(AddFreeze {
                 name: "year-end".into(),
                 from: None,
                 until: Timestamp(NOON + DAY_MS),
                 reason: "sales".into(),
-            }),
+            })),
         ),
         (
             "app_demo.shop",
-            remit_loops::Signal::App(app::Signal::Freeze {
+            remit_loops::Signal::App(app::Signal::Freeze(AddFreeze {
                 name: "year-end".into(),
                 from: None,
                 until: Timestamp(NOON + DAY_MS),
                 reason: "sales".into(),
-            }),
+            })),
         ),
         (
             INSTALL,
-            remit_loops::Signal::Install(Signal::Freeze {
+            remit_loops::Signal::Install(Signal::Freeze(AddFreeze {
                 name: "year-end".into(),
                 from: None,
                 until: Timestamp(NOON + DAY_MS),
                 reason: "sales".into(),
-            }),
+            })),
         ),
     ] {
         let mut world = active(Policy::Latest {});
@@ -274,13 +275,13 @@ fn what_runs_when_a_freeze_begins_is_finished() {
     let mut world = active(Policy::Latest {});
     let (from, until) = (Some(Timestamp(NOON + HOUR_MS)), Timestamp(NOON + 2 * HOUR_MS));
     let (name, reason) = ("audit".into(), "x".into());
-    world.install(Signal::Freeze { name, from, until, reason }).unwrap();
+    world.install(Signal::Freeze(AddFreeze { name, from, until, reason })).unwrap();
     world.publish(changed("1.1.0", 2)).unwrap();
     world.start("network");
     at(&mut world, NOON + HOUR_MS);
     world.complete("network", success());
     assert!(world.offers().is_empty());
-    world.install(Signal::Unfreeze { name: "audit".into(), reason: "done".into() }).unwrap();
+    world.install(Signal::Unfreeze(RemoveFreeze { name: "audit".into(), reason: "done".into() })).unwrap();
     assert_eq!(world.work_off().len(), 3);
 }
 
@@ -288,7 +289,7 @@ fn what_runs_when_a_freeze_begins_is_finished() {
 fn an_install_that_comes_into_a_frozen_app_is_frozen_too() {
     let mut world = active(Policy::Latest {});
     let (name, reason) = ("year-end".into(), "sales".into());
-    let freeze = org::Signal::Freeze { name, from: None, until: Timestamp(NOON + DAY_MS), reason };
+    let freeze = org::Signal::Freeze(AddFreeze { name, from: None, until: Timestamp(NOON + DAY_MS), reason });
     world.signal("org_demo", remit_loops::Signal::Org(freeze)).unwrap();
     let (inputs, labels) = Default::default();
     let create = install::Signal::Create {

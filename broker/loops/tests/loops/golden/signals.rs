@@ -3,7 +3,7 @@
 use remit_loops::app::{Plan, Wave};
 use remit_loops::approval::Policy;
 use remit_loops::event::Values;
-use remit_loops::freeze::Freeze;
+use remit_loops::freeze::{AddFreeze, Freeze, RemoveFreeze};
 use remit_loops::job::Mode;
 use remit_loops::window::{Day, Late, Window};
 use remit_loops::{Notice, Signal, Timestamp, app, install, runner};
@@ -78,14 +78,14 @@ pub(crate) fn install_signals() -> Vec<Sample> {
         ("snooze", install::Signal::Snooze { version: None, until: Timestamp(10_000_000) }),
         (
             "freeze",
-            install::Signal::Freeze {
+            install::Signal::Freeze(AddFreeze {
                 name: "audit".into(),
                 from: None,
                 until: Timestamp(10_000_000),
                 reason: "x".into(),
-            },
+            }),
         ),
-        ("unfreeze", install::Signal::Unfreeze { name: "audit".into(), reason: "x".into() }),
+        ("unfreeze", install::Signal::Unfreeze(RemoveFreeze { name: "audit".into(), reason: "x".into() })),
         ("heal", install::Signal::Heal {}),
         ("reprovision", install::Signal::Reprovision {}),
         ("check_drift", install::Signal::CheckDrift {}),
