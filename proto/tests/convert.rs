@@ -61,7 +61,8 @@ fn success() -> Success {
         ("zones".to_owned(), Value::List(vec![text("a"), text("b")])),
     ]);
     let changes = ChangeCounts { create: 1, update: 2, delete: 3, replace: 4 };
-    Success { outputs, changes, drifted: true, summary: "3 made".to_owned(), plan: None }
+    let (summary, swept) = ("3 made".to_owned(), "looked".to_owned());
+    Success { outputs, changes, drifted: true, summary, plan: None, swept }
 }
 
 fn failure(class: FailureClass) -> Failure {

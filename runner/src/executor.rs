@@ -131,6 +131,8 @@ pub struct Done {
     pub summary: String,
     /// What was planned; `None` where nothing is.
     pub planned: Option<Planned>,
+    /// For a destroy: how it was made sure that nothing is left; empty where nobody could look.
+    pub swept: String,
 }
 
 impl Done {
@@ -143,6 +145,16 @@ impl Done {
             ..Self::default()
         }
     }
+}
+
+/// What is left after a destroy, found by looking.
+pub(crate) fn left_over(left: &[String]) -> Failure {
+    let shown = left.iter().take(LEFT_SHOWN_MAX).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let more = left.len().saturating_sub(LEFT_SHOWN_MAX);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let hint = "retry; if it stays, look at what holds these";
+    let words = format!("still there after destroying: {shown}{more}");
+    Failure::new(Class::Conflict, "executor.destroy_incomplete", words, hint)
 }
 
 /// Why it was not done.
@@ -229,6 +241,8 @@ pub struct Step {
     pub total: u32,
 }
 
+/// How many things that are left are named.
+const LEFT_SHOWN_MAX: usize = 20;
 /// The longest line of progress, in bytes.
 const STEP_LEN_MAX: usize = 512;
 

@@ -82,6 +82,10 @@ pub struct Success {
     /// What was planned, or done by a plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<Plan>,
+    /// For a destroy: how it was made sure that nothing is left, after the destroying; empty where nobody could
+    /// look.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub swept: String,
 }
 
 /// What a plan would change, or has changed; no value of it.

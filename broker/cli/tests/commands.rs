@@ -76,7 +76,7 @@ async fn a_vendor_goes_from_an_empty_folder_to_an_install() {
     let desk = Desk::at(&running);
     desk.check("ready", 0, &["is ready"]).await;
     desk.check("release list", 2, &["cli.usage", "which app?"]).await;
-    desk.check("init shop", 0, &["15 files are in shop"]).await;
+    desk.check("init shop", 0, &["16 files are in shop"]).await;
     desk.check("init .", 3, &["cli.product_exists"]).await;
     desk.check("check", 0, &["7 components"]).await;
     desk.check("release create", 4, &["cli.keys_missing", "remit keys init"]).await;

@@ -81,6 +81,9 @@ pub struct Facts {
     /// A change of it began and did not succeed: it may be anything between before and after.
     #[serde(default)]
     pub unfinished: bool,
+    /// The last destroy that succeeded, as long as nothing was made since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removed: Option<Box<Removed>>,
     /// What made it as it is, as long as nothing has begun to change it since.
     #[serde(default)]
     pub settled: Option<Settled>,
@@ -108,6 +111,18 @@ pub struct Deployed {
     pub digest: String,
     /// When.
     pub at: Timestamp,
+}
+
+/// A destroy that succeeded: the receipt for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Removed {
+    /// When.
+    pub at: Timestamp,
+    /// The attempt that did it.
+    pub attempt: AttemptId,
+    /// How it was made sure that nothing is left; empty where nobody could look.
+    pub swept: String,
 }
 
 /// A difference between the world and what was deployed.
@@ -337,8 +352,9 @@ impl Component {
             current.since = at;
         }
         let (operation, mutates) = (current.task.operation, current.task.mutates());
-        let deploys = current.task.action == Action::Deploy;
-        self.facts.may_exist |= deploys && mutates;
+        let deploys = mutates && current.task.action == Action::Deploy;
+        self.facts.may_exist |= deploys;
+        self.facts.removed = self.facts.removed.take().filter(|_| !deploys);
         self.facts.unfinished |= mutates;
         Ok(vec![self.tell(Notice::TaskStarted { operation, attempt: id.attempt })])
     }
@@ -406,10 +422,14 @@ impl Component {
                     outputs: success.outputs.clone(),
                     drift: None,
                     unfinished: false,
+                    removed: None,
                     settled: task.input_digest.as_ref().zip(ran_by).map(settled),
                 };
             }
-            Action::Destroy => self.facts = Facts::default(),
+            Action::Destroy => {
+                let removed = Removed { at, attempt: current.id.clone(), swept: success.swept.clone() };
+                self.facts = Facts { removed: Some(Box::new(removed)), ..Facts::default() };
+            }
             Action::Drift if success.drifted => {
                 self.facts.drift = Some(Drift { found: at, summary: success.summary.clone() });
             }

@@ -16,6 +16,7 @@ mod rolling;
 mod show;
 mod signals;
 mod steps;
+mod tombstone;
 mod unchanged;
 mod updates;
 
@@ -42,6 +43,7 @@ pub use preview::{NextWindow, Preview, When};
 pub use realm::Rehearsal;
 pub use signals::Signal;
 use signals::What;
+use tombstone::Tombstone;
 use updates::Updates;
 pub use updates::{Answer, Offer, Policy, UpdatesView};
 
@@ -62,16 +64,6 @@ enum State {
     Absent,
     Live(Box<Live>),
     Gone(Tombstone),
-}
-
-/// What stays of an install that is gone.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Tombstone {
-    by: Actor,
-    /// Why it was forgotten; none when it was torn down.
-    forgotten: Option<String>,
-    /// Components of which something may have been left in the customer's account.
-    leaked: Vec<String>,
 }
 
 /// An install that is there.

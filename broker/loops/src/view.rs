@@ -177,6 +177,9 @@ pub enum Detail {
         approval: approval::Policy,
         /// Its components, as they reported last.
         components: Vec<ComponentView>,
+        /// Of an install that is gone: the receipts of what was destroyed.
+        #[serde(default)]
+        removed: Vec<RemovedView>,
         /// Its runner.
         runner: runner::Presence,
         /// How its last operation ended.
@@ -201,6 +204,16 @@ pub enum Detail {
         /// The attempts it has or may take.
         jobs: Vec<JobView>,
     },
+}
+
+/// A component that was destroyed with its install.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RemovedView {
+    /// Its name.
+    pub component: String,
+    /// The receipt.
+    pub removed: component::Removed,
 }
 
 /// A component of an install.

@@ -131,7 +131,8 @@ fn success_of(success: &convert::Success) -> Success {
     let convert::ChangeCounts { create, update, delete, replace } = success.changes;
     let changes = Changes { create, update, delete, replace };
     let plan = success.plan.as_ref().map(super::plan::of);
-    Success { outputs, changes, drifted: success.drifted, summary: success.summary.clone(), plan }
+    let (summary, swept) = (success.summary.clone(), success.swept.clone());
+    Success { outputs, changes, drifted: success.drifted, summary, plan, swept }
 }
 
 fn class_of(class: convert::FailureClass) -> FailureClass {

@@ -388,6 +388,7 @@ pub(crate) fn success() -> v1::complete_job_request::Outcome {
         changes: Some(v1::ChangeCounts { create: 1, update: 0, delete: 0, replace: 0 }),
         drifted: false,
         plan: None,
+        swept: String::new(),
         summary: "made it".to_owned(),
     })
 }

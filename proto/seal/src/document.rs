@@ -112,6 +112,9 @@ pub struct Component {
     pub longest_run_ms: i64,
 }
 
+/// The command of a script that looks for what its destroy has left: a part of the destroying, no operation.
+pub const SWEEP: &str = "sweep";
+
 /// What runs a component.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -187,6 +187,8 @@ pub struct Success {
     pub summary: String,
     /// What was planned, or done by a plan.
     pub plan: Option<Plan>,
+    /// For a destroy: how it was made sure that nothing is left; empty where nobody could look.
+    pub swept: String,
 }
 
 impl Success {
@@ -207,6 +209,7 @@ impl TryFrom<v1::Succeeded> for Success {
             drifted: wire.drifted,
             summary: bounded("outcome.summary", wire.summary, limit::LINE_LEN_MAX)?,
             plan: wire.plan.map(Plan::try_from).transpose()?,
+            swept: bounded("outcome.swept", wire.swept, limit::LINE_LEN_MAX)?,
         })
     }
 }
@@ -223,6 +226,7 @@ impl TryFrom<Success> for v1::Succeeded {
             drifted: success.drifted,
             summary: cut(&success.summary, limit::LINE_LEN_MAX),
             plan: success.plan.map(Into::into),
+            swept: cut(&success.swept, limit::LINE_LEN_MAX),
         })
     }
 }

@@ -121,7 +121,8 @@ fn nothing_there(hand: &Hand, log: &Log, places: &Places) -> Result<(Done, Optio
     let done = Done { summary: "nothing is deployed".to_owned(), ..Done::default() };
     if hand.admitted.stage != Stage::Plan {
         forget(hand, places)?;
-        return Ok((done, None));
+        let swept = if hand.admitted.action == Action::Destroy { "nothing was made here" } else { "" };
+        return Ok((Done { swept: swept.to_owned(), ..done }, None));
     }
     let work = prepare(hand, Resolved::default(), log, places);
     saved::prepare(&work, hand.runner.dir.id())?;
@@ -278,7 +279,8 @@ fn succeeded(hand: &Hand, done: Done, plan: Option<Plan>, log: &Log) -> Outcome 
             "the vendor gives fewer or smaller outputs, or marks them sensitive so that they stay here";
         return Outcome::Failed(Failure::new(Class::Bug, "executor.outputs_too_large", words, hint));
     }
-    let summary = cut(log.redact(&done.summary), limit::LINE_LEN_MAX);
+    let line = |text: &str| cut(log.redact(text), limit::LINE_LEN_MAX);
+    let (summary, swept) = (line(&done.summary), line(&done.swept));
     hand.progress.say(summary.clone(), 1, 1);
     let plan = plan.map(|mut plan| {
         for change in &mut plan.planned.list {
@@ -286,7 +288,7 @@ fn succeeded(hand: &Hand, done: Done, plan: Option<Plan>, log: &Log) -> Outcome 
         }
         plan
     });
-    Outcome::Succeeded(Success { outputs, changes: done.changes, drifted: done.drifted, summary, plan })
+    Outcome::Succeeded(Success { outputs, changes: done.changes, drifted: done.drifted, summary, plan, swept })
 }
 
 pub(super) fn disk(error: &std::io::Error) -> Failure {

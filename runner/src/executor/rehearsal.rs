@@ -119,14 +119,14 @@ async fn deploy(work: &Work, before: Option<&Note>, path: &std::path::Path) -> R
     write_atomic(path, &json).map_err(|e| disk(&e))?;
     let summary = format!("rehearsed: {changes}");
     let planned = Some(planned(work, changes));
-    Ok(Done { outputs: Some(outputs(work)), changes, summary, planned, drifted: false })
+    Ok(Done { outputs: Some(outputs(work)), changes, summary, planned, ..Done::default() })
 }
 
 async fn destroy(work: &Work, before: Option<&Note>) -> Result<Done, Undone> {
     let changes = changes(work, before);
     pretend(work, changes.total(), "removed").await?;
-    let planned = Some(planned(work, changes));
-    Ok(Done { changes, summary: format!("rehearsed: {changes}"), planned, ..Done::default() })
+    let (summary, swept) = (format!("rehearsed: {changes}"), "rehearsed: nothing was real".to_owned());
+    Ok(Done { changes, summary, planned: Some(planned(work, changes)), swept, ..Done::default() })
 }
 
 async fn drift(work: &Work) -> Result<Done, Undone> {

@@ -1,23 +1,25 @@
-//! Programs of the vendor's own.
+//! Programs of the vendor's own, run in a private copy of their source.
 //!
-//! They run in a private copy of their source. Inputs: `REMIT_INPUT_<NAME>` and the JSON
-//! file `$REMIT_INPUTS_FILE`; outputs: a JSON object written to `$REMIT_OUTPUTS_FILE`; what
-//! they keep: `$REMIT_STATE_DIR`. Exit 0 is done; for a drift check 2 is drifted; 75 is
-//! transient, 77 a missing permission, 69 a conflict (as in sysexits.h).
+//! Inputs: `REMIT_INPUT_<NAME>`, `$REMIT_INPUTS_FILE` (JSON); outputs: JSON in `$REMIT_OUTPUTS_FILE`; kept:
+//! `$REMIT_STATE_DIR`. Exit 0 is done; 2 drifted (drift check); 75 transient, 77 a missing permission, 69 a
+//! conflict (sysexits.h). After a destroy `sweep`, where there is one, prints a line for each thing left.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use futures::future::BoxFuture;
-use remit_seal::document::Value;
+use remit_seal::document::{SWEEP, Value};
 
-use super::{Action, Done, Executor, Stage, Undone, Work, check_outputs, classify, not_run, unusual};
+use super::{
+    Action, Done, Executor, Stage, Undone, Work, check_outputs, classify, left_over, not_run, unusual,
+};
 use crate::data_dir::{read_bounded, write_atomic};
 use crate::inputs::written;
 use crate::outcome::{ChangeAction, Class, Failure, Planned};
 use crate::outputs::Outputs;
-use crate::process::{Exit, Tool};
+use crate::process::{Exit, Stream, Tool};
 
+const OUTPUTS_FILE: &str = "outputs.json";
 const OUTPUTS_LEN_MAX: u64 = 128 * 1024;
 /// How much of the end of what a script said goes into its failure.
 const TAIL_LEN: usize = 2048;
@@ -65,30 +67,73 @@ fn plan(work: &Work) -> Planned {
 }
 
 async fn run(work: &Work) -> Result<Done, Undone> {
-    let Some((program, args)) =
-        work.component.commands.get(work.action.as_str()).and_then(|c| c.split_first())
-    else {
-        return nothing_to_do(work.action);
+    let done = match command(work, work.action.as_str()) {
+        None => nothing_to_do(work.action)?,
+        Some((program, args)) => {
+            let outputs_file = work.places.temp.join(OUTPUTS_FILE);
+            let mut tail = Tail::default();
+            let exit = call(work, work.action.as_str(), program, args, |_, bytes| tail.push(bytes)).await?;
+            conclude(work, program, &exit, &tail.text(), &outputs_file)?
+        }
     };
-    let outputs_file = work.places.temp.join("outputs.json");
+    match command(work, SWEEP).filter(|_| work.action == Action::Destroy) {
+        None => Ok(done),
+        Some((program, args)) => Ok(Done { swept: sweep(work, program, args).await?, ..done }),
+    }
+}
+
+fn command<'a>(work: &'a Work, name: &str) -> Option<(&'a String, &'a [String])> {
+    work.component.commands.get(name).and_then(|command| command.split_first())
+}
+
+/// Looks for what a destroy has left.
+async fn sweep(work: &Work, program: &str, args: &[String]) -> Result<String, Undone> {
+    let (mut out, mut tail) = (Tail::default(), Tail::default());
+    let exit = call(work, SWEEP, program, args, |stream, bytes| {
+        tail.push(bytes);
+        if stream == Stream::Out {
+            out.push(bytes);
+        }
+    });
+    let exit = exit.await?;
+    if let Some(undone) = unusual(program, &exit, &tail.text()) {
+        return Err(undone);
+    }
+    let left: Vec<String> =
+        out.text().lines().map(|l| l.trim().to_owned()).filter(|l| !l.is_empty()).collect();
+    match exit {
+        Exit::Code(0) if left.is_empty() => Ok(format!("{program} looked and found nothing")),
+        Exit::Code(0) => Err(left_over(&left).into()),
+        Exit::Code(code) => Err(failure(program, code, &tail.text()).into()),
+        Exit::Stopped(_) | Exit::Killed(_) => Ok(String::new()),
+    }
+}
+
+/// Runs one of the component's commands.
+async fn call(
+    work: &Work,
+    action: &str,
+    program: &str,
+    args: &[String],
+    mut heard: impl FnMut(Stream, &[u8]) + Send,
+) -> Result<Exit, Undone> {
     let tool = Tool {
         program: PathBuf::from(program),
         args: args.iter().map(Into::into).collect(),
-        env: environment(work, &outputs_file)?,
+        env: environment(work, action)?,
         dir: work.places.source.clone(),
     };
     work.log.line(&format!("$ {program} {}", args.join(" ")));
     work.progress.say(format!("running {program}"), 0, 0);
-    let mut tail = Tail::default();
     let ended = work.supervisor.run(&tool, |stream, bytes| {
         work.log.bytes(stream, bytes);
-        tail.push(bytes);
+        heard(stream, bytes);
     });
     let exit = ended.await.map_err(|e| {
         not_run(&e, &format!("install `{program}` on the runner's machine, or put it into the component's source folder and make it executable"))
     })?;
     work.log.flush();
-    conclude(work, program, &exit, &tail.text(), &outputs_file)
+    Ok(exit)
 }
 
 fn nothing_to_do(action: Action) -> Result<Done, Undone> {
@@ -104,10 +149,7 @@ fn nothing_to_do(action: Action) -> Result<Done, Undone> {
     Ok(Done { summary: summary.to_owned(), ..Done::default() })
 }
 
-fn environment(
-    work: &Work,
-    outputs_file: &Path,
-) -> Result<Vec<(std::ffi::OsString, std::ffi::OsString)>, Undone> {
+fn environment(work: &Work, action: &str) -> Result<Vec<(std::ffi::OsString, std::ffi::OsString)>, Undone> {
     let inputs_file = work.places.temp.join("inputs.json");
     let json = serde_json::to_vec(&work.inputs).expect("inputs are values without floats");
     write_atomic(&inputs_file, &json).map_err(|e| disk(&e))?;
@@ -116,9 +158,9 @@ fn environment(
         env.set(format!("REMIT_INPUT_{}", name.to_uppercase().replace('-', "_")), written(value));
     }
     env.set("REMIT_INPUTS_FILE", inputs_file);
-    env.set("REMIT_OUTPUTS_FILE", outputs_file);
+    env.set("REMIT_OUTPUTS_FILE", work.places.temp.join(OUTPUTS_FILE));
     env.set("REMIT_STATE_DIR", &work.places.state);
-    env.set("REMIT_ACTION", work.action.as_str());
+    env.set("REMIT_ACTION", action);
     env.set("REMIT_INSTALL", &work.install);
     env.set("REMIT_COMPONENT", &work.component.name);
     Ok(env.variables())

@@ -17,7 +17,8 @@ use remit_seal::document::Value;
 
 use super::script::{Tail, disk};
 use super::{
-    Action, Done, Executor, PLAN_FILE, Stage, Undone, Work, check_outputs, classify, not_run, unusual,
+    Action, Done, Executor, PLAN_FILE, Stage, Undone, Work, check_outputs, classify, left_over, not_run,
+    unusual,
 };
 use crate::data_dir::{make_dir, read_bounded, write_atomic};
 use crate::outcome::{Class, Failure, Planned};
@@ -37,6 +38,8 @@ const LOCK_FILE: &str = ".terraform.lock.hcl";
 const LOCK_LEN_MAX: u64 = 1 << 20;
 /// What terraform says of a plan that was made of another state.
 const STALE: &str = "Saved plan is stale";
+/// How it is made sure that a destroy has left nothing.
+const SWEPT: &str = "terraform's state lists nothing";
 const HOW_TO_GET: &str = "install terraform (https://developer.hashicorp.com/terraform/install) where the runner's PATH finds it, or start the runner with --terraform FILE";
 
 /// The executor of terraform modules.
@@ -64,8 +67,8 @@ impl Executor for Terraform {
             let program = process::find(&wanted).ok_or_else(missing)?;
             let run = Run::prepare(work, program)?;
             if work.action != Action::Deploy && !run.state.exists() {
-                let summary = "nothing is deployed".to_owned();
-                return Ok(Done { summary, ..Done::default() });
+                let swept = if work.action == Action::Destroy { SWEPT.to_owned() } else { String::new() };
+                return Ok(Done { summary: "nothing is deployed".to_owned(), swept, ..Done::default() });
             }
             run.check_version().await?;
             run.init_within_policy().await?;
@@ -222,11 +225,9 @@ impl<'a> Run<'a> {
         let planned = self.carry_out().await?;
         let left = self.left_in_state()?;
         if !left.is_empty() {
-            let words = format!("still in the state after destroying: {}", left.join(", "));
-            let hint = "retry; if it stays, look at what holds these resources";
-            return Err(Failure::new(Class::Conflict, "executor.destroy_incomplete", words, hint).into());
+            return Err(left_over(&left).into());
         }
-        Ok(self.done(planned))
+        Ok(Done { swept: SWEPT.to_owned(), ..self.done(planned) })
     }
 
     fn done(&self, planned: Planned) -> Done {

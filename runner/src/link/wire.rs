@@ -42,6 +42,7 @@ fn succeeded(success: &Success) -> convert::Success {
         outputs: success.outputs.clone(),
         changes: convert::ChangeCounts { create, update, delete, replace },
         drifted: success.drifted,
+        swept: success.swept.clone(),
         summary: success.summary.clone(),
         plan: success.plan.as_ref().map(plan),
     }

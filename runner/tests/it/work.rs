@@ -108,6 +108,36 @@ fn a_component_is_deployed_checked_and_destroyed_and_its_state_forgotten() {
 }
 
 #[test]
+fn a_destroy_ends_well_only_when_the_sweep_finds_nothing() {
+    let mut bench = Bench::new();
+    let mut thing = script("thing", "touch \"$REMIT_STATE_DIR/one\" \"$REMIT_STATE_DIR/two\"");
+    thing.command("destroy", &["sh", "-c", "rm -f \"$REMIT_STATE_DIR/one\""]);
+    thing.command("sweep", &["sh", "-c", "echo looking >&2; cd \"$REMIT_STATE_DIR\" && find . -type f"]);
+    let (release, digest) = bench.broker.publish(&[&thing]);
+    let _runner = bench.runner();
+    let two = bench.data.join("state/thing/two");
+    let mut run = |operation: &str| {
+        let job = bench.broker.job(&release, digest, "thing", operation);
+        let job = bench.broker.offer(&job);
+        bench.outcome(&job)
+    };
+    assert!(matches!(run("deploy"), Outcome::Succeeded(_)));
+    match run("destroy") {
+        Outcome::Failed(failure) => {
+            assert_eq!(failure.code, "executor.destroy_incomplete");
+            assert_eq!(failure.message, "still there after destroying: ./two");
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(two.exists(), "what is known of it is kept");
+    std::fs::remove_file(two).unwrap();
+    match run("destroy") {
+        Outcome::Succeeded(success) => assert_eq!(success.swept, "sh looked and found nothing"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
 fn every_kind_can_be_rehearsed_and_says_the_same_each_time() {
     let mut bench = Bench::new();
     bench.args.push("--sandbox".to_owned());

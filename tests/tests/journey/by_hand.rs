@@ -148,7 +148,13 @@ fn a_started_runner_may_have_other_values(world: &mut World, install: &str) {
 
 fn teardown_leaves_nothing(world: &mut World, install: &str) {
     world.remit(&["install", "delete", "acme", "--yes", "--watch"]).unwrap();
-    world.until_status(install, "deleted").unwrap();
+    let view = world.until_status(install, "deleted").unwrap();
+    let description = view["status"]["description"].as_str().unwrap();
+    assert_eq!(description, "nothing is left of it; 7 components removed and looked for afterwards");
+    let receipts = world.remit(&["install", "show", "acme"]).unwrap();
+    assert!(receipts.contains("database by job_demo.shop.acme.database.e1."), "{receipts}");
+    assert!(receipts.contains("attempt 1: terraform's state lists nothing"), "{receipts}");
+    assert!(receipts.contains("attempt 1: sh looked and found nothing"), "{receipts}");
     let left: Vec<_> = fs::read_dir(world.path("site")).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert!(left.is_empty(), "{left:?}");
     world.drain_runner(install).unwrap();

@@ -25,6 +25,7 @@ const SHOP: &[(&str, &str)] = shop![
     "seed/destroy.sh",
     "seed/drift.sh",
     "seed/products.txt",
+    "seed/sweep.sh",
     "web/Chart.yaml",
     "web/templates/deployment.yaml",
     "web/templates/service.yaml",

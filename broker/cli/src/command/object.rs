@@ -6,7 +6,7 @@ use remit_loops::event::Level;
 use remit_loops::job::Outcome;
 use remit_loops::runner::Presence;
 use remit_loops::scenario::Summary;
-use remit_loops::view::{Detail, LastOperation, OperationView, View};
+use remit_loops::view::{Detail, LastOperation, OperationView, RemovedView, View};
 use remit_loops::{Actor, ObjectId};
 
 use crate::context::Context;
@@ -134,6 +134,7 @@ fn detail(text: &mut String, detail: &Detail) {
             pending,
             runner,
             components,
+            removed,
             labels,
             last,
             updates,
@@ -156,6 +157,7 @@ fn detail(text: &mut String, detail: &Detail) {
                     format!("{} {} {}", component.name, component.kind, word(&component.state)),
                 );
             }
+            removed.iter().for_each(|receipt| line("removed", self::removed(receipt)));
         }
         Detail::Component { facts, job } => {
             line("release", facts.deployed.as_ref().map_or("none".into(), |d| d.release.version.clone()));
@@ -187,6 +189,13 @@ fn scenario_line(scenario: &Summary) -> String {
 
 fn frozen(freeze: &remit_loops::freeze::Freeze) -> String {
     format!("{} of {}: {} to {}: {}", freeze.name, freeze.of, freeze.from, freeze.until, freeze.reason)
+}
+
+/// A receipt in a line.
+fn removed(receipt: &RemovedView) -> String {
+    let removed = &receipt.removed;
+    let swept = if removed.swept.is_empty() { "nobody could look afterwards" } else { &removed.swept };
+    format!("{} by {} attempt {}: {swept}", receipt.component, removed.attempt.job, removed.attempt.attempt)
 }
 
 /// How an operation ended, in a line.

@@ -17,7 +17,7 @@ const LONGEST_RUN_MS_DEFAULT: i64 = 30 * 60 * 1000;
 /// The longest run that a file may ask for: 12 hours.
 const LONGEST_RUN_MS_MAX: i64 = 12 * 60 * 60 * 1000;
 /// The commands that a script may have.
-const COMMANDS: [&str; 3] = ["deploy", "destroy", "drift"];
+const COMMANDS: [&str; 4] = ["deploy", "destroy", "drift", "sweep"];
 /// The kinds of components, in the order of the documentation.
 const KINDS: [ComponentKind; 5] = [
     ComponentKind::Terraform,

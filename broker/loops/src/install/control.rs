@@ -57,9 +57,11 @@ impl Install {
         let State::Live(live) = &mut self.state else { return vec![] };
         let leaked =
             live.parts.iter().filter(|(_, p)| p.facts.may_exist).map(|(name, _)| name.clone()).collect();
+        let removed = live.receipts();
         let mut effects = live.stop_everything(&self.id, event.at, "the install is forgotten");
-        let tombstone = Tombstone { by: event.by.clone(), forgotten: Some(reason.to_owned()), leaked };
-        effects.extend(super::drive::farewell(&self.id, &tombstone));
+        let tombstone =
+            Tombstone { by: event.by.clone(), forgotten: Some(reason.to_owned()), leaked, removed };
+        effects.extend(tombstone.farewell(&self.id));
         self.state = State::Gone(tombstone);
         effects
     }

@@ -26,33 +26,11 @@ impl Install {
         live.set_wake(at, is_tick);
         effects.extend(live.report_rollout(&self.id, at));
         if let Some(tombstone) = live.buried.take() {
-            effects.extend(farewell(&self.id, &tombstone));
+            effects.extend(tombstone.farewell(&self.id));
             self.state = State::Gone(tombstone);
         }
         effects
     }
-}
-
-/// What the install's going tells the others.
-pub(super) fn farewell(id: &ObjectId, tombstone: &Tombstone) -> Vec<Effect> {
-    let tell = |to: Option<ObjectId>, notice: Notice| to.map(|to| Effect::Tell { to, notice });
-    let entry = match (&tombstone.forgotten, tombstone.leaked.is_empty()) {
-        (None, true) => record("install.deleted", "nothing is left of it"),
-        (None, false) => {
-            let text = format!("gone, but left behind: {}", tombstone.leaked.join(", "));
-            record_at(Level::Warning, "install.deleted", text)
-        }
-        (Some(reason), _) => {
-            let text = format!(
-                "forgotten by {}: {reason}; may be left in the account: {}",
-                tombstone.by,
-                tombstone.leaked.join(", ")
-            );
-            record_at(Level::Warning, "install.forgotten", text)
-        }
-    };
-    let others = [tell(id.runner(), Notice::RunnerUnwanted), tell(id.parent(), Notice::ChildGone)];
-    [entry].into_iter().chain(others.into_iter().flatten()).collect()
 }
 
 impl Live {
@@ -133,8 +111,8 @@ impl Live {
         if op.what == What::Teardown {
             match &outcome {
                 Outcome::Succeeded(_) => {
-                    self.buried =
-                        Some(Tombstone { by: op.by.clone(), forgotten: None, leaked: op.left_behind() });
+                    let (leaked, removed) = (op.left_behind(), self.receipts());
+                    self.buried = Some(Tombstone { by: op.by.clone(), forgotten: None, leaked, removed });
                 }
                 Outcome::Failed(_) | Outcome::Cancelled { .. } => self.deleting = None,
             }

@@ -9,7 +9,7 @@ use crate::id::ObjectId;
 use crate::job::{AttemptId, Mode};
 use crate::lanes::Lane;
 use crate::runner::Presence;
-use crate::view::{ComponentView, Detail, OperationView, QueuedView, Status, View};
+use crate::view::{ComponentView, Detail, OperationView, QueuedView, RemovedView, Status, View};
 
 impl Install {
     /// The status in a word.
@@ -27,11 +27,7 @@ impl Install {
         match &self.state {
             State::Absent => "nobody has made it".to_owned(),
             State::Live(live) => live.describe(),
-            State::Gone(Tombstone { forgotten: Some(reason), leaked, by }) => {
-                format!("forgotten by {by}: {reason}; may be left: {}", names(leaked))
-            }
-            State::Gone(Tombstone { leaked, .. }) if leaked.is_empty() => "nothing is left of it".to_owned(),
-            State::Gone(Tombstone { leaked, .. }) => format!("gone, but left behind: {}", names(leaked)),
+            State::Gone(tombstone) => tombstone.summary(),
         }
     }
 
@@ -51,18 +47,15 @@ impl Install {
                 live.queue(),
                 live.detail(),
             ),
-            State::Absent | State::Gone(_) => (None, None, vec![], nothing()),
+            State::Absent => (None, None, vec![], nothing(vec![])),
+            State::Gone(tombstone) => (None, None, vec![], nothing(tombstone.receipts())),
         };
         let why = self.why();
         View { id: self.id.clone(), status, epoch: self.epoch, operation, reading, queue, why, detail }
     }
 }
 
-fn names(leaked: &[String]) -> String {
-    if leaked.is_empty() { "nothing".to_owned() } else { leaked.join(", ") }
-}
-
-fn nothing() -> Detail {
+fn nothing(removed: Vec<RemovedView>) -> Detail {
     Detail::Install {
         mode: Mode::default(),
         scenario: None,
@@ -74,6 +67,7 @@ fn nothing() -> Detail {
         labels: Values::new(),
         approval: crate::approval::Policy::default(),
         components: vec![],
+        removed,
         runner: Presence::Expected,
         last: None,
         updates: Box::default(),
@@ -164,6 +158,7 @@ impl Live {
             facts: part.facts.clone(),
         };
         Detail::Install {
+            removed: vec![],
             mode: self.mode,
             scenario: self.scenario.as_ref().map(crate::scenario::Scenario::summary),
             copy_of: self.copy_of.clone(),

@@ -2,8 +2,8 @@
 
 use remit_loops::approval::Policy;
 use remit_loops::event::Values;
-use remit_loops::job::{Action, FailureClass, Mode, Outcome};
-use remit_loops::view::Detail;
+use remit_loops::job::{Action, FailureClass, Mode, Outcome, Success};
+use remit_loops::view::{Detail, RemovedView};
 use remit_loops::{RejectedCode, Signal, app, install, org};
 
 use crate::world::{World, failure, release, success};
@@ -173,7 +173,10 @@ fn what_is_left_on_purpose_is_named() {
     let status = world.view(INSTALL).status;
     assert_eq!(
         (status.word.as_str(), status.description.as_str()),
-        ("delete_incomplete", "gone, but left behind: database")
+        (
+            "delete_incomplete",
+            "gone, but left behind: database; removed by the word of their destroy alone: network, queue, seed"
+        )
     );
 }
 
@@ -187,7 +190,10 @@ fn forgetting_a_held_teardown_says_by_whom_why_and_what_may_be_left() {
     world.install(install::Signal::Forget { reason: "the account is closed".into() }).unwrap();
     let status = world.view(INSTALL).status;
     assert_eq!(status.word, "forgotten");
-    assert_eq!(status.description, "forgotten by ann: the account is closed; may be left: database, network");
+    assert_eq!(
+        status.description,
+        "forgotten by ann: the account is closed; may be left in the account: database, network"
+    );
     assert_eq!(children(&world), 0);
     let late = world.install(retry()).unwrap_err();
     assert_eq!(late.code, RejectedCode::NotFound);
@@ -218,4 +224,30 @@ fn each_lane_waits_for_its_own() {
         [("work", "operation 2 (deploy) to end"), ("read", "operation 3 (drift check) to end")]
     );
     assert!(queue.iter().all(|q| q.by == "ann" && q.position == 1));
+}
+
+#[test]
+fn a_deleted_install_keeps_a_receipt_for_each_component() {
+    let mut world = active();
+    delete(&mut world);
+    let swept = || {
+        let swept = "its state lists nothing".to_owned();
+        Outcome::Succeeded(Success { swept, ..Success::default() })
+    };
+    world.complete("seed", success());
+    world.complete("database", swept());
+    world.complete("queue", swept());
+    assert_eq!(world.status(INSTALL), "deleting", "not before the last one is gone");
+    world.complete("network", swept());
+    let view = world.view(INSTALL);
+    assert_eq!(
+        view.status.description,
+        "nothing is left of it; 3 components removed and looked for afterwards; \
+         removed by the word of their destroy alone: seed"
+    );
+    let Detail::Install { removed, .. } = view.detail else { panic!() };
+    let receipt = |r: &RemovedView| (r.component.clone(), r.removed.attempt.job.clone());
+    let want = |name: &str| (name.to_owned(), format!("job_demo.shop.acme.{name}.e1.o2.destroy"));
+    let receipts: Vec<_> = removed.iter().map(receipt).collect();
+    assert_eq!(receipts, ["database", "network", "queue", "seed"].map(want));
 }

@@ -7,7 +7,7 @@ use super::name::{check_field, check_name};
 use super::root::{check_unexpired, check_vendor};
 use super::{RoleName, Verified, signed};
 use crate::Refusal;
-use crate::document::{Component, ComponentKind, OutputRef, Part, Release, Root, Source, Value};
+use crate::document::{Component, ComponentKind, OutputRef, Part, Release, Root, SWEEP, Source, Value};
 use crate::dsse::PayloadType;
 use crate::refusal::clip;
 
@@ -248,7 +248,7 @@ fn check_commands(release: &Release, component: &Component) -> Result<(), Refusa
         return refuse("a script has at least one, every other kind none");
     }
     for (operation, argv) in &component.commands {
-        if !release.operations.contains_key(operation) {
+        if operation != SWEEP && !release.operations.contains_key(operation) {
             return refuse("one is for an operation that the release does not have");
         }
         if argv.first().is_none_or(String::is_empty) {

@@ -239,6 +239,7 @@ const RELEASES: &[Case] = &[
         |w| w.release.components[1].kind = ComponentKind::Terraform,
         "seal.commands",
     ),
+    ("release_command_to_sweep", |w| command(w, "sweep", &["sh", "sweep.sh"]), "ok"),
     ("release_command_of_no_operation", |w| command(w, "dance", &["sh"]), "seal.commands"),
     ("release_command_of_nothing", |w| command(w, "drift", &[]), "seal.commands"),
     ("release_command_with_nul", |w| command(w, "drift", &["sh", "\0"]), "seal.release_invalid"),
