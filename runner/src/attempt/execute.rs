@@ -288,7 +288,14 @@ fn succeeded(hand: &Hand, done: Done, plan: Option<Plan>, log: &Log) -> Outcome 
         }
         plan
     });
-    Outcome::Succeeded(Success { outputs, changes: done.changes, drifted: done.drifted, summary, plan, swept })
+    Outcome::Succeeded(Success {
+        outputs,
+        changes: done.changes,
+        drifted: done.drifted,
+        summary,
+        plan,
+        swept,
+    })
 }
 
 pub(super) fn disk(error: &std::io::Error) -> Failure {
