@@ -4,18 +4,21 @@
 //! next time, and says how it ended. A word about any attempt but the current one changes
 //! nothing.
 
+mod facts;
 mod show;
 
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Body, Effect, Event, Level, Notice, Rejected, RejectedCode, Timestamp, Values};
 use crate::id::ObjectId;
-use crate::job::{Action, AttemptId, Failure, FailureClass, JobSpec, Mode, Outcome, ReleaseRef, Success};
+use crate::job::{Action, AttemptId, Failure, FailureClass, JobSpec, Mode, Outcome, ReleaseRef};
 use crate::life::record_at;
 use crate::object::wrong_kind;
 use crate::plan::Stage;
 use crate::runner::Boot;
 use crate::scenario::Play;
+
+pub use facts::{Deployed, Drift, Facts, Removed, Settled};
 
 /// What a component can be asked. Changes come by its install's operations.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,75 +67,6 @@ impl Task {
     fn mutates(&self) -> bool {
         self.action.mutates() && self.stage != Stage::Plan
     }
-}
-
-/// What is known to be there, by the component's last reports.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Facts {
-    /// Something may exist in the customer's world: from the start of the first deploy to a confirmed destroy.
-    pub may_exist: bool,
-    /// The last deploy that succeeded.
-    pub deployed: Option<Deployed>,
-    /// Outputs that are not sensitive, as JSON texts by name.
-    pub outputs: Values,
-    /// A difference that a drift check found and no deploy has mended since.
-    pub drift: Option<Drift>,
-    /// A change of it began and did not succeed: it may be anything between before and after.
-    #[serde(default)]
-    pub unfinished: bool,
-    /// The last destroy that succeeded, as long as nothing was made since.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub removed: Option<Box<Removed>>,
-    /// What made it as it is, as long as nothing has begun to change it since.
-    #[serde(default)]
-    pub settled: Option<Settled>,
-}
-
-/// What a finished deploy was made of.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Settled {
-    /// The digest of all that went into it, hexadecimal.
-    pub input_digest: String,
-    /// The operation that made it.
-    pub operation: u64,
-    /// The start of the runner that made it.
-    pub ran_by: Boot,
-}
-
-/// A deploy that succeeded.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Deployed {
-    /// By which release.
-    pub release: ReleaseRef,
-    /// The digest of the component's artefact.
-    pub digest: String,
-    /// When.
-    pub at: Timestamp,
-}
-
-/// A destroy that succeeded: the receipt for it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Removed {
-    /// When.
-    pub at: Timestamp,
-    /// The attempt that did it.
-    pub attempt: AttemptId,
-    /// How it was made sure that nothing is left; empty where nobody could look.
-    pub swept: String,
-}
-
-/// A difference between the world and what was deployed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Drift {
-    /// When it was found.
-    pub found: Timestamp,
-    /// What differs, in a line.
-    pub summary: String,
 }
 
 /// How many attempts a task gets when its failures may end by themselves.
@@ -400,41 +334,6 @@ impl Component {
 
     fn take_up(&mut self, current: Current) {
         if current.task.action.mutates() { self.work = Some(current) } else { self.read = Some(current) }
-    }
-
-    fn learn(&mut self, at: Timestamp, current: &Current, success: &Success, ran_by: Option<&Boot>) {
-        let task = &current.task;
-        if task.stage == Stage::Plan {
-            return;
-        }
-        self.since = at;
-        match task.action {
-            Action::Deploy => {
-                let (release, digest) = (task.release.clone(), task.digest.clone());
-                let settled = |(input_digest, ran_by): (&String, &Boot)| Settled {
-                    input_digest: input_digest.clone(),
-                    operation: task.operation,
-                    ran_by: ran_by.clone(),
-                };
-                self.facts = Facts {
-                    may_exist: true,
-                    deployed: Some(Deployed { release, digest, at }),
-                    outputs: success.outputs.clone(),
-                    drift: None,
-                    unfinished: false,
-                    removed: None,
-                    settled: task.input_digest.as_ref().zip(ran_by).map(settled),
-                };
-            }
-            Action::Destroy => {
-                let removed = Removed { at, attempt: current.id.clone(), swept: success.swept.clone() };
-                self.facts = Facts { removed: Some(Box::new(removed)), ..Facts::default() };
-            }
-            Action::Drift if success.drifted => {
-                self.facts.drift = Some(Drift { found: at, summary: success.summary.clone() });
-            }
-            Action::Drift => self.facts.drift = None,
-        }
     }
 
     fn tick(&mut self, at: Timestamp) -> Vec<Effect> {
