@@ -9,6 +9,7 @@ mod answer;
 mod error;
 mod events;
 mod guard;
+mod healing;
 pub(crate) mod logs;
 mod objects;
 mod orgs;

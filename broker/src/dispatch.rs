@@ -230,7 +230,8 @@ fn audience(install: &ObjectId, epoch: u64, generation: u64) -> Option<Audience>
 
 fn class(action: Action) -> Class {
     match action {
-        Action::Deploy => Class::Change,
+        // Terraform's state is written, which is the customer's too.
+        Action::Deploy | Action::Adopt => Class::Change,
         Action::Destroy => Class::Destroy,
         Action::Drift => Class::Read,
     }

@@ -5,6 +5,7 @@
 //! generation reaches nothing.
 
 mod artifact;
+mod differences;
 mod enrol;
 mod lease;
 mod plan;

@@ -321,6 +321,7 @@ mod tests {
             channel: "stable".into(),
             inputs: vec![],
             approvals: BTreeMap::new(),
+            healing: Default::default(),
             components: vec![component("network", &[]), component("web", &["network"])],
         }
     }

@@ -4,6 +4,7 @@
 //! is an error with a code (`wire.…`), never a default. Writing is total where it can be:
 //! texts for people are cut to their limit, so that no report is lost for its length.
 
+mod differences;
 mod identity;
 mod lease;
 mod plan;
@@ -12,6 +13,7 @@ mod trust;
 
 use crate::limit;
 
+pub use differences::{Attribute, Difference, Differences};
 pub use identity::{ArtifactChunk, ArtifactRequest, Enrolment, Identity, Renewal, RunnerInfo, Token};
 pub use lease::{
     AttemptRef, Lease, LeaseAnswer, LeasePhase, LeaseRequest, RenewLease, Stop, StopReason, Verdict,

@@ -63,5 +63,13 @@ pub const OUTPUTS_SIZE_MAX: usize = 192 << 10;
 pub const PLAN_LIST_MAX: usize = 100;
 /// The longest address of a planned change.
 pub const ADDRESS_LEN_MAX: usize = 256;
+/// The most things that differ that are listed.
+pub const DIFFERENCES_MAX: usize = 20;
+/// The most attributes of one of them that are listed.
+pub const ATTRIBUTES_MAX: usize = 10;
+/// The longest path of an attribute.
+pub const ATTRIBUTE_PATH_LEN_MAX: usize = 128;
+/// The longest value of an attribute.
+pub const ATTRIBUTE_VALUE_LEN_MAX: usize = 160;
 /// The longest name of an approver.
 pub const APPROVER_LEN_MAX: usize = 128;

@@ -7,9 +7,10 @@ use std::fs;
 use std::path::Path;
 
 use remit_proto::convert::{
-    ArtifactChunk, ArtifactRequest, AttemptRef, ChangeCounts, Completion, Enrolment, Failure, FailureClass,
-    Identity, Lease, LeaseAnswer, LeasePhase, LeaseRequest, LogChunk, Outcome, Progress, RenewLease, Renewal,
-    RunnerInfo, Stop, StopReason, Success, Token, Trust, TrustRequest, Verdict, WireError, cut,
+    ArtifactChunk, ArtifactRequest, AttemptRef, Attribute, ChangeAction, ChangeCounts, Completion,
+    Difference, Differences, Enrolment, Failure, FailureClass, Identity, Lease, LeaseAnswer, LeasePhase,
+    LeaseRequest, LogChunk, Outcome, Progress, RenewLease, Renewal, RunnerInfo, Stop, StopReason, Success,
+    Token, Trust, TrustRequest, Verdict, WireError, cut,
 };
 use remit_proto::{limit, v1};
 use remit_seal::Digest;
@@ -52,6 +53,30 @@ fn identity() -> Identity {
     Identity { certificate_chain: vec![vec![1], vec![2]], generation: 3, epoch: 1, not_after_ms: 5 }
 }
 
+fn differences() -> Differences {
+    let known = |path: &str| Attribute {
+        path: path.to_owned(),
+        found: Some("3".to_owned()),
+        wanted: None,
+        sensitive: false,
+    };
+    let secret = Attribute { found: None, sensitive: true, ..known("password") };
+    let attributes = vec![known("size"), secret];
+    let difference = Difference { address: "a.x".to_owned(), action: ChangeAction::Update, attributes };
+    Differences { fingerprint: Some([7; 32]), list: vec![difference], more: 2 }
+}
+
+#[test]
+fn a_sensitive_value_never_crosses_the_wire() {
+    let mut said = success();
+    let attribute = &mut said.differences.list[0].attributes[1];
+    (attribute.found, attribute.wanted) = (Some("swordfish".to_owned()), Some("trout".to_owned()));
+    let mut wire = v1::Succeeded::try_from(said).unwrap();
+    assert!(!format!("{wire:?}").contains("swordfish") && !format!("{wire:?}").contains("trout"));
+    wire.differences.as_mut().unwrap().list[0].attributes[1].found = Some("swordfish".to_owned());
+    assert!(Success::try_from(wire).is_err(), "nor is one taken from a runner that sends it");
+}
+
 fn success() -> Success {
     let text = |text: &str| Value::String(text.to_owned());
     let outputs = BTreeMap::from([
@@ -62,7 +87,7 @@ fn success() -> Success {
     ]);
     let changes = ChangeCounts { create: 1, update: 2, delete: 3, replace: 4 };
     let (summary, swept) = ("3 made".to_owned(), "looked".to_owned());
-    Success { outputs, changes, drifted: true, summary, plan: None, swept }
+    Success { outputs, changes, drifted: true, summary, plan: None, swept, differences: differences() }
 }
 
 fn failure(class: FailureClass) -> Failure {

@@ -15,7 +15,7 @@ use remit_seal::Digest;
 use remit_seal::document::{Component, ComponentKind, Rehearsal, Tool, Value};
 
 use crate::logs::Log;
-use crate::outcome::{Changes, Class, Failure, Planned};
+use crate::outcome::{Changes, Class, Differences, Failure, Planned};
 use crate::outputs::Outputs;
 use crate::policy::Gate;
 use crate::process::{self, Exit, Supervisor};
@@ -33,6 +33,8 @@ pub enum Action {
     Destroy,
     /// Compare the world with what was deployed; changes nothing.
     Drift,
+    /// Take what is there for what is known to be there; changes nothing but the tool's own records.
+    Adopt,
 }
 
 impl Action {
@@ -42,6 +44,7 @@ impl Action {
             "deploy" => Some(Action::Deploy),
             "destroy" => Some(Action::Destroy),
             "drift" => Some(Action::Drift),
+            "adopt" => Some(Action::Adopt),
             _ => None,
         }
     }
@@ -52,6 +55,7 @@ impl Action {
             Action::Deploy => "deploy",
             Action::Destroy => "destroy",
             Action::Drift => "drift",
+            Action::Adopt => "adopt",
         }
     }
 }
@@ -133,6 +137,8 @@ pub struct Done {
     pub planned: Option<Planned>,
     /// For a destroy: how it was made sure that nothing is left; empty where nobody could look.
     pub swept: String,
+    /// For a drift check: what differs.
+    pub differences: Differences,
 }
 
 impl Done {

@@ -1,11 +1,15 @@
 //! How an attempt ended, as it is journalled and reported.
 
+mod differences;
+
 use std::collections::BTreeMap;
 
 use remit_proto::limit;
 use remit_seal::Digest;
 use remit_seal::document::Value;
 use serde::{Deserialize, Serialize};
+
+pub use differences::{Attribute, Difference, Differences};
 
 /// The longest message of a failure, in bytes.
 pub const MESSAGE_LEN_MAX: usize = 4096;
@@ -86,6 +90,9 @@ pub struct Success {
     /// look.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub swept: String,
+    /// What differs from what was deployed.
+    #[serde(default, skip_serializing_if = "Differences::is_empty")]
+    pub differences: Differences,
 }
 
 /// What a plan would change, or has changed; no value of it.

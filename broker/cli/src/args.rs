@@ -1,10 +1,13 @@
 //! The command line: commands, flags, and the help that teaches them.
 
 mod dev;
+pub mod drift;
+mod logs;
 mod plan;
 pub mod rollouts;
 mod scenario;
 mod simulate;
+mod token;
 pub mod updates;
 mod webhooks;
 
@@ -90,6 +93,9 @@ pub enum Command {
     Simulate(SimulateArgs),
     /// Ask an object to do something.
     Signal(SignalArgs),
+    /// Drift: what of an install is not as it was deployed, and what is done about it.
+    #[command(subcommand)]
+    Drift(drift::DriftCommand),
     /// Plans: what a change would do, before it is done.
     #[command(subcommand)]
     Plan(PlanCommand),
@@ -451,48 +457,10 @@ pub struct LinkArgs {
     pub runner_sha256: Option<String>,
 }
 
-/// `remit logs`
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  remit logs acme                        every attempt, the oldest first
-  remit logs acme --component network
-  remit logs acme -f                     and what comes, until Ctrl-C")]
-pub struct LogsArgs {
-    /// An install (`acme`), or a component of it (`acme/network`).
-    pub target: String,
-    /// Go on with what comes, until Ctrl-C.
-    #[arg(long, short)]
-    pub follow: bool,
-    /// Only this component.
-    #[arg(long)]
-    pub component: Option<String>,
-}
-
-/// `remit token`
-#[derive(Debug, Subcommand)]
-pub enum TokenCommand {
-    /// Make a token of the org; it is shown once, or written to a file of your own.
-    Create {
-        /// A name for it.
-        name: String,
-        /// Write it there (0600) and show it nowhere.
-        #[arg(long, value_name = "FILE")]
-        out: Option<PathBuf>,
-    },
-    /// The tokens of the org; never the tokens themselves.
-    List,
-    /// Take a token away.
-    Delete {
-        /// Its name.
-        name: String,
-    },
-    /// Whose token this is, and what it may touch.
-    Whoami,
-}
-
 pub use dev::DevArgs;
+pub use logs::LogsArgs;
 pub use plan::{AnswerArgs, PlanCommand};
 pub use scenario::ScenarioCommand;
 pub use simulate::SimulateArgs;
+pub use token::TokenCommand;
 pub use webhooks::WebhooksCommand;

@@ -2,6 +2,7 @@
 
 mod app;
 mod bulk;
+mod drift;
 mod freeze;
 mod init;
 pub(crate) mod install;
@@ -51,6 +52,7 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Scenario(command) => scenario::run(&context, command),
         Command::Simulate(args) => simulate::run(&context, &args),
         Command::Signal(args) => signal::run(&context, args).await,
+        Command::Drift(command) => drift::run(&context, command).await,
         Command::Plan(command) => plan::run(&context, command).await,
         Command::Approve(answer) => plan::approve(&context, answer).await,
         Command::Deny { answer, reason } => plan::deny(&context, answer, reason).await,

@@ -6,6 +6,7 @@
 mod check;
 mod cycle;
 pub(crate) mod duration;
+mod healing;
 mod inputs;
 pub mod problem;
 mod reader;
@@ -16,7 +17,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use remit_loops::release::COMPONENTS_MAX;
-use remit_seal::document::{ComponentKind, Input, Output, Source, Tool};
+use remit_seal::document::{ComponentKind, Healing, Input, Output, Source, Tool};
 use toml::de::{DeTable, DeValue};
 
 pub(crate) use duration::parse_ms;
@@ -46,6 +47,8 @@ pub struct Product {
     pub inputs: BTreeMap<String, Input>,
     /// Its components, in the order of the file.
     pub components: Vec<Component>,
+    /// What is done by itself.
+    pub healing: Healing,
 }
 
 /// One component of a product.
@@ -129,6 +132,7 @@ fn parse_into(text: &str, folder: &dyn Fn(&str) -> SourceFolder, out: &mut Vec<P
         tools: raw.tools,
         inputs: raw.inputs.into_iter().filter_map(|i| Some((i.name.into_inner(), i.spec?))).collect(),
         components,
+        healing: Healing { drift: raw.drift },
     })
 }
 

@@ -88,6 +88,7 @@ pub fn draft(
         components,
         inputs: product.inputs.clone(),
         operations: operations(),
+        healing: product.healing.clone(),
     };
     Ok(Draft { document, packages })
 }
@@ -99,6 +100,7 @@ fn operations() -> BTreeMap<String, Operation> {
         operation("deploy", Class::Change),
         operation("destroy", Class::Destroy),
         operation("drift", Class::Read),
+        operation("adopt", Class::Change),
     ])
 }
 

@@ -9,6 +9,7 @@ mod show;
 
 use serde::{Deserialize, Serialize};
 
+use crate::drift::Word;
 use crate::event::{Body, Effect, Event, Level, Notice, Rejected, RejectedCode, Timestamp, Values};
 use crate::id::ObjectId;
 use crate::job::{Action, AttemptId, Failure, FailureClass, JobSpec, Mode, Outcome, ReleaseRef};
@@ -60,12 +61,15 @@ pub struct Task {
     /// How much of the action.
     #[serde(default, skip_serializing_if = "Stage::is_whole")]
     pub stage: Stage,
+    /// To look, or to adopt: somebody's word that what is there is accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub word: Option<Word>,
 }
 
 impl Task {
     /// Whether it may change the customer's world.
     fn mutates(&self) -> bool {
-        self.action.mutates() && self.stage != Stage::Plan
+        self.action.makes() && self.stage != Stage::Plan
     }
 }
 

@@ -7,6 +7,7 @@
 mod approve;
 mod ask;
 mod control;
+mod drifting;
 mod drive;
 mod gate;
 mod operation;
@@ -30,7 +31,7 @@ use crate::event::{Actor, Body, Effect, Event, Notice, Rejected, Standing, Times
 use crate::id::ObjectId;
 use crate::job::{Mode, Outcome, ReleaseRef};
 use crate::lanes::Lanes;
-use crate::life::{not_found, sender};
+use crate::life::{not_found, record, sender};
 use crate::object::wrong_kind;
 use crate::plan::Needed;
 use crate::release::Release;
@@ -38,6 +39,7 @@ use crate::runner::{Boot, Presence};
 use crate::scenario::Scenario;
 use crate::view::LastOperation;
 
+use drifting::Drifting;
 use operation::Operation;
 pub use preview::{NextWindow, Preview, When};
 pub use realm::Rehearsal;
@@ -105,6 +107,8 @@ struct Live {
     last: Option<LastOperation>,
     #[serde(default, skip_serializing_if = "Updates::is_default")]
     updates: Updates,
+    #[serde(default, skip_serializing_if = "Drifting::is_default")]
+    drifting: Drifting,
     /// Set when the teardown is confirmed, for the moment until the state becomes a tombstone.
     #[serde(skip)]
     buried: Option<Tombstone>,
@@ -269,15 +273,20 @@ impl Live {
     /// Takes over what the component knows; says so when a difference is news.
     fn learn(&mut self, number: u64, component: &str, outcome: &Outcome, facts: &Facts) -> Option<Effect> {
         let only_planned = self.operation(number).is_some_and(|op| op.is_planning(component));
+        let only_looked = self.operation(number).is_some_and(|op| op.only_looks(component));
         let part = self.parts.get_mut(component)?;
-        let was_drifted = part.facts.drift.is_some();
+        let (was_drifted, was_accepted) = (part.facts.drift.is_some(), part.facts.accepted.is_some());
         part.facts = facts.clone();
         match outcome {
-            // A plan made nothing better, and nothing worse.
-            _ if only_planned => {}
+            // A plan, or a look, made nothing better, and nothing worse.
+            _ if only_planned || only_looked => {}
             Outcome::Succeeded(_) => part.failed = None,
             Outcome::Failed(failure) => part.failed = Some(failure.message.clone()),
             Outcome::Cancelled { .. } => {}
+        }
+        if let Some(accepted) = facts.accepted.as_deref().filter(|_| !was_accepted) {
+            let text = format!("{} accepts how {component} is: {}", accepted.by, accepted.reason);
+            return Some(record("drift.adopted", text));
         }
         let drift = facts.drift.as_ref().filter(|_| !was_drifted)?;
         let text = format!("{component} is not as it was deployed: {}", drift.summary);

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::drift::Details;
 use crate::event::{Timestamp, Values};
 use crate::id::ObjectId;
 use crate::plan::{Plan, Stage};
@@ -19,6 +20,8 @@ pub enum Action {
     Destroy,
     /// Compare the world with what was deployed; changes nothing.
     Drift,
+    /// Take what is there for what is known to be there; changes nothing but the tool's own records.
+    Adopt,
 }
 
 impl Action {
@@ -28,14 +31,23 @@ impl Action {
             Action::Deploy => "deploy",
             Action::Destroy => "destroy",
             Action::Drift => "drift",
+            Action::Adopt => "adopt",
         }
     }
 
-    /// Whether it may change the customer's world.
+    /// Whether it needs its component for itself.
     pub fn mutates(self) -> bool {
         match self {
-            Action::Deploy | Action::Destroy => true,
+            Action::Deploy | Action::Destroy | Action::Adopt => true,
             Action::Drift => false,
+        }
+    }
+
+    /// Whether it makes or removes the component: what is planned, and can be left half done.
+    pub fn makes(self) -> bool {
+        match self {
+            Action::Deploy | Action::Destroy => true,
+            Action::Drift | Action::Adopt => false,
         }
     }
 }
@@ -159,6 +171,9 @@ pub struct Success {
     /// For a destroy: how it was made sure that nothing is left; empty where nobody could look.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub swept: String,
+    /// For a drift check: what differs.
+    #[serde(default, skip_serializing_if = "Details::is_empty")]
+    pub differences: Box<Details>,
 }
 
 /// How many things were changed, by how.

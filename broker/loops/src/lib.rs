@@ -9,6 +9,7 @@
 pub mod app;
 pub mod approval;
 pub mod component;
+pub mod drift;
 pub mod event;
 pub mod freeze;
 pub mod graph;

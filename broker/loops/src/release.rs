@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::drift::Schedule;
 use crate::plan::Needed;
 
 /// The most components a release may have.
@@ -31,8 +32,27 @@ pub struct Release {
     /// Whose approval its operations want, by the operation's name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub approvals: BTreeMap<String, Needed>,
+    /// What is done by itself.
+    #[serde(default, skip_serializing_if = "Healing::is_empty")]
+    pub healing: Healing,
     /// The components, in the order of the product's file.
     pub components: Vec<ReleaseComponent>,
+}
+
+/// What a release says is to be done by itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Healing {
+    /// How often drift is looked for; none when only somebody's word starts a look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift: Option<Schedule>,
+}
+
+impl Healing {
+    /// Whether nothing is.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// One component of a release.

@@ -8,7 +8,7 @@ use crate::id::ObjectId;
 use crate::job::{Action, AttemptId, Mode, Outcome, ReleaseRef};
 use crate::plan::Asking;
 use crate::release::Release;
-use crate::{app, approval, component, install, org, runner, scenario};
+use crate::{app, approval, component, drift, install, org, runner, scenario};
 
 /// One object, whole.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -187,6 +187,9 @@ pub enum Detail {
         /// When it is changed, and what waits for that.
         #[serde(default)]
         updates: Box<install::UpdatesView>,
+        /// When drift is looked for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        drift: Option<Box<drift::View>>,
     },
     /// A component's.
     Component {

@@ -149,6 +149,7 @@ mod tests {
             expires_ms: 1,
             rollback_floor: 0,
             notes: String::new(),
+            healing: Default::default(),
             tools: BTreeMap::new(),
             components: vec![queue],
             inputs: inputs.into_iter().map(|(name, by)| (name.to_owned(), input(by))).collect(),

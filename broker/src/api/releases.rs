@@ -203,6 +203,7 @@ fn summary(release: &Verified<document::Release>) -> Release {
         rollback_floor: document.rollback_floor,
         components: document.components.iter().map(component).collect(),
         approvals: document.operations.iter().map(|(name, of)| (name.clone(), needed(of.approval))).collect(),
+        healing: super::healing::of(&document.healing),
     }
 }
 

@@ -107,6 +107,7 @@ fn in_flight(store: &MemoryStore) -> Broker {
         rollback_floor: 1,
         inputs: vec![],
         approvals: std::collections::BTreeMap::new(),
+        healing: Default::default(),
         components: vec![component("network", &[]), component("seed", &["network"])],
     };
     broker.signal("app_demo.shop", Signal::App(app::Signal::Publish { release, hold: false }));

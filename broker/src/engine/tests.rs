@@ -328,6 +328,7 @@ fn task() -> component::Task {
         input_digest: None,
         begin_by: None,
         stage: remit_loops::plan::Stage::Whole,
+        word: None,
     }
 }
 

@@ -16,12 +16,7 @@ pub(super) fn of(plan: &convert::Plan) -> Plan {
     let convert::ChangeCounts { create, update, delete, replace } = plan.changes;
     let change = |change: &convert::PlannedChange| plan::Change {
         address: crate::logs::text::clean(change.address.as_bytes(), true).0,
-        action: match change.action {
-            convert::ChangeAction::Create => plan::ChangeAction::Create,
-            convert::ChangeAction::Update => plan::ChangeAction::Update,
-            convert::ChangeAction::Delete => plan::ChangeAction::Delete,
-            convert::ChangeAction::Replace => plan::ChangeAction::Replace,
-        },
+        action: action(change.action),
     };
     Plan {
         digest: plan.digest.to_string(),
@@ -29,6 +24,15 @@ pub(super) fn of(plan: &convert::Plan) -> Plan {
         list: plan.list.iter().map(change).collect(),
         more: plan.more,
         customer_approval_needed: plan.customer_approval_needed,
+    }
+}
+
+pub(super) fn action(action: convert::ChangeAction) -> plan::ChangeAction {
+    match action {
+        convert::ChangeAction::Create => plan::ChangeAction::Create,
+        convert::ChangeAction::Update => plan::ChangeAction::Update,
+        convert::ChangeAction::Delete => plan::ChangeAction::Delete,
+        convert::ChangeAction::Replace => plan::ChangeAction::Replace,
     }
 }
 

@@ -131,8 +131,10 @@ fn success_of(success: &convert::Success) -> Success {
     let convert::ChangeCounts { create, update, delete, replace } = success.changes;
     let changes = Changes { create, update, delete, replace };
     let plan = success.plan.as_ref().map(super::plan::of);
-    let (summary, swept) = (success.summary.clone(), success.swept.clone());
-    Success { outputs, changes, drifted: success.drifted, summary, plan, swept }
+    let differences = Box::new(super::differences::of(&success.differences));
+    let (drifted, summary) = (success.drifted, success.summary.clone());
+    let swept = success.swept.clone();
+    Success { outputs, changes, drifted, summary, plan, swept, differences }
 }
 
 fn class_of(class: convert::FailureClass) -> FailureClass {

@@ -143,6 +143,7 @@ impl World {
             expires_ms: now_ms() + YEAR_MS,
             rollback_floor: 1,
             notes: String::new(),
+            healing: Default::default(),
             tools: BTreeMap::new(),
             components: components.iter().map(component).collect(),
             inputs: BTreeMap::new(),
@@ -389,6 +390,7 @@ pub(crate) fn success() -> v1::complete_job_request::Outcome {
         drifted: false,
         plan: None,
         swept: String::new(),
+        differences: None,
         summary: "made it".to_owned(),
     })
 }

@@ -5,6 +5,7 @@
 
 mod checkpoint;
 mod countersign;
+mod healing;
 mod rehearsal;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use crate::digest::Digest;
 
 pub use checkpoint::Checkpoint;
 pub use countersign::{CustomerApproval, Subject, Word};
+pub use healing::{DriftSchedule, DriftThen, Healing};
 pub use rehearsal::{PretendedChanges, PretendedClass, PretendedFailure, Rehearsal};
 
 /// A typed value: what inputs and outputs are made of. Never a float.
@@ -71,11 +73,14 @@ pub struct Release {
     pub components: Vec<Component>,
     /// The product's inputs, by name.
     pub inputs: BTreeMap<String, Input>,
-    /// What may be done, by name: `deploy`, `destroy`, `drift`.
+    /// What may be done, by name: `deploy`, `destroy`, `drift`, `adopt`.
     pub operations: BTreeMap<String, Operation>,
     /// What the vendor says about it, for people; a release without notes is written as before there were any.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub notes: String,
+    /// What is done by itself; a release without it is written as before there was any.
+    #[serde(default, skip_serializing_if = "Healing::is_empty")]
+    pub healing: Healing,
 }
 
 /// A tool that must be there.

@@ -96,7 +96,7 @@ pub enum ChangeAction {
 }
 
 impl ChangeAction {
-    fn read(value: i32) -> Result<Self, WireError> {
+    pub(super) fn read(value: i32) -> Result<Self, WireError> {
         use v1::ChangeAction as Wire;
         let field = "plan.list.action";
         Ok(match Wire::try_from(value).map_err(|_| WireError::UnknownValue { field, value })? {
@@ -108,7 +108,7 @@ impl ChangeAction {
         })
     }
 
-    fn wire(self) -> v1::ChangeAction {
+    pub(super) fn wire(self) -> v1::ChangeAction {
         match self {
             ChangeAction::Create => v1::ChangeAction::Create,
             ChangeAction::Update => v1::ChangeAction::Update,

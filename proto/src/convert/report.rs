@@ -6,6 +6,7 @@ use remit_seal::document::Value;
 use remit_seal::strict;
 use remit_seal::verify::is_field;
 
+use super::differences::Differences;
 use super::lease::{AttemptRef, attempt_ref};
 use super::plan::Plan;
 use super::{WireError, at_most, bounded, code, cut, required};
@@ -189,6 +190,8 @@ pub struct Success {
     pub plan: Option<Plan>,
     /// For a destroy: how it was made sure that nothing is left; empty where nobody could look.
     pub swept: String,
+    /// What differs from what was deployed.
+    pub differences: Differences,
 }
 
 impl Success {
@@ -210,6 +213,7 @@ impl TryFrom<v1::Succeeded> for Success {
             summary: bounded("outcome.summary", wire.summary, limit::LINE_LEN_MAX)?,
             plan: wire.plan.map(Plan::try_from).transpose()?,
             swept: bounded("outcome.swept", wire.swept, limit::LINE_LEN_MAX)?,
+            differences: wire.differences.map(Differences::try_from).transpose()?.unwrap_or_default(),
         })
     }
 }
@@ -227,6 +231,7 @@ impl TryFrom<Success> for v1::Succeeded {
             summary: cut(&success.summary, limit::LINE_LEN_MAX),
             plan: success.plan.map(Into::into),
             swept: cut(&success.swept, limit::LINE_LEN_MAX),
+            differences: Some(success.differences).filter(|d| *d != Differences::default()).map(Into::into),
         })
     }
 }

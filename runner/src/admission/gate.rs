@@ -86,7 +86,7 @@ fn permitted(bound: &Bound) -> Result<Action, Rejection> {
         )
     })?;
     let fits = match action {
-        Action::Deploy => bound.operation.class == Class::Change,
+        Action::Deploy | Action::Adopt => bound.operation.class == Class::Change,
         Action::Destroy => bound.operation.class == Class::Destroy,
         Action::Drift => bound.operation.class <= Class::Plan,
     };

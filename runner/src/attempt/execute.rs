@@ -237,13 +237,13 @@ fn keep(hand: &Hand, places: &Places, done: &Done) -> Result<(), Undone> {
         return Ok(());
     }
     match (hand.admitted.action, &done.outputs) {
-        (Action::Deploy, Some(outputs)) => hand
+        (Action::Deploy | Action::Adopt, Some(outputs)) => hand
             .runner
             .outputs
             .keep(hand.admitted.realm, component, outputs)
             .map_err(|e| Undone::Failed(outputs_failure(&e))),
         (Action::Destroy, _) => forget(hand, places),
-        (Action::Deploy | Action::Drift, _) => Ok(()),
+        (Action::Deploy | Action::Drift | Action::Adopt, _) => Ok(()),
     }
 }
 
@@ -288,14 +288,11 @@ fn succeeded(hand: &Hand, done: Done, plan: Option<Plan>, log: &Log) -> Outcome 
         }
         plan
     });
-    Outcome::Succeeded(Success {
-        outputs,
-        changes: done.changes,
-        drifted: done.drifted,
-        summary,
-        plan,
-        swept,
-    })
+    let mut differences = done.differences;
+    differences.seal(hand.runner.dir.id());
+    differences.redact(|text| log.redact(text));
+    let (changes, drifted) = (done.changes, done.drifted);
+    Outcome::Succeeded(Success { outputs, changes, drifted, summary, plan, swept, differences })
 }
 
 pub(super) fn disk(error: &std::io::Error) -> Failure {

@@ -15,7 +15,7 @@ use super::classify::failed_as;
 use super::script::disk;
 use super::{Action, Done, Executor, Stage, Undone, Work};
 use crate::data_dir::{read_bounded, write_atomic};
-use crate::outcome::{ChangeAction, Changes, Class, Failure, Planned};
+use crate::outcome::{ChangeAction, Changes, Class, Differences, Failure, Planned};
 use crate::outputs::Outputs;
 
 const NOTE_LEN_MAX: u64 = 64 * 1024;
@@ -52,7 +52,7 @@ impl Executor for Rehearse {
             let before = read_bounded(&path, NOTE_LEN_MAX).map_err(|e| disk(&e))?;
             let before: Option<Note> = before.and_then(|b| serde_json::from_slice(&b).ok());
             match (work.action, work.stage) {
-                (Action::Drift, _) => drift(work).await,
+                (Action::Drift | Action::Adopt, _) => drift(work).await,
                 (_, Stage::Plan) => {
                     pretend(work, 1, "planned").await?;
                     Ok(Done::planned(planned(work, changes(work, before.as_ref()))))
@@ -82,7 +82,7 @@ fn changes(work: &Work, before: Option<&Note>) -> Changes {
         (Action::Deploy | Action::Destroy, _) if pretended(work).is_some() => {
             pretended(work).unwrap_or_default()
         }
-        (Action::Drift, _) | (Action::Destroy, None) => none,
+        (Action::Drift | Action::Adopt, _) | (Action::Destroy, None) => none,
         (Action::Destroy, Some(note)) => Changes { delete: note.parts, ..none },
         (Action::Deploy, None) => Changes { create: parts(work), ..none },
         (Action::Deploy, Some(note))
@@ -135,7 +135,10 @@ async fn drift(work: &Work) -> Result<Done, Undone> {
     Ok(match differs {
         Some(differs) => {
             let changes = pretended(work).unwrap_or(Changes { update: 1, ..Changes::default() });
-            Done { drifted: true, changes, summary: format!("rehearsed: {differs}"), ..Done::default() }
+            let address = format!("{}.{}", work.component.kind.as_str(), work.component.name);
+            let differences = Differences::said(address, &differs);
+            let summary = format!("rehearsed: {differs}");
+            Done { drifted: true, changes, summary, differences, ..Done::default() }
         }
         None => Done { summary: "as rehearsed".to_owned(), ..Done::default() },
     })

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::data_dir::{read_bounded, write_atomic};
 use crate::inputs::written;
-use crate::outcome::{ChangeAction, Class, Failure, Planned};
+use crate::outcome::{ChangeAction, Class, Differences, Failure, Planned};
 use crate::outputs::Outputs;
 use crate::process::{Exit, Stream, Tool};
 
@@ -39,7 +39,7 @@ impl Executor for Script {
 
     fn run<'a>(&'a self, work: &'a Work) -> BoxFuture<'a, Result<Done, Undone>> {
         Box::pin(async move {
-            if work.action == Action::Drift {
+            if matches!(work.action, Action::Drift | Action::Adopt) {
                 return run(work).await;
             }
             let planned = plan(work);
@@ -57,8 +57,8 @@ impl Executor for Script {
 fn plan(work: &Work) -> Planned {
     let action = match work.action {
         Action::Destroy => ChangeAction::Delete,
-        Action::Deploy | Action::Drift if work.is_there => ChangeAction::Update,
-        Action::Deploy | Action::Drift => ChangeAction::Create,
+        Action::Deploy | Action::Drift | Action::Adopt if work.is_there => ChangeAction::Update,
+        Action::Deploy | Action::Drift | Action::Adopt => ChangeAction::Create,
     };
     let mut planned = Planned::default();
     planned.changes.count(action);
@@ -144,7 +144,7 @@ fn nothing_to_do(action: Action) -> Result<Done, Undone> {
             return Err(Failure::new(Class::Bug, "executor.command_missing", words, hint).into());
         }
         Action::Destroy => "no destroy command: nothing to destroy",
-        Action::Drift => "no drift command: nothing to check",
+        Action::Drift | Action::Adopt => "no drift command: nothing to check",
     };
     Ok(Done { summary: summary.to_owned(), ..Done::default() })
 }
@@ -196,7 +196,9 @@ fn conclude(
         (0, Action::Drift) => Ok(Done { summary: "as deployed".to_owned(), ..Done::default() }),
         (EXIT_DRIFTED, Action::Drift) => {
             let last = words.lines().rfind(|l| !l.trim().is_empty()).unwrap_or("drifted");
-            Ok(Done { drifted: true, summary: last.trim().to_owned(), ..Done::default() })
+            let address = format!("script.{}", work.component.name);
+            let differences = Differences::said(address, words);
+            Ok(Done { drifted: true, summary: last.trim().to_owned(), differences, ..Done::default() })
         }
         (code, _) => Err(failure(program, code, words).into()),
     }

@@ -3,6 +3,7 @@
 //! State lies in the component's own directory here, whatever backend the module names: a
 //! generated override says so. Inputs go by a private variables file, never by argv.
 
+mod differences;
 mod plan;
 mod stream;
 mod version;
@@ -74,6 +75,7 @@ impl Executor for Terraform {
             run.init_within_policy().await?;
             match (work.action, work.stage) {
                 (Action::Drift, _) => run.drift().await,
+                (Action::Adopt, _) => run.adopt().await,
                 (_, Stage::Plan) => Ok(Done::planned(run.make_plan().await?.0.planned)),
                 (Action::Deploy, Stage::Whole | Stage::Apply(_)) => run.deploy().await,
                 (Action::Destroy, Stage::Whole | Stage::Apply(_)) => run.destroy().await,
@@ -254,9 +256,26 @@ impl<'a> Run<'a> {
             self.expect_zero(&exit, &events.errors())?;
             return Ok(Done { summary: "as deployed".to_owned(), ..Done::default() });
         }
-        let (plan, _) = self.read_plan().await?;
+        let json = self.show_plan().await?;
+        let plan = Plan::parse(&json).map_err(|e| unreadable("plan", &e))?;
+        let differences = differences::differences(&json).map_err(|e| unreadable("plan", &e))?;
         let summary = format!("drifted: {}", plan.named());
-        Ok(Done { drifted: true, changes: plan.planned.changes, summary, ..Done::default() })
+        let changes = plan.planned.changes;
+        Ok(Done { drifted: true, changes, summary, differences, ..Done::default() })
+    }
+
+    /// What is there goes into the state; nothing of the world is changed. What the code says otherwise
+    /// is still different then, and is told.
+    async fn adopt(&self) -> Result<Done, Undone> {
+        self.work.progress.say("taking over what is there", 0, 0);
+        let args = ["plan", "-input=false", "-json", "-refresh-only"];
+        let tool = self.tool(&args, &[("-out=", &self.plan), ("-var-file=", &self.variables)]);
+        let (exit, events) = self.events(&tool, 0).await?;
+        self.expect_zero(&exit, &events.errors())?;
+        let (plan, facts) = self.read_plan().await?;
+        self.apply(&plan, &facts).await?;
+        let outputs = self.outputs().await?;
+        Ok(Done { outputs: Some(outputs), ..self.drift().await? })
     }
 
     async fn make_plan(&self) -> Result<(Plan, PlanFacts), Undone> {
@@ -271,10 +290,14 @@ impl<'a> Run<'a> {
         Ok((plan, facts))
     }
 
-    async fn read_plan(&self) -> Result<(Plan, PlanFacts), Undone> {
+    async fn show_plan(&self) -> Result<Vec<u8>, Undone> {
         let plan = self.plan.to_string_lossy();
         let tool = self.tool(&["show", "-json", &plan], &[]);
-        let json = self.capture(&tool, PLAN_LEN_MAX).await?;
+        self.capture(&tool, PLAN_LEN_MAX).await
+    }
+
+    async fn read_plan(&self) -> Result<(Plan, PlanFacts), Undone> {
+        let json = self.show_plan().await?;
         let counted = policy::plan_facts(&json).map_err(|e| unreadable("plan", &e))?;
         let file = read_bounded(&self.plan, STATE_LEN_MAX).map_err(|e| disk(&e))?.unwrap_or_default();
         let facts = PlanFacts { plan: counted, digest: Digest::of(&file).hex() };

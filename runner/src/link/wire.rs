@@ -2,7 +2,7 @@
 
 use remit_proto::convert;
 
-use crate::outcome::{Attempt, ChangeAction, Changes, Class, Failure, Outcome, Plan, PlannedChange, Success};
+use crate::outcome::{Attempt, Changes, Class, Failure, Outcome, Plan, PlannedChange, Success};
 
 pub(super) fn attempt_ref(attempt: &Attempt) -> convert::AttemptRef {
     convert::AttemptRef { job: attempt.job.clone(), attempt: attempt.attempt, fence: attempt.fence }
@@ -45,6 +45,7 @@ fn succeeded(success: &Success) -> convert::Success {
         swept: success.swept.clone(),
         summary: success.summary.clone(),
         plan: success.plan.as_ref().map(plan),
+        differences: (&success.differences).into(),
     }
 }
 
@@ -52,12 +53,7 @@ fn plan(plan: &Plan) -> convert::Plan {
     let Changes { create, update, delete, replace } = plan.planned.changes;
     let change = |change: &PlannedChange| convert::PlannedChange {
         address: change.address.clone(),
-        action: match change.action {
-            ChangeAction::Create => convert::ChangeAction::Create,
-            ChangeAction::Update => convert::ChangeAction::Update,
-            ChangeAction::Delete => convert::ChangeAction::Delete,
-            ChangeAction::Replace => convert::ChangeAction::Replace,
-        },
+        action: change.action.into(),
     };
     convert::Plan {
         digest: plan.digest,

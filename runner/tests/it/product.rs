@@ -164,6 +164,7 @@ pub(crate) fn release(parts: &[&Made]) -> Release {
         expires_ms: now() + 86_400_000,
         rollback_floor: 2,
         notes: String::new(),
+        healing: Default::default(),
         tools: BTreeMap::from([("terraform".to_owned(), Tool { version: ">= 1.5".to_owned() })]),
         components: parts.iter().map(|p| p.component.clone()).collect(),
         inputs: BTreeMap::from([

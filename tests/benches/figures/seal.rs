@@ -157,6 +157,7 @@ fn release(inputs: usize) -> Release {
         expires_ms: NOW_MS + HOUR_MS,
         rollback_floor: 1,
         notes: String::new(),
+        healing: Default::default(),
         tools: BTreeMap::new(),
         components: vec![component],
         inputs: (0..inputs).map(|n| (format!("input_{n}"), input.clone())).collect(),

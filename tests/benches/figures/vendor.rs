@@ -139,6 +139,7 @@ fn release(digest: Digest, now_ms: i64) -> Release {
         expires_ms: now_ms + YEAR_MS,
         rollback_floor: 1,
         notes: String::new(),
+        healing: Default::default(),
         tools: BTreeMap::new(),
         components: vec![component],
         inputs: BTreeMap::new(),

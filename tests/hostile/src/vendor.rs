@@ -148,6 +148,7 @@ fn release() -> Release {
         version: "1.5.0".to_owned(),
         counter: 5,
         notes: String::new(),
+        healing: Default::default(),
         created_ms: START_MS - 2 * DAY_MS,
         expires_ms: START_MS + 90 * DAY_MS,
         rollback_floor: 4,

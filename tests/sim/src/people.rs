@@ -46,6 +46,7 @@ pub(crate) fn release(counter: u64) -> Release {
         rollback_floor: 1,
         inputs: vec!["size".into()],
         approvals: std::collections::BTreeMap::new(),
+        healing: Default::default(),
         components,
     }
 }

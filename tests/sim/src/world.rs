@@ -98,7 +98,7 @@ impl World {
                 let ((_, other), _) = others.find(|((_, named), thing)| needs_it(thing) && still(named))?;
                 Some(format!("I5 {name} of install {install} is destroyed before {other}, which needs it"))
             }
-            Action::Drift => None,
+            Action::Drift | Action::Adopt => None,
         }
     }
 
@@ -121,7 +121,7 @@ impl World {
                 *thing = Thing { exists: true, drifted: false, version: version.to_owned(), needs }
             }
             Action::Destroy => *thing = Thing::default(),
-            Action::Drift => {}
+            Action::Drift | Action::Adopt => {}
         }
     }
 

@@ -6,6 +6,7 @@ mod backups;
 mod brokers;
 mod by_hand;
 mod dev;
+mod drift;
 mod kills;
 mod misfortune;
 mod rehearsals;

@@ -6,7 +6,7 @@ use remit_loops::event::Level;
 use remit_loops::job::Outcome;
 use remit_loops::runner::Presence;
 use remit_loops::scenario::Summary;
-use remit_loops::view::{Detail, LastOperation, OperationView, RemovedView, View};
+use remit_loops::view::{ComponentView, Detail, LastOperation, OperationView, RemovedView, View};
 use remit_loops::{Actor, ObjectId};
 
 use crate::context::Context;
@@ -138,6 +138,7 @@ fn detail(text: &mut String, detail: &Detail) {
             labels,
             last,
             updates,
+            drift,
             ..
         } => {
             line("mode", mode.as_str().to_owned());
@@ -149,14 +150,10 @@ fn detail(text: &mut String, detail: &Detail) {
             line("pending", pending.as_ref().map(|r| r.version.clone()).unwrap_or_default());
             line("policy", updates.policy.to_string());
             updates.freezes.iter().for_each(|freeze| line("freeze", frozen(freeze)));
+            line("drift", drift.as_deref().map(super::drift::line).unwrap_or_default());
             line("runner", word(presence(runner)));
             line("last", last.as_ref().map(ended).unwrap_or_default());
-            for component in components {
-                line(
-                    "component",
-                    format!("{} {} {}", component.name, component.kind, word(&component.state)),
-                );
-            }
+            components.iter().for_each(|component| line("component", component_line(component)));
             removed.iter().for_each(|receipt| line("removed", self::removed(receipt)));
         }
         Detail::Component { facts, job } => {
@@ -172,6 +169,10 @@ fn detail(text: &mut String, detail: &Detail) {
             }
         }
     }
+}
+
+fn component_line(component: &ComponentView) -> String {
+    format!("{} {} {}", component.name, component.kind, word(&component.state))
 }
 
 fn rollout_line(rollout: &remit_loops::app::RolloutView) -> String {

@@ -96,6 +96,7 @@ fn release_of(product: &Product, version: &str, counter: u64) -> Release {
         channel: product.channel.clone(),
         inputs: vec![],
         approvals: BTreeMap::new(),
+        healing: Default::default(),
         components: product.components.iter().map(component).collect(),
     }
 }

@@ -17,7 +17,7 @@ use crate::product::parse_ms;
 use crate::times;
 
 /// Sends a signal and says how the install is now.
-async fn tell(context: &Context, id: &ObjectId, signal: &Signal) -> Result<()> {
+pub(super) async fn tell(context: &Context, id: &ObjectId, signal: &Signal) -> Result<()> {
     let accepted = context.client()?.signal(id, signal, None).await?;
     context.format().answer(&accepted, || {
         let (status, why) = (&accepted.view.status, accepted.view.why.first());

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use remit_loops::id::is_name;
-use remit_seal::document::{ComponentKind, Output, Tool, ValueType};
+use remit_seal::document::{ComponentKind, DriftSchedule, Output, Tool, ValueType};
 use remit_seal::verify::is_field;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::problem::Problem;
 use super::reader::{Reader, Value, texts, wrong_type};
-use super::{duration, inputs};
+use super::{duration, healing, inputs};
 
 /// How long one job of a component may run when its file says nothing: 30 minutes.
 const LONGEST_RUN_MS_DEFAULT: i64 = 30 * 60 * 1000;
@@ -35,6 +35,7 @@ pub(super) struct Raw<'t> {
     pub(super) tools: BTreeMap<String, Tool>,
     pub(super) inputs: Vec<inputs::Raw>,
     pub(super) components: Vec<RawComponent<'t>>,
+    pub(super) drift: Option<DriftSchedule>,
 }
 
 /// One component, read.
@@ -61,8 +62,9 @@ pub(super) fn read<'t>(table: &'t DeTable<'t>, out: &mut Vec<Problem>) -> Raw<'t
     let inputs = top.entries("inputs", out).into_iter().map(|(n, v)| inputs::read(n, v, out)).collect();
     let components =
         top.entries("components", out).into_iter().filter_map(|(n, v)| component(n, v, out)).collect();
+    let drift = healing::drift(&mut top, out);
     top.finish(out);
-    Raw { org, app: name, channel, tools, inputs, components }
+    Raw { org, app: name, channel, tools, inputs, components, drift }
 }
 
 fn version(top: &mut Reader<'_>, out: &mut Vec<Problem>) {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Component, Current};
+use crate::drift::{Accepted, Details, Word};
 use crate::event::{Timestamp, Values};
 use crate::job::{Action, AttemptId, ReleaseRef, Success};
 use crate::plan::Stage;
@@ -26,6 +27,9 @@ pub struct Facts {
     /// The last destroy that succeeded, as long as nothing was made since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub removed: Option<Box<Removed>>,
+    /// A difference that somebody accepted: it counts as drift no more, as long as it is the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<Box<Accepted>>,
     /// What made it as it is, as long as nothing has begun to change it since.
     #[serde(default)]
     pub settled: Option<Settled>,
@@ -75,6 +79,9 @@ pub struct Drift {
     pub found: Timestamp,
     /// What differs, in a line.
     pub summary: String,
+    /// What differs.
+    #[serde(default, skip_serializing_if = "Details::is_empty")]
+    pub details: Box<Details>,
 }
 
 impl Component {
@@ -103,20 +110,52 @@ impl Component {
                     may_exist: true,
                     deployed: Some(Deployed { release, digest, at }),
                     outputs: success.outputs.clone(),
-                    drift: None,
-                    unfinished: false,
-                    removed: None,
                     settled: task.input_digest.as_ref().zip(ran_by).map(settled),
+                    ..Facts::default()
                 };
             }
             Action::Destroy => {
                 let removed = Removed { at, attempt: current.id.clone(), swept: success.swept.clone() };
                 self.facts = Facts { removed: Some(Box::new(removed)), ..Facts::default() };
             }
-            Action::Drift if success.drifted => {
-                self.facts.drift = Some(Drift { found: at, summary: success.summary.clone() });
-            }
-            Action::Drift => self.facts.drift = None,
+            Action::Drift | Action::Adopt => match &task.word {
+                Some(word) => self.facts.adopted(at, word, success),
+                None => self.facts.looked(at, success),
+            },
         }
+    }
+}
+
+impl Facts {
+    /// A look at the world has ended well.
+    pub(super) fn looked(&mut self, at: Timestamp, success: &Success) {
+        if !success.drifted {
+            (self.drift, self.accepted) = (None, None);
+            return;
+        }
+        let details = &success.differences;
+        let is_accepted =
+            |a: &Accepted| !details.fingerprint.is_empty() && a.details.fingerprint == details.fingerprint;
+        if self.accepted.as_deref().is_some_and(is_accepted) {
+            self.drift = None;
+            return;
+        }
+        self.accepted = None;
+        let (summary, details) = (success.summary.clone(), details.clone());
+        self.drift = Some(Drift { found: at, summary, details });
+    }
+
+    /// Somebody accepts what is there; what differs from the code all the same is written down with it.
+    pub(super) fn adopted(&mut self, at: Timestamp, word: &Word, success: &Success) {
+        if !success.outputs.is_empty() {
+            self.outputs.clone_from(&success.outputs);
+        }
+        if !success.drifted || success.differences.fingerprint.is_empty() {
+            return self.looked(at, success);
+        }
+        let Word { by, reason } = word.clone();
+        let (summary, details) = (success.summary.clone(), (*success.differences).clone());
+        self.drift = None;
+        self.accepted = Some(Box::new(Accepted { by, at, reason, summary, details }));
     }
 }

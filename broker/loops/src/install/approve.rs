@@ -36,7 +36,7 @@ impl Live {
             return step.stage.clone();
         }
         let asks = self.approval.ask != Ask::Never || step.replans > 0;
-        let plans = step.action.mutates() && (asks || self.needed(op, step) != Needed::None);
+        let plans = step.action.makes() && (asks || self.needed(op, step) != Needed::None);
         if plans { Stage::Plan } else { Stage::Whole }
     }
 
@@ -44,7 +44,9 @@ impl Live {
     fn needed(&self, op: &Operation, step: &Step) -> Needed {
         let approvals = match step.action {
             Action::Deploy => op.release.as_ref().map(|release| &release.approvals),
-            Action::Destroy | Action::Drift => self.parts.get(&step.component).map(|part| &part.approvals),
+            Action::Destroy | Action::Drift | Action::Adopt => {
+                self.parts.get(&step.component).map(|part| &part.approvals)
+            }
         };
         approvals.and_then(|all| all.get(step.action.as_str())).copied().unwrap_or_default()
     }

@@ -93,6 +93,7 @@ impl Live {
             lanes: Lanes::default(),
             last: None,
             updates: super::updates::Updates::default(),
+            drifting: super::Drifting::default(),
             buried: None,
         }
     }

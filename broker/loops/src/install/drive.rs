@@ -21,6 +21,7 @@ impl Install {
         let mut effects = vec![];
         let State::Live(live) = &mut self.state else { return effects };
         effects.extend(live.updates.wake_snoozed(at));
+        live.look_if_due(&self.id, at);
         while live.turn(&self.id, at, &mut effects) {}
         effects.extend(live.recall(&self.id, at));
         live.set_wake(at, is_tick);
@@ -81,6 +82,7 @@ impl Live {
             effects.push(record("operation.superseded", text));
         }
         effects.push(self.close(at, &op));
+        effects.extend(self.looked(at, &op));
         true
     }
 
@@ -153,7 +155,16 @@ impl Live {
             }
             Steps::OfParts(action, fits) => {
                 op.release = self.release.clone().filter(|_| action == Action::Deploy);
-                op.graph = self.graph_of(action, at, op.release.as_ref(), fits);
+                op.graph = self.graph_of(at, op.release.as_ref(), |_, p| fits(p).then_some(action));
+            }
+            Steps::OfNamed(names) => {
+                op.release.clone_from(&self.release);
+                let named = |name: &String, _: &Part| names.contains(name).then_some(Action::Deploy);
+                op.graph = self.graph_of(at, op.release.as_ref(), named);
+            }
+            Steps::Adopting(names) => {
+                let named = |name: &String, p: &Part| names.contains(name).then(|| Live::adopting(p));
+                op.graph = self.graph_of(at, None, named);
             }
         }
         let text = format!("{} (operation {}) begins, asked by {}", op.what.as_str(), op.number, op.by);
@@ -162,28 +173,26 @@ impl Live {
         true
     }
 
-    /// A graph over the parts that fit: those of a release go by its needs, the others by their own.
+    /// A graph over the parts that something is done with: those of a release go by its needs, the others
+    /// by their own.
     fn graph_of<'a>(
         &'a self,
-        action: Action,
         at: Timestamp,
         release: Option<&'a Release>,
-        fits: impl Fn(&Part) -> bool,
+        does: impl Fn(&String, &Part) -> Option<Action>,
     ) -> Graph {
-        let chosen = self.parts.iter().filter(|(_, part)| fits(part));
         let node = |(name, part): (&'a String, &'a Part)| {
+            let action = does(name, part)?;
             let needs = match release {
                 Some(release) => &release.components.iter().find(|c| c.name == *name)?.needs[..],
-                None if action.mutates() => &part.needs[..],
+                None if action.makes() => &part.needs[..],
                 None => &[],
             };
             Some(Node { name, needs, action })
         };
-        let nodes: Vec<Node<'_>> = chosen.filter_map(node).collect();
-        let graph = match action {
-            Action::Deploy | Action::Drift => Graph::forward(&nodes, at),
-            Action::Destroy => Graph::reverse(&nodes, at),
-        };
+        let nodes: Vec<Node<'_>> = self.parts.iter().filter_map(node).collect();
+        let removes = nodes.iter().any(|node| node.action == Action::Destroy);
+        let graph = if removes { Graph::reverse(&nodes, at) } else { Graph::forward(&nodes, at) };
         // Parts of two releases together could form a cycle that neither has; then one after another will do.
         graph.unwrap_or_else(|_| Graph::serial(&nodes, at))
     }
@@ -310,6 +319,7 @@ impl Live {
             input_digest,
             begin_by: None,
             stage: stage.clone(),
+            word: op.what.word(&op.by),
         })
     }
 }

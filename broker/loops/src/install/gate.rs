@@ -76,7 +76,10 @@ impl Install {
     /// When to look again, if something waits for a time.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
         match &self.state {
-            State::Live(live) => live.updates.wake.into_iter().chain(live.plan_deadline()).min(),
+            State::Live(live) => {
+                let wakes = [live.updates.wake, live.plan_deadline(), live.look_deadline(&self.id)];
+                wakes.into_iter().flatten().min()
+            }
             State::Absent | State::Gone(_) => None,
         }
     }
@@ -89,7 +92,7 @@ impl Live {
         let changes = plan.lane == Lane::Work && plan.waits_for_parent;
         let window = match plan.steps {
             Steps::OfRelease(_) => self.provisioned,
-            Steps::OfParts(..) => !matches!(by, Actor::Person(_)),
+            Steps::OfParts(..) | Steps::OfNamed(_) | Steps::Adopting(_) => !matches!(by, Actor::Person(_)),
         };
         let pass = self.updates.passes.get(&number).copied().unwrap_or_default();
         Bounds { window: changes && window && !pass.window, freeze: changes && !pass.freeze }

@@ -55,6 +55,11 @@ impl Operation {
         self.release.as_ref()?.components.iter().find(|c| c.name == name)
     }
 
+    /// Whether what runs here of a component only looks at it.
+    pub(super) fn only_looks(&self, component: &str) -> bool {
+        self.graph.running(component).is_some_and(|index| !self.graph.steps[index].action.makes())
+    }
+
     /// Whether there is nothing left to do in it.
     pub(super) fn is_over(&self) -> bool {
         match self.phase {

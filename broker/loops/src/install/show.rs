@@ -45,7 +45,7 @@ impl Install {
                 live.work.as_ref().map(Operation::view),
                 live.read.as_ref().map(Operation::view),
                 live.queue(),
-                live.detail(),
+                live.detail(&self.id),
             ),
             State::Absent => (None, None, vec![], nothing(vec![])),
             State::Gone(tombstone) => (None, None, vec![], nothing(tombstone.receipts())),
@@ -71,6 +71,7 @@ fn nothing(removed: Vec<RemovedView>) -> Detail {
         runner: Presence::Expected,
         last: None,
         updates: Box::default(),
+        drift: None,
     }
 }
 
@@ -149,7 +150,7 @@ impl Live {
         }
     }
 
-    fn detail(&self) -> Detail {
+    fn detail(&self, id: &ObjectId) -> Detail {
         let release = self.release.as_ref().map(Into::into);
         let component = |(name, part): (&String, &Part)| ComponentView {
             name: name.clone(),
@@ -172,6 +173,7 @@ impl Live {
             runner: self.runner,
             last: self.last.clone(),
             updates: Box::new(self.updates.view()),
+            drift: Some(Box::new(self.drift_view(id))),
         }
     }
 
@@ -273,20 +275,6 @@ impl Live {
         let unwell = |part: &Part| part.failed.is_some() || part.facts.unfinished;
         let idle = self.work.is_none() && self.lanes.peek(Lane::Work).is_none();
         self.parts.iter().filter(|(_, part)| idle && unwell(part)).map(reason).collect()
-    }
-
-    fn drift_reasons(&self, id: &ObjectId) -> Vec<Waiting> {
-        let reason = |(name, part): (&String, &Part)| {
-            part.facts.drift.as_ref().map(|drift| Waiting {
-                code: "attention.drift".into(),
-                reason: format!("{name} is not as it was deployed: {}", drift.summary),
-                since: drift.found,
-                on: id.child(name).ok(),
-                remedy: format!("`remit signal {id} heal`"),
-                evidence: Some(Evidence { words: drift.summary.clone(), ..Evidence::default() }),
-            })
-        };
-        self.parts.iter().filter_map(reason).collect()
     }
 
     fn release_reason(&self, id: &ObjectId) -> Option<Waiting> {

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::control::conflict;
 use super::{Install, Live, Part, Policy, Rehearsal, State};
 use crate::approval;
-use crate::event::{Effect, Event, Rejected, RejectedCode, Timestamp, Values};
+use crate::drift::{Choice, Word};
+use crate::event::{Actor, Effect, Event, Rejected, RejectedCode, Timestamp, Values};
 use crate::freeze::{AddFreeze, RemoveFreeze};
 use crate::id::ObjectId;
 use crate::job::{Action, Mode};
@@ -109,6 +110,29 @@ pub enum Signal {
     Reprovision {},
     /// Compare the world with what was deployed; changes nothing and holds up nothing.
     CheckDrift {},
+    /// Bring back what has drifted: deploy these components again by the release they are on.
+    Revert {
+        /// The components, or all that have drifted.
+        #[serde(default)]
+        components: Vec<String>,
+        /// Why, for people.
+        reason: String,
+    },
+    /// Accept what has drifted as it is. Where the code says otherwise, the next deploy that changes the
+    /// component brings it back all the same.
+    Adopt {
+        /// The components, or all that have drifted.
+        #[serde(default)]
+        components: Vec<String>,
+        /// Why, for people; it stays on the record.
+        reason: String,
+    },
+    /// Say how often drift is looked for: `"as_released"`, `"never"` or
+    /// `{"every":{"every_ms":21600000,"then":"report"}}`; `then` is `report` or `heal`.
+    SetDrift {
+        /// How often, and what then.
+        choice: Choice,
+    },
     /// Start nothing new until it is resumed; what runs goes on.
     Pause {
         /// Why, for people.
@@ -208,12 +232,15 @@ impl Signal {
             | Signal::Freeze(AddFreeze { reason, .. })
             | Signal::Unfreeze(RemoveFreeze { reason, .. })
             | Signal::Deny { reason, .. }
+            | Signal::Revert { reason, .. }
+            | Signal::Adopt { reason, .. }
             | Signal::Forget { reason } => Some(reason),
             Signal::Create { .. }
             | Signal::Deploy { .. }
             | Signal::Heal {}
             | Signal::Reprovision {}
             | Signal::CheckDrift {}
+            | Signal::SetDrift { .. }
             | Signal::Resume {}
             | Signal::SetPolicy { .. }
             | Signal::SetChannel { .. }
@@ -240,6 +267,10 @@ pub(super) enum What {
     Heal,
     /// To deploy everything again.
     Reprovision,
+    /// To deploy these again by the release that the install is on.
+    Revert { components: Vec<String> },
+    /// To take these as they are.
+    Adopt { components: Vec<String>, reason: String },
     /// To find out what is not as it should be.
     DriftCheck,
     /// To remove everything.
@@ -264,6 +295,10 @@ pub(super) enum Steps {
     OfRelease(Option<String>),
     /// This action for each part that fits.
     OfParts(Action, fn(&Part) -> bool),
+    /// Deploys of these parts.
+    OfNamed(Vec<String>),
+    /// What takes these parts for what they are.
+    Adopting(Vec<String>),
 }
 
 impl What {
@@ -279,6 +314,8 @@ impl What {
             What::Reprovision => {
                 work("reprovision", "reprovisioning", Steps::OfParts(Action::Deploy, |_| true))
             }
+            What::Revert { components } => work("revert", "healing", Steps::OfNamed(components.clone())),
+            What::Adopt { components, .. } => work("adopt", "adopting", Steps::Adopting(components.clone())),
             What::DriftCheck => {
                 let steps = Steps::OfParts(Action::Drift, |p| p.facts.deployed.is_some());
                 Plan { lane: Lane::Read, ..work("drift check", "active", steps) }
@@ -292,6 +329,19 @@ impl What {
 
     pub(super) fn as_str(&self) -> &'static str {
         self.plan().kind
+    }
+
+    /// Somebody's word that what is there is accepted, if that is what it is for.
+    pub(super) fn word(&self, by: &Actor) -> Option<Word> {
+        match self {
+            What::Adopt { reason, .. } => Some(Word { by: by.to_string(), reason: reason.clone() }),
+            What::Deploy { .. }
+            | What::Heal
+            | What::Revert { .. }
+            | What::Reprovision
+            | What::DriftCheck
+            | What::Teardown => None,
+        }
     }
 }
 
@@ -328,6 +378,12 @@ impl Install {
             Signal::Heal {} => live.ask(&id, event, &What::Heal),
             Signal::Reprovision {} => live.ask(&id, event, &What::Reprovision),
             Signal::CheckDrift {} => live.ask(&id, event, &What::DriftCheck),
+            Signal::Revert { components, reason } => live.revert(&id, event, components, reason),
+            Signal::Adopt { components, reason } => {
+                let (components, reason) = (live.meant(components)?, reason.clone());
+                live.ask(&id, event, &What::Adopt { components, reason })
+            }
+            Signal::SetDrift { choice } => live.set_drift(event, *choice),
             Signal::Pause { reason } => Ok(live.pause(event, reason)),
             Signal::Resume {} => {
                 live.paused = None;
@@ -363,7 +419,7 @@ impl Live {
     }
 
     /// Queues an operation on what is there.
-    fn ask(&mut self, id: &ObjectId, event: &Event, what: &What) -> Result<Vec<Effect>, Rejected> {
+    pub(super) fn ask(&mut self, id: &ObjectId, event: &Event, what: &What) -> Result<Vec<Effect>, Rejected> {
         self.check_open(id)?;
         let plan = what.plan();
         if self.release.is_none() && matches!(plan.steps, Steps::OfParts(Action::Deploy, _)) {

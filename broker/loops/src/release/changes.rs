@@ -87,6 +87,7 @@ mod tests {
             rollback_floor: 0,
             inputs: vec![],
             approvals: std::collections::BTreeMap::new(),
+            healing: Default::default(),
             components: components.iter().map(component).collect(),
         }
     }

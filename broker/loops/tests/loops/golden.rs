@@ -393,6 +393,7 @@ fn task(operation: u64, action: Action) -> Notice {
         input_digest: None,
         begin_by: None,
         stage: Default::default(),
+        word: None,
     })
 }
 

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod deleting;
+mod drift;
 mod golden;
 mod graphs;
 mod lives;

@@ -147,6 +147,7 @@ impl Story {
             rollback_floor: 1,
             inputs: vec!["size".into()],
             approvals: Default::default(),
+            healing: Default::default(),
             components,
         };
         self.world.publish(release).unwrap();
@@ -191,7 +192,7 @@ impl Story {
                 let drifted = self.site.made_of[&offer.spec.component] == "drifted";
                 Outcome::Succeeded(Success { drifted, ..Success::default() })
             }
-            Action::Deploy | Action::Destroy => self.deploy(&offer),
+            Action::Deploy | Action::Destroy | Action::Adopt => self.deploy(&offer),
         };
         self.world.complete(&offer.spec.component, outcome);
         true

@@ -233,6 +233,7 @@ pub(crate) fn release(version: &str, counter: u64) -> Release {
         rollback_floor: 1,
         inputs: vec!["size".into()],
         approvals: Default::default(),
+        healing: Default::default(),
         components: vec![
             component("network", &[]),
             component("database", &["network"]),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::input::{TEXT_LEN_MAX, check_spec};
 use super::name::{check_field, check_name};
 use super::root::{check_unexpired, check_vendor};
-use super::{RoleName, Verified, signed};
+use super::{RoleName, Verified, healing, signed};
 use crate::Refusal;
 use crate::document::{Component, ComponentKind, OutputRef, Part, Release, Root, SWEEP, Source, Value};
 use crate::dsse::PayloadType;
@@ -53,6 +53,7 @@ pub(super) fn check_time(release: &Release, now_ms: i64) -> Result<(), Refusal> 
 
 fn check_sound(release: &Release) -> Result<(), Refusal> {
     check_head(release)?;
+    healing::check(&release.healing)?;
     for (name, spec) in &release.inputs {
         check_field("an input", name)?;
         check_spec(name, spec)?;

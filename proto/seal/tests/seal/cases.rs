@@ -8,6 +8,7 @@ use remit_seal::{Digest, document::Algorithm};
 
 use crate::approvals::APPROVALS;
 use crate::destroying::DESTROYING;
+use crate::healing::HEALING;
 use crate::rehearsals::REHEARSALS;
 use crate::world::{
     DAY, DISPATCH, Key, NOW, RELEASE, ROOT, STRANGER, World, component, input, map, run, text, world,
@@ -54,7 +55,7 @@ fn what_is_bound_is_what_was_signed() {
 
 pub(crate) fn all() -> Vec<Case> {
     let own = [GOOD, CONTAINER, PAYLOADS, SIGNATURES, ROOTS, RELEASES, SOURCES, INPUTS, JOBS, BINDING];
-    [own.concat(), DESTROYING.to_vec(), REHEARSALS.to_vec(), APPROVALS.to_vec()].concat()
+    [own.concat(), DESTROYING.to_vec(), REHEARSALS.to_vec(), APPROVALS.to_vec(), HEALING.to_vec()].concat()
 }
 
 const GOOD: &[Case] = &[

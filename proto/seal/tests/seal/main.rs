@@ -9,6 +9,7 @@ mod cases;
 mod checkpoint;
 mod codes;
 mod destroying;
+mod healing;
 mod hostile;
 mod kept;
 mod keys;

@@ -201,6 +201,7 @@ fn release() -> Release {
         expires_ms: NOW + 90 * DAY,
         rollback_floor: 4,
         notes: String::new(),
+        healing: Default::default(),
         tools: map([("terraform", Tool { version: ">= 1.5".to_owned() })]),
         components: components(),
         inputs: inputs(),

@@ -45,7 +45,7 @@ impl Plan {
         let document: Document = serde_json::from_slice(json)?;
         let mut plan = Self::default();
         for resource in document.resource_changes.iter().filter(|r| r.mode == "managed") {
-            if let Some(action) = action(&resource.change) {
+            if let Some(action) = action(&resource.change.actions) {
                 plan.planned.changes.count(action);
                 plan.name(format!("{} ({})", resource.address, action.as_str()));
                 plan.planned.push(resource.address.clone(), action);
@@ -73,8 +73,9 @@ impl Plan {
     }
 }
 
-fn action(change: &Change) -> Option<ChangeAction> {
-    let has = |action: &str| change.actions.iter().any(|a| a == action);
+/// What a list of terraform's words for it comes to; none for what changes nothing.
+pub(super) fn action(words: &[String]) -> Option<ChangeAction> {
+    let has = |action: &str| words.iter().any(|a| a == action);
     match (has("create"), has("delete"), has("update")) {
         (true, true, _) => Some(ChangeAction::Replace),
         (true, ..) => Some(ChangeAction::Create),
