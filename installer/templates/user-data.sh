@@ -49,6 +49,8 @@ ca_file = "/etc/pki/tls/certs/ca-bundle.crt"
 data_dir = "/var/lib/remit-runner/data"
 token_file = "/run/remit-runner/token"
 consume_token = true
+# Terraform asks the metadata service for the credentials of this machine's role.
+allow_metadata = true
 
 [inputs]
 {% for input in inputs %}
@@ -99,6 +101,7 @@ RestartSec=10
 TimeoutStopSec=15min
 KillMode=mixed
 NoNewPrivileges=true
+Delegate=yes
 ProtectSystem=full
 PrivateTmp=true
 

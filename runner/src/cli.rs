@@ -6,6 +6,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 mod customer;
+mod jobs;
+
+pub use jobs::JobArgs;
 
 pub use customer::{ApproveArgs, HaltArgs, HaltedArgs, KeyArgs, PolicyCommand, Shown};
 
@@ -73,6 +76,13 @@ pub enum Command {
     Halt(HaltArgs),
     /// Go on after `halt`.
     Resume(HaltedArgs),
+    /// Become a tool, confined as standard input says: how the runner starts tools. Not for people.
+    #[command(hide = true)]
+    Confine {
+        /// The tool and its arguments.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<std::ffi::OsString>,
+    },
     /// Print a completion script for your shell.
     Completion {
         /// Which shell.
@@ -167,6 +177,9 @@ pub struct RunArgs {
     /// An environment variable that tools may see, beside the few that they always do. May be repeated.
     #[arg(long = "pass-env", value_name = "NAME")]
     pub pass_env: Vec<String>,
+    /// How jobs are confined.
+    #[command(flatten)]
+    pub jobs: JobArgs,
     /// The policy to keep to, Cedar [default: what `remit-runner policy show default` prints].
     #[arg(long, value_name = "FILE", env = "REMIT_RUNNER_POLICY")]
     pub policy: Option<PathBuf>,

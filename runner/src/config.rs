@@ -12,7 +12,8 @@ use remit_seal::Digest;
 use remit_seal::document::{Audience, KeySpec, Value};
 use serde::Deserialize;
 
-use crate::cli::RunArgs;
+use crate::cli::{JobArgs, RunArgs};
+use crate::confine::{Limits, Settings, Strictness};
 use crate::data_dir::read_bounded;
 use crate::fault::Coded;
 
@@ -109,6 +110,8 @@ pub struct Config {
     pub sandbox: bool,
     /// The terraform program, where it is not the one on the PATH.
     pub terraform: Option<PathBuf>,
+    /// How jobs are confined.
+    pub jobs: Settings,
     /// More environment variables that tools may see.
     pub pass_env: Vec<String>,
     /// The customer's policy, where it is not the default.
@@ -174,6 +177,13 @@ struct File {
     sandbox: bool,
     terraform: Option<PathBuf>,
     pass_env: Vec<String>,
+    confinement: Option<Strictness>,
+    allow_read: Vec<PathBuf>,
+    allow_write: Vec<PathBuf>,
+    allow_metadata: bool,
+    job_processes: Option<u32>,
+    job_memory_mib: Option<u64>,
+    job_file_mib: Option<u64>,
     policy: Option<PathBuf>,
     policy_timezone: Option<String>,
     customer_key: Vec<PathBuf>,
@@ -209,6 +219,13 @@ fn merge(mut args: RunArgs, file: File) -> Merged {
     args.sandbox |= file.sandbox;
     args.terraform = args.terraform.or(file.terraform);
     args.pass_env.extend(file.pass_env);
+    args.jobs.confinement = args.jobs.confinement.or(file.confinement);
+    args.jobs.allow_read.extend(file.allow_read);
+    args.jobs.allow_write.extend(file.allow_write);
+    args.jobs.allow_metadata |= file.allow_metadata;
+    args.jobs.job_processes = args.jobs.job_processes.or(file.job_processes);
+    args.jobs.job_memory_mib = args.jobs.job_memory_mib.or(file.job_memory_mib);
+    args.jobs.job_file_mib = args.jobs.job_file_mib.or(file.job_file_mib);
     args.policy = args.policy.or(file.policy);
     args.policy_timezone = args.policy_timezone.or(file.policy_timezone);
     args.customer_keys.extend(file.customer_key);
@@ -240,6 +257,7 @@ fn resolve(
         capacity: capacity(args.capacity)?,
         sandbox: args.sandbox,
         terraform: args.terraform,
+        jobs: jobs(args.jobs)?,
         pass_env: args.pass_env,
         policy: args.policy,
         timezone: timezone(args.policy_timezone.as_deref())?,
@@ -321,6 +339,21 @@ fn parse_key(path: &Path, text: &str) -> Result<KeySpec, Error> {
     let key: KeySpec = serde_json::from_str(text).map_err(|e| wrong(e.to_string()))?;
     key.id().map_err(|e| wrong(e.to_string()))?;
     Ok(key)
+}
+
+fn jobs(args: JobArgs) -> Result<Settings, Error> {
+    let relative = args.allow_read.iter().chain(&args.allow_write).find(|path| !path.is_absolute());
+    if let Some(path) = relative {
+        let detail = format!("`{}` is not an absolute path", path.display());
+        return Err(Error::Invalid { name: "allow-read or --allow-write", detail });
+    }
+    Ok(Settings {
+        strictness: args.confinement.unwrap_or_default(),
+        metadata: args.allow_metadata,
+        read: args.allow_read,
+        write: args.allow_write,
+        limits: Limits::with(args.job_processes, args.job_memory_mib, args.job_file_mib),
+    })
 }
 
 fn token_source(file: Option<PathBuf>, has_variable: bool) -> Option<TokenSource> {

@@ -301,6 +301,12 @@ pub(crate) fn not_run(error: &process::Error, how_to_get: &str) -> Undone {
             words,
             "look at the runner's machine: memory, number of processes, right to run the file",
         ),
+        process::Error::Confine(_) => Failure::new(
+            Class::Transient,
+            "executor.not_confined",
+            words,
+            "look at `confinement` in `remit-runner status --json` and at what the words name; nothing was run",
+        ),
         process::Error::Journal(_) => Failure::new(
             Class::Transient,
             "journal.write_failed",

@@ -13,6 +13,7 @@ pub mod attempt;
 pub mod backoff;
 pub mod cli;
 pub mod config;
+pub mod confine;
 pub mod customer;
 pub mod data_dir;
 pub mod disk;

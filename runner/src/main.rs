@@ -14,19 +14,24 @@ const EXIT_USAGE: u8 = 64;
 const EXIT_FORCED: u8 = 75;
 
 fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if let Command::Confine { words } = &cli.command {
+        // Before there is anything that could be in the way: another thread would not be confined.
+        return remit_runner::confine::enter(words);
+    }
     // A runner that is a minor process among others needs few threads and little memory.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(16)
         .thread_keep_alive(std::time::Duration::from_secs(2))
         .build();
-    let cli = Cli::parse();
     match (cli.command, runtime) {
         (_, Err(error)) => {
             anstream::eprintln!("error: cannot start the runtime: {error}");
             ExitCode::FAILURE
         }
         (Command::Run(args), Ok(runtime)) => runtime.block_on(run(*args)),
+        (Command::Confine { .. }, Ok(_)) => ExitCode::FAILURE,
         (Command::Verify(args), Ok(_)) => verify(&args),
         (Command::Status(args), Ok(runtime)) => runtime.block_on(status(&args)),
         (Command::Policy(args), Ok(_)) => policy(&args),

@@ -1,8 +1,8 @@
 //! Running one tool: its own process group, marked, bounded in time, and none of it left behind.
 //!
 //! Asked to stop, the group gets INT (a cancel) or TERM (its time is over), a grace, then
-//! KILL. However it ended, the group and everything that carries the attempt's mark is
-//! killed and waited for before `run` returns.
+//! KILL. However it ended, its cgroup, its group and everything that carries the attempt's
+//! mark is killed and waited for before `run` returns.
 
 mod sweep;
 
@@ -16,8 +16,9 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 
+use crate::confine::{Confined, NotBegun, Starting};
 use crate::journal::{Entry, Journal, Process};
 use crate::outcome::Attempt;
 use crate::stop::{Reason, Stop};
@@ -75,6 +76,9 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// It could not be confined.
+    #[error("the tool was not started, because it could not be confined: {0}")]
+    Confine(String),
     /// It could not be put on record, so it was killed again.
     #[error("the tool was ended again because the journal could not be written")]
     Journal(#[from] crate::journal::Error),
@@ -92,6 +96,8 @@ pub struct Supervisor {
     pub mark: Mark,
     /// Where its groups are put on record.
     pub journal: Journal,
+    /// What they are confined to.
+    pub confined: Confined,
     /// When it must stop.
     pub stop: Stop,
     /// How long it may take to stop by itself.
@@ -104,37 +110,56 @@ impl Supervisor {
         if let Some(reason) = self.stop.reason() {
             return Ok(Exit::Stopped(reason));
         }
-        let mut child = self.spawn(tool)?;
+        let (mut child, starting) = self.spawn(tool)?;
         let pgid = i32::try_from(child.id().unwrap_or(0)).unwrap_or(0);
         let group = Group { pgid, start_ticks: start_ticks(pgid).unwrap_or(0) };
         let recorded = self.record(group).await;
+        // It becomes the tool only now, when it is on record.
         let ended = match &recorded {
-            Ok(()) => self.watch(&mut child, group, &mut each).await,
+            Ok(()) => match self.begin(starting, tool).await {
+                Ok(None) => self.watch(&mut child, group, &mut each).await.map_err(Error::Wait),
+                Ok(Some(stopped)) => Ok(stopped),
+                Err(error) => Err(error),
+            },
             Err(_) => Ok(Exit::Stopped(Reason::Forced)),
         };
-        end_all(Some(group), &self.mark).await;
+        end_all(Some(group), &self.mark, &self.confined.cgroup).await;
         let _ = child.wait().await;
         recorded?;
-        ended.map_err(Error::Wait)
+        ended
     }
 
-    fn spawn(&self, tool: &Tool) -> Result<Child, Error> {
-        let shown = || tool.program.display().to_string();
-        let mut command = Command::new(&tool.program);
+    /// Lets it become the tool; `Some` when it was stopped first.
+    async fn begin(&self, starting: Starting, tool: &Tool) -> Result<Option<Exit>, Error> {
+        let mut bounds = self.confined.bounds.clone();
+        // What a PATH leads to may lie elsewhere.
+        bounds.read.extend(tool.program.canonicalize());
+        bounds.cgroups = self.confined.cgroup.make(&bounds.limits);
+        let begun = tokio::select! {
+            begun = starting.begin(&bounds) => begun,
+            reason = self.stop.asked() => return Ok(Some(Exit::Stopped(reason))),
+        };
+        let program = || tool.program.display().to_string();
+        begun.map(|_| None).map_err(|not| match not {
+            NotBegun::Missing => Error::Missing(program()),
+            NotBegun::Start(source) => Error::Start { program: program(), source },
+            NotBegun::Confine(words) => Error::Confine(words),
+        })
+    }
+
+    fn spawn(&self, tool: &Tool) -> Result<(Child, Starting), Error> {
+        let failed = |source| Error::Start { program: tool.program.display().to_string(), source };
+        let (mut command, starting) = Starting::of(&tool.program).map_err(failed)?;
         command
             .args(&tool.args)
             .env_clear()
             .envs(tool.env.iter().map(|(k, v)| (k, v)))
             .envs(self.mark.variables())
             .current_dir(&tool.dir)
-            .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0);
-        command.spawn().map_err(|source| match source.kind() {
-            io::ErrorKind::NotFound => Error::Missing(shown()),
-            _ => Error::Start { program: shown(), source },
-        })
+        Ok((command.spawn().map_err(failed)?, starting))
     }
 
     async fn record(&self, group: Group) -> Result<(), crate::journal::Error> {

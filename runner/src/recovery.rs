@@ -15,6 +15,7 @@ use crate::runner::Runner;
 
 /// Deals with every attempt that an earlier process of this runner left open.
 pub async fn recover(runner: &Arc<Runner>) {
+    runner.confinement.end_leftovers().await;
     let open = runner.journal.state().open.clone();
     for (attempt, open) in open {
         let outcome = match &open.outcome {
@@ -32,10 +33,11 @@ pub async fn recover(runner: &Arc<Runner>) {
 async fn end(runner: &Runner, attempt: &Attempt, open: &Open) -> Outcome {
     let boot = boot_id();
     let mark = Mark { attempt: attempt.mark(), runner: runner.dir.id().to_owned() };
-    let mut killed = end_all(None, &mark).await;
+    let cgroup = runner.confinement.cgroup(&mark);
+    let mut killed = end_all(None, &mark, &cgroup).await;
     for process in open.processes.iter().filter(|p| p.boot == boot) {
         let group = Group { pgid: process.pgid, start_ticks: process.start_ticks };
-        killed += end_all(Some(group), &mark).await;
+        killed += end_all(Some(group), &mark, &cgroup).await;
     }
     let outcome = outcome(open.begun, killed);
     tracing::warn!(%attempt, killed, begun = open.begun, "ended after a restart of the runner");

@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 use crate::approval::Approvals;
 use crate::artifact::Cache;
 use crate::config::Config;
+use crate::confine::{self, Confinement};
 use crate::data_dir::{self, DataDir};
 use crate::executor::{Environment, Executors, Progress};
 use crate::fault::{Coded, now_ms};
@@ -42,6 +43,9 @@ const PAUSED_FILE: &str = "paused";
 /// Why the runner did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// The confinement of jobs.
+    #[error(transparent)]
+    Confine(#[from] confine::Error),
     /// The data directory.
     #[error(transparent)]
     DataDir(#[from] data_dir::Error),
@@ -73,6 +77,7 @@ pub enum Error {
 impl Coded for Error {
     fn code(&self) -> &'static str {
         match self {
+            Error::Confine(error) => error.code(),
             Error::DataDir(error) => error.code(),
             Error::Identity(error) => error.code(),
             Error::Journal(error) => error.code(),
@@ -85,6 +90,7 @@ impl Coded for Error {
 
     fn hint(&self) -> String {
         match self {
+            Error::Confine(error) => error.hint(),
             Error::DataDir(error) => error.hint(),
             Error::Identity(error) => error.hint(),
             Error::Journal(error) => error.hint(),
@@ -137,6 +143,8 @@ pub struct Runner {
     pub approvals: Approvals,
     /// What the policy was asked.
     pub past: Past,
+    /// How jobs are confined.
+    pub confinement: Confinement,
     /// What tools see.
     pub environment: Environment,
     /// Counters.
@@ -327,7 +335,7 @@ pub async fn start(config: Config) -> Result<Running, Error> {
     let addr = config.status_listen;
     let listener = TcpListener::bind(addr).await.map_err(|source| Error::Status { addr, source })?;
     let status_addr = listener.local_addr().map_err(|source| Error::Status { addr, source })?;
-    let runner = Arc::new(assemble(config, dir).await?);
+    let runner = Arc::new(assemble(config, dir, status_addr.port()).await?);
     let path = runner.dir.path("status.addr");
     data_dir::write_atomic(&path, format!("{status_addr}\n").as_bytes())
         .map_err(|source| data_dir::Error::Io { path, source })?;
@@ -345,9 +353,10 @@ pub async fn start(config: Config) -> Result<Running, Error> {
     Ok(Running { status_addr, runner, work })
 }
 
-async fn assemble(config: Config, dir: DataDir) -> Result<Runner, Error> {
+async fn assemble(config: Config, dir: DataDir, status_port: u16) -> Result<Runner, Error> {
     // First of all: without a policy that can be kept to, nothing is begun, not even an enrolment.
     let policy = Policy::load(config.policy.as_deref())?;
+    let confinement = Confinement::establish(config.jobs.clone(), &dir, status_port).await?;
     let executors = Executors::new(config.terraform.clone());
     let info = RunnerInfo {
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -368,7 +377,8 @@ async fn assemble(config: Config, dir: DataDir) -> Result<Runner, Error> {
         approvals: Approvals::new(&dir, config.customer_keys.clone(), config.install.id()),
         past: Past::new(&dir),
         policy,
-        environment: Environment::allowed(&config.pass_env),
+        environment: Environment::for_jobs(&config.pass_env, confinement.allows_metadata()),
+        confinement,
         metrics: Metrics::default(),
         started_ms: now_ms(),
         reports: TaskTracker::new(),

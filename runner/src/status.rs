@@ -120,6 +120,7 @@ async fn status(State(runner): Shared) -> Json<Value> {
         "started_ms": runner.started_ms,
         "mode": if mode.draining { "draining" } else if mode.halted { "halted" } else if mode.paused { "paused" } else { "running" },
         "sandbox": runner.config.sandbox,
+        "confinement": runner.confinement.view(),
         "policy": runner.policy.reference(),
         "customer_key": runner.approvals.has_key(),
         "waiting": runner.held().map(|(attempt, words)| json!({"job": attempt.job, "for": words})),

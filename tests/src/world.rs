@@ -198,6 +198,8 @@ impl World {
             .arg(self.policy()?)
             .arg("--input")
             .arg(format!("site_dir={}", self.path("site").display()))
+            .arg("--allow-write")
+            .arg(self.path("site"))
             .args(["--status-listen", &format!("127.0.0.1:{}", remit_postgres::free_port()?)]);
         if let Some(path) = &self.runner_path {
             command.env("PATH", path);

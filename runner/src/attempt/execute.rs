@@ -193,6 +193,8 @@ fn prepare(hand: &Hand, resolved: Resolved, log: &Log, places: &Places) -> Work 
     let bound = &hand.admitted.bound;
     let runner = &hand.runner;
     let given = runner.outputs.of(hand.admitted.realm, &bound.component);
+    let environment = runner.environment.at_home(&places.temp);
+    let mark = Mark { attempt: hand.attempt().mark(), runner: runner.dir.id().to_owned() };
     Work {
         action: hand.admitted.action,
         stage: hand.admitted.stage,
@@ -203,11 +205,11 @@ fn prepare(hand: &Hand, resolved: Resolved, log: &Log, places: &Places) -> Work 
         release: bound.job.release.hex(),
         inputs: resolved.values,
         rehearsal: bound.job.rehearsal.clone(),
-        environment: runner.environment.at_home(&places.temp),
         places: places.clone(),
         supervisor: Supervisor {
             attempt: hand.attempt().clone(),
-            mark: Mark { attempt: hand.attempt().mark(), runner: runner.dir.id().to_owned() },
+            confined: runner.confinement.of(Some(places), &environment, &mark),
+            mark,
             journal: runner.journal.clone(),
             stop: hand.stop.clone(),
             grace: GRACE,
@@ -217,6 +219,7 @@ fn prepare(hand: &Hand, resolved: Resolved, log: &Log, places: &Places) -> Work 
             (bound, hand.admitted.realm == Realm::Rehearsal),
             (&hand.stop, &hand.progress, log),
         ),
+        environment,
         log: log.clone(),
         progress: hand.progress.clone(),
     }

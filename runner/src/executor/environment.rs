@@ -30,7 +30,7 @@ const PASSED: [&str; 20] = [
 const PASSED_PREFIX: &str = "AWS_";
 
 /// Variables for tools.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Environment {
     variables: Vec<(OsString, OsString)>,
 }
@@ -51,6 +51,16 @@ impl Environment {
         };
         let variables = std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(allow)).collect();
         Self { variables }
+    }
+
+    /// The same, for jobs that may or may not ask the machine's metadata service.
+    pub fn for_jobs(more: &[String], metadata: bool) -> Self {
+        let mut allowed = Self::allowed(more);
+        if !metadata {
+            // The AWS tools then say at once that they have no credentials, instead of trying for long.
+            allowed.set("AWS_EC2_METADATA_DISABLED", "true");
+        }
+        allowed
     }
 
     /// With a home and a place for temporary files of its own, unless a home was passed on.

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
 
+use crate::confine::Cgroup;
+
 /// The variables that each tool process of an attempt carries.
 const ATTEMPT: &str = "REMIT_ATTEMPT";
 const RUNNER: &str = "REMIT_RUNNER";
@@ -65,8 +67,9 @@ pub fn boot_id() -> String {
     text.trim().to_owned()
 }
 
-/// The living processes of an attempt: members of the group, and whatever carries the mark.
-pub fn living(group: Option<Group>, mark: &Mark) -> Vec<i32> {
+/// The living processes of an attempt: members of the group and of the cgroup, and whatever carries the mark.
+pub fn living(group: Option<Group>, mark: &Mark, cgroup: &Cgroup) -> Vec<i32> {
+    let inside = cgroup.pids();
     let group = group.filter(|g| is_same_group(*g));
     let own = i32::try_from(std::process::id()).unwrap_or(0);
     pids()
@@ -74,6 +77,7 @@ pub fn living(group: Option<Group>, mark: &Mark) -> Vec<i32> {
         .filter(|pid| {
             let Some(stat) = stat(*pid).filter(is_alive) else { return false };
             group.is_some_and(|g| stat.pgrp == g.pgid && stat.start_ticks >= g.start_ticks)
+                || inside.contains(pid)
                 || mark.is_carried_by(*pid)
         })
         .collect()
@@ -81,15 +85,17 @@ pub fn living(group: Option<Group>, mark: &Mark) -> Vec<i32> {
 
 /// Kills whatever lives of an attempt and waits until it is gone, however long that takes:
 /// the lock of a component may not be released before.
-pub async fn end_all(group: Option<Group>, mark: &Mark) -> usize {
+pub async fn end_all(group: Option<Group>, mark: &Mark, cgroup: &Cgroup) -> usize {
     let began = std::time::Instant::now();
     let mut killed = 0;
     let mut warned = false;
     loop {
-        let left = living(group, mark);
+        let left = living(group, mark, cgroup);
         if left.is_empty() {
+            cgroup.remove().await;
             return killed;
         }
+        cgroup.kill();
         killed = killed.max(left.len());
         for pid in &left {
             signal(*pid, Signal::KILL);

@@ -75,6 +75,13 @@ pub fn for_people(answer: &Value) -> String {
     for reason in status["not_ready"].as_array().into_iter().flatten() {
         out.push_str(&format!("  not ready: {}\n", text(reason)));
     }
+    let confinement = &status["confinement"];
+    out.push_str(&format!(
+        "  jobs: files kept by {}, processes by {}, metadata {}\n",
+        text(&confinement["files"]),
+        text(&confinement["processes"]["kept_by"]),
+        text(&confinement["metadata"])
+    ));
     let journal = &status["journal"];
     out.push_str(&format!(
         "  journal: {} records, {} unreported\n",

@@ -46,12 +46,18 @@ impl Bench {
         std::fs::write(temp.path().join("token"), format!("{TOKEN}\n")).unwrap();
         std::fs::write(temp.path().join("inputs.toml"), "secret = \"swordfish-42\"\n").unwrap();
         std::fs::write(temp.path().join("remit.cedar"), remit_runner::policy::DEMO).unwrap();
+        std::fs::create_dir(temp.path().join("site")).unwrap();
         let data = temp.path().join("data");
         Self { broker, temp, data, install: INSTALL.to_owned(), args: Vec::new(), env: Vec::new() }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.temp.path().join(name)
+    }
+
+    /// A file of what stands in for the customer's account: jobs may change it.
+    pub(crate) fn site(&self, name: &str) -> PathBuf {
+        self.path("site").join(name)
     }
 
     pub(crate) fn command(&self) -> Command {
@@ -67,6 +73,8 @@ impl Bench {
             .arg(self.path("inputs.toml"))
             .arg("--policy")
             .arg(self.path("remit.cedar"))
+            .arg("--allow-write")
+            .arg(self.path("site"))
             .arg("--data-dir")
             .arg(&self.data)
             .args(&self.args)

@@ -10,7 +10,7 @@ use crate::product::script;
 fn sleeper(bench: &Bench) -> String {
     format!(
         "setsid sleep 86401 & sleep 86402 & echo begun; echo run >> {}; sleep 86400",
-        bench.path("runs").display()
+        bench.site("runs").display()
     )
 }
 
@@ -29,7 +29,7 @@ fn a_killed_runner_ends_what_is_left_before_anything_else() {
     let runner = bench.runner();
     let job = bench.broker.job(&release, digest, "slow", "deploy");
     let id = bench.broker.offer(&job);
-    wait("the script to run", || read(&bench.path("runs")).contains("run").then_some(()));
+    wait("the script to run", || read(&bench.site("runs")).contains("run").then_some(()));
     let mark = format!("REMIT_ATTEMPT={id}.1");
     wait("all three processes", || (alive(&mark).len() >= 4).then_some(()));
     runner.kill();
@@ -43,7 +43,7 @@ fn a_killed_runner_ends_what_is_left_before_anything_else() {
     again.job.clone_from(&id);
     again.attempt = 2;
     bench.broker.offer(&again);
-    wait("the second run", || (read(&bench.path("runs")).lines().count() == 2).then_some(()));
+    wait("the second run", || (read(&bench.site("runs")).lines().count() == 2).then_some(()));
     bench.broker.stop(&id, "enough");
     let last = wait("the second outcome", || bench.broker.outcomes(&id).get(1).cloned());
     assert!(matches!(last, Outcome::Cancelled { .. }), "{last:?}");
@@ -175,14 +175,14 @@ fn a_full_disk_refuses_before_anything_begins_and_is_got_over() {
     }
     let _unmount = Unmount(disk.clone());
     bench.data = disk.join("data");
-    let witness = script("witness", &format!("touch {}", bench.path("ran").display()));
+    let witness = script("witness", &format!("touch {}", bench.site("ran").display()));
     let (release, digest) = bench.broker.publish(&[&witness]);
     let runner = bench.runner();
     // Let it take the release in first, so that the journal is what fails.
     let job = bench.broker.job(&release, digest, "witness", "deploy");
     let id = bench.broker.offer(&job);
     assert!(matches!(bench.outcome(&id), Outcome::Succeeded(_)));
-    std::fs::remove_file(bench.path("ran")).unwrap();
+    std::fs::remove_file(bench.site("ran")).unwrap();
     std::fs::remove_file(bench.data.join("journal/ballast")).unwrap();
     let filled = std::fs::write(disk.join("fill"), vec![1; 8 << 20]);
     assert!(filled.is_err(), "the disk is full");
@@ -192,12 +192,12 @@ fn a_full_disk_refuses_before_anything_begins_and_is_got_over() {
         Outcome::Refused { code, .. } => assert_eq!(code, "journal.write_failed"),
         other => panic!("{other:?}"),
     }
-    assert!(!bench.path("ran").exists());
+    assert!(!bench.site("ran").exists());
     let (status, words) = runner.ask("GET", "/readyz");
     assert!(status == 503 && words.contains("journal.write_failed"), "{words}");
     std::fs::remove_file(disk.join("fill")).unwrap();
     let job = bench.broker.job(&release, digest, "witness", "deploy");
     let id = bench.broker.offer(&job);
     assert!(matches!(bench.outcome(&id), Outcome::Succeeded(_)));
-    assert!(bench.path("ran").exists() && bench.verify());
+    assert!(bench.site("ran").exists() && bench.verify());
 }

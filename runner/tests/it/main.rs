@@ -5,6 +5,7 @@
 mod bench;
 mod broker;
 mod broker_calls;
+mod confine;
 mod luck;
 mod product;
 mod remit;

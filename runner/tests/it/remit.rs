@@ -57,13 +57,13 @@ fn there_is_terraform() -> bool {
 #[test]
 fn what_needs_approval_waits_for_the_customers_own_key() {
     let mut bench = bench(remit_runner::policy::DEFAULT);
-    let witness = script("witness", &format!("touch {}", bench.path("ran").display()));
+    let witness = script("witness", &format!("touch {}", bench.site("ran").display()));
     let (release, digest) = bench.broker.publish(&[&witness]);
     let runner = bench.runner();
     let job = bench.broker.job(&release, digest, "witness", "deploy");
     let job = bench.broker.offer(&job);
     assert!(told(&bench, "script-needs-approval").contains(&format!("remit-runner approve {job}")));
-    assert!(!bench.path("ran").exists() && !bench.broker.is_started(&job));
+    assert!(!bench.site("ran").exists() && !bench.broker.is_started(&job));
     let status = runner.get("/v1/status");
     assert_eq!(status["waiting"]["job"], Value::from(job.clone()), "{status}");
     assert_eq!(status["policy"]["version"], 1);
@@ -80,7 +80,7 @@ fn what_needs_approval_waits_for_the_customers_own_key() {
 
     say(&bench, "approve", &job);
     assert!(matches!(bench.outcome(&job), Outcome::Succeeded(_)));
-    assert!(bench.path("ran").exists() && bench.verify());
+    assert!(bench.site("ran").exists() && bench.verify());
     let journal = bench.journal();
     assert_eq!(journal.matches("\"held\"").count(), 1, "a wait is on record once");
     assert!(journal.contains("policy.approval_needed") && journal.contains("\"policy\":1"));
@@ -102,7 +102,7 @@ fn escape_hatches_are_refused_before_they_run() {
         return;
     }
     let mut bench = bench(remit_runner::policy::DEFAULT);
-    let ran = bench.path("ran");
+    let ran = bench.site("ran");
     let text = format!("data \"external\" \"x\" {{\n  program = [\"touch\", \"{}\"]\n}}\n", ran.display());
     let hatch = module(&text);
     let (release, digest) = bench.broker.publish(&[&hatch]);
@@ -204,7 +204,7 @@ fn a_plan_is_applied_only_when_that_very_plan_is_approved() {
 fn the_halt_switch_works_without_the_broker_and_ends_what_runs() {
     let mut bench = bench(remit_runner::policy::DEMO);
     let forever = script("forever", "touch started; exec sleep 600");
-    let witness = script("witness", &format!("touch {}", bench.path("ran").display()));
+    let witness = script("witness", &format!("touch {}", bench.site("ran").display()));
     let (release, digest) = bench.broker.publish(&[&forever, &witness]);
     let runner = bench.runner();
     let job = bench.broker.job(&release, digest, "forever", "deploy");
@@ -225,11 +225,11 @@ fn the_halt_switch_works_without_the_broker_and_ends_what_runs() {
 
     let job = bench.broker.job(&release, digest, "witness", "deploy");
     let waiting = bench.broker.offer(&job);
-    assert!(!bench.path("ran").exists() && !bench.broker.is_started(&waiting));
+    assert!(!bench.site("ran").exists() && !bench.broker.is_started(&waiting));
     let (exit, words) = run(&bench, &["resume", "--data-dir", &data]);
     assert_eq!(exit, 0, "{words}");
     assert!(matches!(bench.outcome(&waiting), Outcome::Succeeded(_)));
-    assert!(bench.path("ran").exists());
+    assert!(bench.site("ran").exists());
 }
 
 #[test]

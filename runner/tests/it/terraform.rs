@@ -57,7 +57,7 @@ fn a_module_is_deployed_drifts_is_healed_and_destroyed() {
         return;
     }
     let mut bench = Bench::new();
-    let file = bench.path("made.txt");
+    let file = bench.site("made.txt");
     let network = module(MODULE)
         .input("size", Source::Input("size".to_owned()))
         .input("key", Source::Input("secret".to_owned()))
@@ -224,7 +224,7 @@ fn a_hanging_apply_is_cancelled_whole_and_goes_on_in_the_next_attempt() {
         return;
     }
     let mut bench = Bench::new();
-    let gate = bench.path("go");
+    let gate = bench.site("go");
     let text = format!(
         "resource \"terraform_data\" \"x\" {{\n provisioner \"local-exec\" {{\n command = \"test -e {0} || sleep 86407\"\n }}\n}}",
         gate.display()

@@ -11,7 +11,7 @@ use crate::product::{Made, now, pack, part, release, script};
 
 /// A component that leaves a mark outside when it is ever run.
 fn witness(bench: &Bench) -> Made {
-    script("witness", &format!("touch {}", bench.path("ran").display()))
+    script("witness", &format!("touch {}", bench.site("ran").display()))
 }
 
 fn refusal(bench: &Bench, job: &str) -> String {
@@ -59,7 +59,7 @@ fn envelopes_that_fail_a_check_are_refused_and_nothing_begins() {
         assert_eq!(refusal(&bench, &job), code);
         assert!(!bench.broker.is_started(&job));
     }
-    assert!(!bench.path("ran").exists());
+    assert!(!bench.site("ran").exists());
     assert!(!bench.journal().contains("\"begun\""));
     let (_, metrics) = runner.ask("GET", "/metrics");
     assert!(metrics.contains(r#"envelopes_refused_total{code="seal.expired"} 1"#), "{metrics}");
@@ -67,7 +67,7 @@ fn envelopes_that_fail_a_check_are_refused_and_nothing_begins() {
     let job = bench.broker.job(&release, digest, "witness", "deploy");
     let job = bench.broker.offer(&job);
     assert!(matches!(bench.outcome(&job), Outcome::Succeeded(_)));
-    assert!(bench.path("ran").exists() && bench.verify());
+    assert!(bench.site("ran").exists() && bench.verify());
 }
 
 #[test]
@@ -92,12 +92,12 @@ fn forged_and_repeated_envelopes_are_refused() {
     let job = bench.broker.job(&release, digest, "witness", "deploy");
     let id = bench.broker.offer_bytes(&job, b"{}".to_vec());
     assert!(refusal(&bench, &id).starts_with("seal."));
-    assert!(!bench.path("ran").exists());
+    assert!(!bench.site("ran").exists());
 
     let job = bench.broker.job(&release, digest, "witness", "deploy");
     let id = bench.broker.offer(&job);
     bench.outcome(&id);
-    std::fs::remove_file(bench.path("ran")).unwrap();
+    std::fs::remove_file(bench.site("ran")).unwrap();
     // A poll that was begun while it was in hand says so until it ends: begin a new one.
     crate::bench::wait("the report on record", || bench.journal().contains("\"reported\"").then_some(()));
     for path in ["/v1/pause", "/v1/resume"] {
@@ -119,7 +119,7 @@ fn forged_and_repeated_envelopes_are_refused() {
     mixed.attempt = 2;
     let id = bench.broker.offer_bytes(&mixed, envelope.to_bytes());
     assert_eq!(refusal(&bench, &id), "runner.lease_mismatch");
-    assert!(!bench.path("ran").exists());
+    assert!(!bench.site("ran").exists());
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn what_was_refused_once_is_never_begun_and_forgery_ends_nothing() {
         told.iter().all(|o| matches!(o, Outcome::Refused { code, .. } if code == "seal.expired")),
         "{told:?}"
     );
-    assert!(!bench.path("ran").exists() && !bench.broker.is_started(&id));
+    assert!(!bench.site("ran").exists() && !bench.broker.is_started(&id));
 
     let job = bench.broker.job(&release, digest, "witness", "deploy");
     let thief = SigningKey::ed25519_from_seed(&[9; 32]);
@@ -150,7 +150,7 @@ fn what_was_refused_once_is_never_begun_and_forgery_ends_nothing() {
     let id = bench.broker.offer_bytes(&job, by_thief);
     assert_eq!(refusal(&bench, &id), "seal.threshold");
     bench.broker.offer(&job);
-    crate::bench::wait("the attempt to run", || bench.path("ran").exists().then_some(()));
+    crate::bench::wait("the attempt to run", || bench.site("ran").exists().then_some(()));
 }
 
 #[test]

@@ -78,6 +78,9 @@ async fn start_runner(stage: &mut Stage) -> Result<()> {
         ("--token-file", token_file.display().to_string()),
         ("--data-dir", stage.dir.runner().display().to_string()),
         ("--policy", stage.dir.policy().display().to_string()),
+        ("--allow-write", stage.dir.site().display().to_string()),
+        // A product is tried out on any machine, also on one that cannot confine.
+        ("--confinement", "best".to_owned()),
         ("--inputs-file", inputs_file.display().to_string()),
         ("--status-listen", "127.0.0.1:0".to_owned()),
     ] {
