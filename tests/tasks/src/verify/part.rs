@@ -65,7 +65,8 @@ pub(crate) fn cfn_lint(house: &House) -> Result<Vec<Call>> {
     }
     let template = house.target.join("verify/install.template.json");
     Ok(vec![
-        Call::cargo(["run", "--quiet", "-p", "remit-installer", "--example", "render", "--"]).arg(&template),
+        Call::cargo(["build", "--workspace", "--example", "render", "--quiet"]),
+        Call::new(house.target.join("debug/examples/render")).arg(&template),
         Call::new(program).args(["--regions", "eu-central-1", "us-east-1", "--template"]).arg(&template),
     ])
 }
@@ -92,6 +93,22 @@ pub(crate) fn tests(_house: &House) -> Result<Vec<Call>> {
         bail!("a PostgreSQL server is needed for the tests (Debian: postgresql)");
     }
     Ok(vec![Call::cargo(["test", "--workspace", "--no-fail-fast", "--quiet"])])
+}
+
+/// A short run of the simulator.
+pub(crate) fn simulator(house: &House) -> Result<Vec<Call>> {
+    Ok(built(house, "remit-sim", ["--seeds", "10", "--stats"]))
+}
+
+/// A short run of the hostile broker.
+pub(crate) fn hostile(house: &House) -> Result<Vec<Call>> {
+    Ok(built(house, "remit-hostile", ["--tries", "20000"]))
+}
+
+/// A program of the workspace as all of it was built: alone it would be built with other features, once more.
+fn built<'a>(house: &House, name: &str, args: impl IntoIterator<Item = &'a str>) -> Vec<Call> {
+    let build = Call::cargo(["build", "--workspace", "--bins", "--quiet"]);
+    vec![build, Call::new(house.target.join("debug").join(name)).args(args)]
 }
 
 /// Installs a Debian package. Without the right to, this fails, and whoever needs it says what is missing.

@@ -71,8 +71,8 @@ pub(crate) fn all() -> Vec<Stage> {
         Stage { name: "deny", plan: Plan::Part(part::cargo_deny) },
         cargo("build", &["build", "--workspace", "--bins", "--quiet"]),
         Stage { name: "test", plan: Plan::Part(part::tests) },
-        cargo("sim", &["sim", "--seeds", "10", "--stats"]),
-        cargo("hostile", &["hostile", "--tries", "20000"]),
+        Stage { name: "sim", plan: Plan::Part(part::simulator) },
+        Stage { name: "hostile", plan: Plan::Part(part::hostile) },
         Stage { name: "template", plan: Plan::Part(part::cfn_lint) },
     ]
 }
