@@ -118,9 +118,11 @@ impl Service {
         let runner = runner_of(&snapshot)?;
         check_generation(&identity, runner)?;
         let (presence, engine) = (&self.edge.presence, &self.edge.engine);
+        // Another broker may have heard another start of it since.
+        let is_other = info.as_ref().is_some_and(|info| info.boot != runner.info().boot);
         let boot = info.as_ref().map(|i| i.boot.as_str());
         let (call, is_news) = presence.begin(&identity.runner, identity.generation, boot);
-        if is_news {
+        if is_news || is_other {
             let info = info.unwrap_or_else(|| runner.info().clone());
             Box::pin(presence.tell_seen(engine, &identity.runner, identity.generation, info)).await;
         }

@@ -9,10 +9,12 @@ mod marks;
 mod receipts;
 mod report;
 mod show;
+mod twins;
 
 pub use identity::Boot;
 pub use receipts::Receipts;
 pub use report::{Info, Report};
+use twins::Starts;
 
 use std::collections::VecDeque;
 
@@ -129,6 +131,12 @@ pub struct Runner {
     /// How far the runner's receipts had got when it last said so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     receipts: Option<Receipts>,
+    /// Its starts before the present one.
+    #[serde(default, skip_serializing_if = "Starts::is_none")]
+    starts: Starts,
+    /// Why its identity was taken away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    revoked_for: Option<String>,
     /// In order of `seq`.
     slots: Vec<Slot>,
     ended: VecDeque<Ended>,
@@ -206,6 +214,8 @@ impl Runner {
             fence: 0,
             restored: false,
             receipts: None,
+            starts: Starts::default(),
+            revoked_for: None,
             slots: vec![],
             ended: VecDeque::new(),
         }
@@ -312,13 +322,9 @@ impl Runner {
                 Ok(vec![record("runner.token", format!("{} gave out a one-time token", event.by))])
             }
             Signal::Revoke { reason } => {
-                self.token = None;
-                self.become_present(event.at, Presence::Revoked { since: event.at });
-                let mut effects = self.disown(event.at);
                 let text = format!("its identity was taken away by {}: {reason}", event.by);
-                effects.push(record_at(Level::Warning, "runner.revoked", text));
-                effects.push(Effect::WakeRunner(self.id.clone()));
-                effects.extend(self.tell_install());
+                let mut effects = vec![record_at(Level::Warning, "runner.revoked", text)];
+                effects.extend(self.take_identity(event.at, reason));
                 Ok(effects)
             }
             Signal::Drain { reason } => {

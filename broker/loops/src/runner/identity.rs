@@ -35,7 +35,26 @@ impl Runner {
         vec![record("runner.wanted", "waits for a runner to enrol")]
     }
 
+    /// Whoever speaks with its identity is heard no more; what it has begun may still run.
+    pub(super) fn take_identity(&mut self, at: Timestamp, reason: &str) -> Vec<Effect> {
+        self.token = None;
+        self.revoked_for = Some(reason.to_owned());
+        self.become_present(at, Presence::Revoked { since: at });
+        let mut effects = self.disown(at);
+        effects.push(Effect::WakeRunner(self.id.clone()));
+        effects.extend(self.tell_install());
+        effects
+    }
+
     pub(super) fn seen(&mut self, at: Timestamp, info: &Info) -> Vec<Effect> {
+        let doubts = match self.look_for_twins(at, info) {
+            Ok(doubts) => doubts,
+            Err(over) => return over,
+        };
+        doubts.into_iter().chain(self.be_there(at, info)).collect()
+    }
+
+    fn be_there(&mut self, at: Timestamp, info: &Info) -> Vec<Effect> {
         let before = std::mem::replace(&mut self.info, info.clone());
         let booted = (before.boot != self.info.boot).then(|| self.tell_boot()).flatten();
         if matches!(self.presence, Presence::Online { .. }) {
@@ -88,6 +107,8 @@ impl Runner {
         self.enrolled_with = self.token.take().map(|token| token.sha256);
         self.generation += 1;
         self.forget_receipts();
+        self.forget_starts();
+        self.revoked_for = None;
         self.spki_sha256 = Some(spki_sha256.to_owned());
         // Another process: what the former one called its start is not its own.
         self.info.boot.clear();

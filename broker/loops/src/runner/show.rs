@@ -32,11 +32,19 @@ impl Runner {
             ),
             Presence::Revoked { .. } => (
                 "waiting.runner_revoked",
-                "the runner's identity was taken away".to_owned(),
-                "make a new one-time token and let a runner enrol with it".to_owned(),
+                self.revoked(),
+                "end what should not run, then make a new one-time token and let the right runner enrol with it"
+                    .to_owned(),
             ),
         };
         Some(Waiting { code: code.into(), reason, since: self.since, on: None, remedy, evidence: None })
+    }
+
+    fn revoked(&self) -> String {
+        match &self.revoked_for {
+            Some(reason) => format!("the runner's identity was taken away: {reason}"),
+            None => "the runner's identity was taken away".to_owned(),
+        }
     }
 
     fn draining_reason(&self) -> Option<Waiting> {
@@ -88,7 +96,7 @@ impl Runner {
             (_, true, Presence::Offline { .. }) => {
                 ("offline", format!("generation {} is silent", self.generation))
             }
-            (_, true, Presence::Revoked { .. }) => ("revoked", "its identity was taken away".to_owned()),
+            (_, true, Presence::Revoked { .. }) => ("revoked", self.revoked()),
         };
         Status { word: word.to_owned(), description, since: self.since }
     }

@@ -12,6 +12,7 @@ mod rehearsing;
 mod rollouts;
 mod states;
 mod steps;
+mod twins;
 mod unchanged;
 mod windows;
 mod wiring;
