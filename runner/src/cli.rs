@@ -132,6 +132,11 @@ pub struct RunArgs {
     /// The broker's address for runners, e.g. https://broker.example:7451.
     #[arg(long, value_name = "URL", env = "REMIT_RUNNER_BROKER")]
     pub broker: Option<String>,
+    /// The HTTP proxy to reach the broker by, or `none` [default: what HTTPS_PROXY and NO_PROXY say].
+    ///
+    /// TLS goes through it end to end. A proxy that wants a password is given with it in HTTPS_PROXY.
+    #[arg(long, value_name = "URL", env = "REMIT_RUNNER_PROXY")]
+    pub proxy: Option<String>,
     /// The install's id, e.g. ins_demo.shop.acme.
     #[arg(long, value_name = "ID", env = "REMIT_RUNNER_INSTALL")]
     pub install: Option<String>,

@@ -16,6 +16,7 @@ use crate::cli::{JobArgs, RunArgs};
 use crate::confine::{Limits, Settings, Strictness};
 use crate::data_dir::read_bounded;
 use crate::fault::Coded;
+use crate::link::{Proxy, Way};
 
 /// The greatest configuration or inputs file, in bytes.
 pub const FILE_LEN_MAX: u64 = 1 << 20;
@@ -86,6 +87,8 @@ impl Coded for Error {
 pub struct Config {
     /// The broker's URL, https.
     pub broker: http::Uri,
+    /// The proxy to reach it by.
+    pub proxy: Proxy,
     /// The install.
     pub install: Install,
     /// The pinned digest of the vendor's root.
@@ -120,6 +123,13 @@ pub struct Config {
     pub timezone: TimeZone,
     /// Whose approvals count.
     pub customer_keys: Vec<KeySpec>,
+}
+
+impl Config {
+    /// The way to the broker.
+    pub fn way(&self) -> Way {
+        self.proxy.way(&self.broker)
+    }
 }
 
 /// Where the one-time token is read from.
@@ -163,6 +173,7 @@ impl FromStr for Install {
 #[serde(deny_unknown_fields, default)]
 struct File {
     broker: Option<String>,
+    proxy: Option<String>,
     install: Option<String>,
     root_sha256: Option<String>,
     ca_file: Option<PathBuf>,
@@ -206,6 +217,7 @@ struct Merged {
 
 fn merge(mut args: RunArgs, file: File) -> Merged {
     args.broker = args.broker.or(file.broker);
+    args.proxy = args.proxy.or(file.proxy);
     args.install = args.install.or(file.install);
     args.root_sha256 = args.root_sha256.or(file.root_sha256);
     args.ca_file = args.ca_file.or(file.ca_file);
@@ -245,6 +257,7 @@ fn resolve(
     let install = args.install.ok_or(Error::Missing("install"))?;
     Ok(Config {
         broker: parse_broker(&args.broker.ok_or(Error::Missing("broker"))?)?,
+        proxy: args.proxy.as_deref().map_or(Ok(Proxy::Environment), parse_proxy)?,
         install: install.parse().map_err(|detail| Error::Invalid { name: "install", detail })?,
         root_sha256: args.root_sha256.as_deref().map(parse_root).transpose()?,
         ca_pem: read(&ca_file)?.into_bytes(),
@@ -320,6 +333,10 @@ fn parse_broker(text: &str) -> Result<http::Uri, Error> {
         return Err(wrong("it is https://HOST:PORT and no more"));
     }
     Ok(uri)
+}
+
+fn parse_proxy(text: &str) -> Result<Proxy, Error> {
+    text.parse().map_err(|detail| Error::Invalid { name: "proxy", detail })
 }
 
 fn parse_root(text: &str) -> Result<Digest, Error> {

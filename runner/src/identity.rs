@@ -224,7 +224,7 @@ async fn enroll(config: &Config, dir: &DataDir, info: &RunnerInfo) -> Result<Ide
     let pinned = config.root_sha256.ok_or(Error::NotEnrolled("root-sha256"))?;
     let token = read_token(source)?;
     let key = pending_key(dir)?;
-    let link = Link::new(config.broker.clone(), &config.ca_pem, None, 0)?;
+    let link = Link::new(config.broker.clone(), config.way(), &config.ca_pem, None, 0)?;
     let (granted, root) = ask(config, &link, &token, &key, (info, &pinned)).await?;
     let verified = verify::first_root(&root, &pinned)?;
     let identity = keep(dir, &config.install.id(), &key, &granted, root, verified.digest())?;

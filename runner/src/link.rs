@@ -3,6 +3,7 @@
 //! The only module, with `wire`, that knows the generated messages. Whether a failed call
 //! may be tried again is decided in one place: `Error::is_away`.
 
+mod proxy;
 mod tls;
 mod wire;
 
@@ -20,6 +21,7 @@ use tonic::{Code, Status};
 use crate::fault::Coded;
 use crate::outcome::{Attempt, Outcome};
 
+pub use proxy::{Proxy, Way};
 pub use remit_proto::convert::{Identity, LeaseAnswer, RunnerInfo, Trust};
 pub use tls::{Error as TlsError, Keys};
 
@@ -144,6 +146,7 @@ fn describe(status: &Status) -> String {
 #[derive(Debug)]
 pub struct Link {
     broker: http::Uri,
+    way: Way,
     ca_pem: Vec<u8>,
     channels: RwLock<Vec<Channel>>,
     turn: AtomicUsize,
@@ -156,20 +159,21 @@ impl Link {
     /// Prepares connections with these keys, or without any, to enrol.
     pub fn new(
         broker: http::Uri,
+        way: Way,
         ca_pem: &[u8],
         keys: Option<&Keys>,
         capacity: usize,
     ) -> Result<Self, TlsError> {
         let polls = 1 + capacity / POLLS_PER_CONNECTION;
-        let channels = open(&broker, ca_pem, keys, 1 + polls)?;
+        let channels = open(&broker, &way, ca_pem, keys, 1 + polls)?;
         let ca_pem = ca_pem.to_vec();
-        Ok(Self { broker, ca_pem, channels: RwLock::new(channels), turn: AtomicUsize::new(0) })
+        Ok(Self { broker, way, ca_pem, channels: RwLock::new(channels), turn: AtomicUsize::new(0) })
     }
 
     /// Uses these keys from the next call on; calls in flight end on the old connections.
     pub fn rekey(&self, keys: &Keys) -> Result<(), TlsError> {
         let count = self.channels.read().unwrap_or_else(PoisonError::into_inner).len();
-        let fresh = open(&self.broker, &self.ca_pem, Some(keys), count)?;
+        let fresh = open(&self.broker, &self.way, &self.ca_pem, Some(keys), count)?;
         *self.channels.write().unwrap_or_else(PoisonError::into_inner) = fresh;
         Ok(())
     }
@@ -353,11 +357,12 @@ async fn bounded<T>(
 
 fn open(
     broker: &http::Uri,
+    way: &Way,
     ca_pem: &[u8],
     keys: Option<&Keys>,
     count: usize,
 ) -> Result<Vec<Channel>, TlsError> {
-    let connector = tls::connector(broker, ca_pem, keys)?;
+    let connector = tls::connector(broker, way.clone(), ca_pem, keys)?;
     // The connector speaks TLS itself; tonic must not add its own.
     let plain = http::Uri::builder()
         .scheme("http")

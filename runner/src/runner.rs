@@ -367,7 +367,13 @@ async fn assemble(config: Config, dir: DataDir, status_port: u16) -> Result<Runn
     let journal = Journal::open(&dir.path("journal"), &config.install.id())?;
     keep_to(&policy, &journal).await?;
     let identity = Identity::establish(&config, &dir, &info).await?;
-    let link = Link::new(config.broker.clone(), &config.ca_pem, Some(identity.keys()), config.capacity)?;
+    let link = Link::new(
+        config.broker.clone(),
+        config.way(),
+        &config.ca_pem,
+        Some(identity.keys()),
+        config.capacity,
+    )?;
     let trust = Trust::open(&dir, &identity)?;
     let mode = Mode { paused: dir.path(PAUSED_FILE).exists(), draining: false, halted: false };
     Ok(Runner {

@@ -48,6 +48,7 @@ pub struct World {
     brokers: Brokers,
     runners: BTreeMap<String, Process>,
     runner_path: Option<OsString>,
+    runner_proxy: Option<String>,
 }
 
 impl World {
@@ -74,7 +75,7 @@ impl World {
         copy(&source, &directory.path().join("product"))?;
         fs::create_dir(directory.path().join("site"))?;
         let brokers = brokers(directory.path())?;
-        Ok(World { directory, brokers, runners: BTreeMap::new(), runner_path: None })
+        Ok(World { directory, brokers, runners: BTreeMap::new(), runner_path: None, runner_proxy: None })
     }
 
     /// Starts the one broker again, and waits until it is ready.
@@ -204,6 +205,9 @@ impl World {
         if let Some(path) = &self.runner_path {
             command.env("PATH", path);
         }
+        if let Some(proxy) = &self.runner_proxy {
+            command.args(["--proxy", proxy]);
+        }
         let process = Process::spawn(command, &self.path(&format!("{install}.log")))?;
         self.runners.insert(install.to_owned(), process);
         Ok(())
@@ -218,6 +222,11 @@ impl World {
             fs::write(&path, shown.stdout)?;
         }
         Ok(path)
+    }
+
+    /// From now on runners reach the broker by this proxy.
+    pub fn runners_go_by(&mut self, proxy: &str) {
+        self.runner_proxy = Some(proxy.to_owned());
     }
 
     /// From now on runners find this program before all others of its name.

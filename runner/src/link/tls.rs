@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use super::proxy::Way;
 use crate::fault::Coded;
 
 /// Why no TLS can be spoken.
@@ -61,14 +62,20 @@ pub(super) struct Connector {
     host: String,
     port: u16,
     name: ServerName<'static>,
+    way: Way,
     tls: TlsConnector,
 }
 
-pub(super) fn connector(broker: &http::Uri, ca_pem: &[u8], keys: Option<&Keys>) -> Result<Connector, Error> {
+pub(super) fn connector(
+    broker: &http::Uri,
+    way: Way,
+    ca_pem: &[u8],
+    keys: Option<&Keys>,
+) -> Result<Connector, Error> {
     let host = broker.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
     let name = ServerName::try_from(host.clone()).map_err(|_| Error::Host(host.clone()))?;
     let tls = TlsConnector::from(Arc::new(config(ca_pem, keys)?));
-    Ok(Connector { host, port: broker.port_u16().unwrap_or(443), name, tls })
+    Ok(Connector { host, port: broker.port_u16().unwrap_or(443), name, way, tls })
 }
 
 fn config(ca_pem: &[u8], keys: Option<&Keys>) -> Result<rustls::ClientConfig, Error> {
@@ -109,8 +116,7 @@ impl tower::Service<http::Uri> for Connector {
     fn call(&mut self, _: http::Uri) -> Self::Future {
         let this = self.clone();
         Box::pin(async move {
-            let tcp = TcpStream::connect((this.host.as_str(), this.port)).await?;
-            tcp.set_nodelay(true)?;
+            let tcp = this.way.connect(&this.host, this.port).await?;
             Ok(TokioIo::new(this.tls.connect(this.name, tcp).await?))
         })
     }

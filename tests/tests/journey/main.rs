@@ -9,6 +9,7 @@ mod dev;
 mod drift;
 mod kills;
 mod misfortune;
+mod proxies;
 mod rehearsals;
 mod strangers;
 mod tools;

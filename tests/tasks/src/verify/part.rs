@@ -81,13 +81,19 @@ fn virtual_environment(place: &Path) -> Result<()> {
     make().context("python3 with its venv module (Debian: python3-venv) is needed for cfn-lint")
 }
 
-/// The tests, which start a PostgreSQL server of their own where they need one.
+/// The tests, which start a PostgreSQL server and a proxy of their own where they need one.
 pub(crate) fn tests(_house: &House) -> Result<Vec<Call>> {
     let versions = || std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let is_there =
         || on_path("postgres").is_some() || versions().any(|v| v.path().join("bin/postgres").is_file());
     if !is_there() {
         install("postgresql");
+    }
+    if on_path("tinyproxy").is_none() {
+        install("tinyproxy");
+    }
+    if on_path("tinyproxy").is_none() {
+        bail!("an HTTP proxy is needed for the tests (Debian: tinyproxy)");
     }
     if !is_there() {
         bail!("a PostgreSQL server is needed for the tests (Debian: postgresql)");
