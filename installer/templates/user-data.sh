@@ -47,7 +47,7 @@ ca_file = "/etc/remit-runner/ca.pem"
 ca_file = "/etc/pki/tls/certs/ca-bundle.crt"
 {% endif %}
 data_dir = "/var/lib/remit-runner/data"
-token_file = "/run/remit-runner/token"
+token_from = "ssm:{{ token_name }}"
 consume_token = true
 # Terraform asks the metadata service for the credentials of this machine's role.
 allow_metadata = true
@@ -58,31 +58,6 @@ allow_metadata = true
 {% endfor %}
 REMIT_END
 
-# Before each start: the token, while there is one. After it has enrolled: the token is deleted.
-cat > /usr/local/sbin/remit-runner-token <<'REMIT_END'
-#!/bin/bash
-set -euo pipefail
-umask 077
-export AWS_DEFAULT_REGION=${AWS::Region}
-case $1 in
-  fetch)
-    aws ssm get-parameter --name {{ token_name }} --with-decryption --query Parameter.Value --output text \
-      > /run/remit-runner/token.new 2> /run/remit-runner/fetch.log \
-      && mv /run/remit-runner/token.new /run/remit-runner/token || rm -f /run/remit-runner/token.new
-    ;;
-  forget)
-    for try in $(seq 240); do
-      if curl -sf -o /dev/null http://127.0.0.1:7460/readyz; then
-        aws ssm delete-parameter --name {{ token_name }} 2> /dev/null || true
-        exit 0
-      fi
-      sleep 5
-    done
-    ;;
-esac
-REMIT_END
-chmod 0755 /usr/local/sbin/remit-runner-token
-
 cat > /etc/systemd/system/remit-runner.service <<'REMIT_END'
 [Unit]
 Description=Remit runner of {{ install }}
@@ -91,10 +66,7 @@ After=network-online.target
 
 [Service]
 User=remit-runner
-RuntimeDirectory=remit-runner
-RuntimeDirectoryMode=0700
-RuntimeDirectoryPreserve=restart
-ExecStartPre=/usr/local/sbin/remit-runner-token fetch
+Environment=AWS_REGION=${AWS::Region}
 ExecStart=/usr/local/bin/remit-runner run --config /etc/remit-runner/config.toml
 Restart=always
 RestartSec=10
@@ -108,19 +80,5 @@ PrivateTmp=true
 [Install]
 WantedBy=multi-user.target
 REMIT_END
-cat > /etc/systemd/system/remit-runner-enrolled.service <<'REMIT_END'
-[Unit]
-Description=Deletes the one-time token once the runner has enrolled
-After=remit-runner.service
-
-[Service]
-Type=oneshot
-User=remit-runner
-ExecStart=/usr/local/sbin/remit-runner-token forget
-TimeoutStartSec=30min
-
-[Install]
-WantedBy=multi-user.target
-REMIT_END
 systemctl daemon-reload
-systemctl enable --now --no-block remit-runner.service remit-runner-enrolled.service
+systemctl enable --now --no-block remit-runner.service

@@ -152,7 +152,10 @@ pub struct RunArgs {
     /// Where a file cannot be had, the variable REMIT_RUNNER_TOKEN is read.
     #[arg(long, value_name = "FILE", env = "REMIT_RUNNER_TOKEN_FILE")]
     pub token_file: Option<PathBuf>,
-    /// Delete the token file once the runner is enrolled.
+    /// Where the one-time enrolment token is kept, e.g. ssm:/path of a SecureString, instead of a file.
+    #[arg(long, value_name = "REFERENCE", env = "REMIT_RUNNER_TOKEN_FROM")]
+    pub token_from: Option<String>,
+    /// Delete the token, file or parameter, once the runner is enrolled.
     #[arg(long, env = "REMIT_RUNNER_CONSUME_TOKEN")]
     pub consume_token: bool,
     /// Where the runner keeps its identity, journal, outputs and state. One runner each.
@@ -164,6 +167,12 @@ pub struct RunArgs {
     /// A TOML or JSON file of inputs that the customer sets: `name = value`.
     #[arg(long, value_name = "FILE", env = "REMIT_RUNNER_INPUTS_FILE")]
     pub inputs_file: Option<PathBuf>,
+    /// Where a sensitive input is kept: it is fetched when a job needs it. May be repeated.
+    ///
+    /// A reference is ssm:/path (a SecureString parameter, read with the machine's own AWS credentials) or
+    /// file:/path (mode 0600). The value is on no command line, in no file of the runner, and not at the vendor.
+    #[arg(long = "secret", value_name = "NAME=REFERENCE")]
+    pub secrets: Vec<String>,
     /// Where the status API listens [default: 127.0.0.1:7460; port 0 picks a free one].
     #[arg(long, value_name = "ADDR", env = "REMIT_RUNNER_STATUS_LISTEN")]
     pub status_listen: Option<SocketAddr>,

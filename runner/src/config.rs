@@ -17,6 +17,7 @@ use crate::confine::{Limits, Settings, Strictness};
 use crate::data_dir::read_bounded;
 use crate::fault::Coded;
 use crate::link::{Proxy, Way};
+use crate::secret::Reference;
 
 /// The greatest configuration or inputs file, in bytes.
 pub const FILE_LEN_MAX: u64 = 1 << 20;
@@ -105,6 +106,8 @@ pub struct Config {
     pub inputs: BTreeMap<String, String>,
     /// Inputs given in a file: typed values.
     pub inputs_file: BTreeMap<String, Value>,
+    /// Sensitive inputs that are fetched when they are needed, by name.
+    pub secrets: BTreeMap<String, Reference>,
     /// Where the status API listens.
     pub status_listen: SocketAddr,
     /// Jobs at once.
@@ -137,6 +140,8 @@ impl Config {
 pub enum TokenSource {
     /// A file.
     File(PathBuf),
+    /// A secrets store.
+    Secret(Reference),
     /// Standard input.
     Stdin,
     /// The variable `REMIT_RUNNER_TOKEN`.
@@ -178,10 +183,12 @@ struct File {
     root_sha256: Option<String>,
     ca_file: Option<PathBuf>,
     token_file: Option<PathBuf>,
+    token_from: Option<String>,
     consume_token: bool,
     data_dir: Option<PathBuf>,
     inputs: BTreeMap<String, Value>,
     inputs_file: Option<PathBuf>,
+    secrets: BTreeMap<String, String>,
     status_listen: Option<SocketAddr>,
     status_allow_remote: bool,
     capacity: Option<usize>,
@@ -213,6 +220,7 @@ pub fn load(args: RunArgs, has_token_variable: bool) -> Result<Config, Error> {
 struct Merged {
     args: RunArgs,
     inputs: BTreeMap<String, Value>,
+    secrets: BTreeMap<String, String>,
 }
 
 fn merge(mut args: RunArgs, file: File) -> Merged {
@@ -222,6 +230,7 @@ fn merge(mut args: RunArgs, file: File) -> Merged {
     args.root_sha256 = args.root_sha256.or(file.root_sha256);
     args.ca_file = args.ca_file.or(file.ca_file);
     args.token_file = args.token_file.or(file.token_file);
+    args.token_from = args.token_from.or(file.token_from);
     args.consume_token |= file.consume_token;
     args.data_dir = args.data_dir.or(file.data_dir);
     args.inputs_file = args.inputs_file.or(file.inputs_file);
@@ -241,7 +250,7 @@ fn merge(mut args: RunArgs, file: File) -> Merged {
     args.policy = args.policy.or(file.policy);
     args.policy_timezone = args.policy_timezone.or(file.policy_timezone);
     args.customer_keys.extend(file.customer_key);
-    Merged { args, inputs: file.inputs }
+    Merged { args, inputs: file.inputs, secrets: file.secrets }
 }
 
 fn resolve(
@@ -249,10 +258,13 @@ fn resolve(
     has_token_variable: bool,
     read: impl Fn(&Path) -> Result<String, Error>,
 ) -> Result<Config, Error> {
-    let Merged { args, mut inputs } = merged;
+    let Merged { args, mut inputs, secrets } = merged;
     if let Some(path) = &args.inputs_file {
         inputs.extend(parse_inputs(path, &read(path)?)?);
     }
+    let flags = parse_flags(&args.inputs)?;
+    let secrets =
+        references(secrets, &args.secrets, |name| flags.contains_key(name) || inputs.contains_key(name))?;
     let ca_file = args.ca_file.ok_or(Error::Missing("ca-file"))?;
     let install = args.install.ok_or(Error::Missing("install"))?;
     Ok(Config {
@@ -261,11 +273,12 @@ fn resolve(
         install: install.parse().map_err(|detail| Error::Invalid { name: "install", detail })?,
         root_sha256: args.root_sha256.as_deref().map(parse_root).transpose()?,
         ca_pem: read(&ca_file)?.into_bytes(),
-        token: token_source(args.token_file, has_token_variable),
+        token: token_source(args.token_file, args.token_from.as_deref(), has_token_variable)?,
         consume_token: args.consume_token,
         data_dir: args.data_dir.ok_or(Error::Missing("data-dir"))?,
-        inputs: parse_flags(&args.inputs)?,
+        inputs: flags,
         inputs_file: inputs,
+        secrets,
         status_listen: status_listen(args.status_listen, args.status_allow_remote)?,
         capacity: capacity(args.capacity)?,
         sandbox: args.sandbox,
@@ -323,6 +336,29 @@ fn parse_flags(flags: &[String]) -> Result<BTreeMap<String, String>, Error> {
     flags.iter().map(parse).collect()
 }
 
+/// Where secrets are, by name; the flags go before the file. One name has one value.
+fn references(
+    file: BTreeMap<String, String>,
+    flags: &[String],
+    is_given: impl Fn(&str) -> bool,
+) -> Result<BTreeMap<String, Reference>, Error> {
+    let wrong = |detail: String| Error::Invalid { name: "secret", detail };
+    let mut texts = file;
+    for flag in flags {
+        let (name, text) =
+            flag.split_once('=').ok_or_else(|| wrong("it looks like NAME=REFERENCE".to_owned()))?;
+        texts.insert(name.to_owned(), text.to_owned());
+    }
+    let parse = |(name, text): (String, String)| {
+        if is_given(&name) {
+            return Err(wrong(format!("`{name}` is given both as a value and as a reference")));
+        }
+        let reference = text.parse().map_err(|words| wrong(format!("`{name}`: {words}")))?;
+        Ok((name, reference))
+    };
+    texts.into_iter().map(parse).collect()
+}
+
 fn parse_broker(text: &str) -> Result<http::Uri, Error> {
     let wrong = |detail: &str| Error::Invalid { name: "broker", detail: format!("`{text}`: {detail}") };
     let uri: http::Uri = text.parse().map_err(|_| wrong("not a URL"))?;
@@ -373,12 +409,19 @@ fn jobs(args: JobArgs) -> Result<Settings, Error> {
     })
 }
 
-fn token_source(file: Option<PathBuf>, has_variable: bool) -> Option<TokenSource> {
-    match file {
-        Some(path) if path == Path::new("-") => Some(TokenSource::Stdin),
-        Some(path) => Some(TokenSource::File(path)),
-        None => has_variable.then_some(TokenSource::Environment),
-    }
+fn token_source(
+    file: Option<PathBuf>,
+    from: Option<&str>,
+    has_variable: bool,
+) -> Result<Option<TokenSource>, Error> {
+    let wrong = |detail: String| Error::Invalid { name: "token-from", detail };
+    Ok(match (file, from) {
+        (Some(_), Some(_)) => return Err(wrong("there is a --token-file, too".to_owned())),
+        (None, Some(text)) => Some(TokenSource::Secret(text.parse().map_err(wrong)?)),
+        (Some(path), None) if path == Path::new("-") => Some(TokenSource::Stdin),
+        (Some(path), None) => Some(TokenSource::File(path)),
+        (None, None) => has_variable.then_some(TokenSource::Environment),
+    })
 }
 
 fn status_listen(given: Option<SocketAddr>, allow_remote: bool) -> Result<SocketAddr, Error> {

@@ -109,6 +109,12 @@ pub struct Work {
     pub progress: Progress,
 }
 
+impl Drop for Work {
+    fn drop(&mut self) {
+        self.inputs.values_mut().for_each(crate::inputs::wipe);
+    }
+}
+
 /// The directories of one attempt; all exist.
 #[derive(Clone, Debug)]
 pub struct Places {

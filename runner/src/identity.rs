@@ -20,6 +20,7 @@ use crate::config::{Config, TokenSource};
 use crate::data_dir::{DataDir, read_bounded, remove_file, write_atomic};
 use crate::fault::{Coded, now_ms};
 use crate::link::{self, Identity as Granted, Keys, Link, RunnerInfo, TlsError};
+use crate::secret::{self, Reference, Secrets};
 
 const FILE: &str = "identity.json";
 const PENDING: &str = "pending-key.pem";
@@ -35,6 +36,9 @@ pub enum Error {
     /// The token cannot be read.
     #[error("cannot read the enrolment token")]
     Token(#[source] std::io::Error),
+    /// The token cannot be fetched.
+    #[error("cannot fetch the enrolment token")]
+    Fetch(#[from] secret::Error),
     /// The token's file holds nothing.
     #[error("the enrolment token is empty")]
     TokenEmpty,
@@ -84,6 +88,7 @@ impl Coded for Error {
         match self {
             Error::NotEnrolled(_) => "runner.not_enrolled",
             Error::Token(_) | Error::TokenEmpty => "runner.token_unreadable",
+            Error::Fetch(error) => error.code(),
             Error::Refused(_) => "runner.enroll_refused",
             Error::Root(refusal) => refusal.code(),
             Error::Expired => "runner.identity_expired",
@@ -98,6 +103,7 @@ impl Coded for Error {
         match self {
             Error::NotEnrolled(_) | Error::Expired | Error::Refused(_) => "ask the vendor for a new enrolment token (`remit install create` or its link) and give it with --token-file and --root-sha256".to_owned(),
             Error::Token(_) | Error::TokenEmpty => "check the --token-file: it holds the token and nothing else".to_owned(),
+            Error::Fetch(error) => error.hint(),
             Error::Root(_) => "compare --root-sha256 with what the vendor published; if it is right, do not trust this broker".to_owned(),
             Error::Foreign { .. } => "give each install's runner its own --data-dir".to_owned(),
             _ => "check the data directory; to begin anew, take an empty one and enrol again".to_owned(),
@@ -222,7 +228,11 @@ impl Identity {
 async fn enroll(config: &Config, dir: &DataDir, info: &RunnerInfo) -> Result<Identity, Error> {
     let source = config.token.as_ref().ok_or(Error::NotEnrolled("token-file"))?;
     let pinned = config.root_sha256.ok_or(Error::NotEnrolled("root-sha256"))?;
-    let token = read_token(source)?;
+    let secrets = Secrets::default();
+    let token = match source {
+        TokenSource::Secret(reference) => secrets.fetch(reference).await?,
+        source => read_token(source)?,
+    };
     let key = pending_key(dir)?;
     let link = Link::new(config.broker.clone(), config.way(), &config.ca_pem, None, 0)?;
     let (granted, root) = ask(config, &link, &token, &key, (info, &pinned)).await?;
@@ -230,11 +240,32 @@ async fn enroll(config: &Config, dir: &DataDir, info: &RunnerInfo) -> Result<Ide
     let identity = keep(dir, &config.install.id(), &key, &granted, root, verified.digest())?;
     let pending = dir.path(PENDING);
     remove_file(&pending).map_err(|source| Error::Io { path: pending, source })?;
-    if let (true, TokenSource::File(path)) = (config.consume_token, source) {
-        remove_file(path).map_err(|source| Error::Io { path: path.clone(), source })?;
+    if config.consume_token {
+        consume(source, &secrets).await?;
     }
     tracing::info!(generation = granted.generation, root = %verified.digest(), "enrolled");
     Ok(identity)
+}
+
+async fn consume(source: &TokenSource, secrets: &Secrets) -> Result<(), Error> {
+    match source {
+        TokenSource::File(path) => {
+            remove_file(path).map_err(|source| Error::Io { path: path.clone(), source })
+        }
+        TokenSource::Secret(reference) => {
+            forget(reference, secrets).await;
+            Ok(())
+        }
+        TokenSource::Stdin | TokenSource::Environment => Ok(()),
+    }
+}
+
+/// The token is worth nothing any more, so one that stays is no reason not to go on.
+async fn forget(reference: &Reference, secrets: &Secrets) {
+    if let Err(error) = secrets.forget(reference).await {
+        let words = crate::fault::chain(&error);
+        tracing::warn!(error = words, "the used token could not be deleted");
+    }
 }
 
 async fn ask(
@@ -274,6 +305,8 @@ fn read_token(source: &TokenSource) -> Result<Zeroizing<String>, Error> {
             let bytes = bytes.ok_or_else(|| Error::Token(missing()))?;
             *text = String::from_utf8_lossy(&bytes).into_owned();
         }
+        // Fetched before.
+        TokenSource::Secret(_) => {}
         TokenSource::Stdin => {
             let mut stdin = std::io::Read::take(std::io::stdin().lock(), TOKEN_LEN_MAX);
             std::io::Read::read_to_string(&mut stdin, &mut text).map_err(Error::Token)?;

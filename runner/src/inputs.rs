@@ -9,10 +9,12 @@ use std::collections::BTreeMap;
 use remit_seal::Refusal;
 use remit_seal::document::{Authority, Input, OutputRef, Part, Source, Value, ValueType};
 use remit_seal::verify::{Bound, input_fits};
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::config::Config;
 use crate::fault::Coded;
 use crate::outputs::{self, Realm, Store};
+use crate::secret::{self, Secrets};
 
 /// Why an input has no value.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +28,17 @@ pub enum Error {
     /// A sensitive input was given as a flag.
     #[error("input `{0}` is sensitive and was given as a flag, which every user of the machine can read")]
     InputExposed(String),
+    /// A reference was given for an input whose value would be shown.
+    #[error("input `{0}` is given by reference, and the release does not say that it is sensitive")]
+    InputOpen(String),
+    /// A secret cannot be had.
+    #[error("input `{name}` cannot be had")]
+    Secret {
+        /// The input.
+        name: String,
+        /// Why.
+        source: secret::Error,
+    },
     /// The release has no such input.
     #[error("the release refers to input `{0}`, which it does not have")]
     InputUnknown(String),
@@ -48,6 +61,8 @@ impl Coded for Error {
             Error::InputMissing(_) => "runner.input_missing",
             Error::InputInvalid(..) => "runner.input_invalid",
             Error::InputExposed(_) => "runner.input_exposed",
+            Error::InputOpen(_) => "runner.input_open",
+            Error::Secret { source, .. } => source.code(),
             Error::InputUnknown(_) => "runner.input_unknown",
             Error::OutputMissing { .. } => "runner.output_missing",
             Error::Outputs(error) => error.code(),
@@ -65,6 +80,10 @@ impl Coded for Error {
             Error::InputExposed(name) => {
                 format!("put `{name}` in the runner's --inputs-file (mode 0600), not in a flag")
             }
+            Error::InputOpen(name) => {
+                format!("give `{name}` as a value, or ask the vendor to declare it sensitive")
+            }
+            Error::Secret { source, .. } => source.hint(),
             Error::InputUnknown(_) => "the vendor cuts the release again".to_owned(),
             Error::OutputMissing { component, .. } => {
                 format!("deploy component `{component}` of this release first")
@@ -83,9 +102,66 @@ pub struct Resolved {
     pub secrets: Vec<Value>,
 }
 
+impl Drop for Resolved {
+    fn drop(&mut self) {
+        self.values.values_mut().chain(&mut self.secrets).for_each(wipe);
+    }
+}
+
+/// Overwrites a value: what was a secret does not stay in memory for longer than it is needed.
+pub fn wipe(value: &mut Value) {
+    match value {
+        Value::String(text) => text.zeroize(),
+        Value::List(items) => items.iter_mut().for_each(wipe),
+        Value::Integer(number) => number.zeroize(),
+        Value::Boolean(_) => {}
+    }
+}
+
+/// Values that were fetched, by the name of the input.
+pub type Fetched = BTreeMap<String, Zeroizing<String>>;
+
+/// Fetches what the job's component takes of the customer's secrets, and nothing else.
+pub async fn fetch(bound: &Bound, config: &Config, secrets: &Secrets) -> Result<Fetched, Error> {
+    let mut fetched = Fetched::new();
+    for name in bound.component.inputs.values().flat_map(inputs_of) {
+        let customers = bound.release.inputs.get(name).filter(|spec| spec.authority == Authority::Customer);
+        let (Some(spec), Some(reference)) = (customers, config.secrets.get(name)) else { continue };
+        if !spec.sensitive {
+            return Err(Error::InputOpen(name.clone()));
+        }
+        let value = secrets.fetch(reference).await;
+        let value = value.map_err(|source| Error::Secret { name: name.clone(), source })?;
+        fetched.insert(name.clone(), value);
+    }
+    Ok(fetched)
+}
+
+/// The product's inputs that a source takes.
+fn inputs_of(source: &Source) -> Vec<&String> {
+    match source {
+        Source::Input(name) => vec![name],
+        Source::Text(parts) => parts.iter().filter_map(input_of).collect(),
+        Source::Literal(_) | Source::Output(_) => Vec::new(),
+    }
+}
+
+fn input_of(part: &Part) -> Option<&String> {
+    match part {
+        Part::Input(name) => Some(name),
+        Part::Literal(_) | Part::Output(_) => None,
+    }
+}
+
 /// Resolves every input of the job's component.
-pub fn resolve(bound: &Bound, config: &Config, outputs: &Store, realm: Realm) -> Result<Resolved, Error> {
-    let mut resolver = Resolver { bound, config, outputs, realm, secrets: Vec::new() };
+pub fn resolve(
+    bound: &Bound,
+    config: &Config,
+    outputs: &Store,
+    realm: Realm,
+    fetched: &Fetched,
+) -> Result<Resolved, Error> {
+    let mut resolver = Resolver { bound, config, outputs, realm, fetched, secrets: Vec::new() };
     let mut values = BTreeMap::new();
     for (name, source) in &bound.component.inputs {
         values.insert(name.clone(), resolver.source(source)?);
@@ -98,6 +174,7 @@ struct Resolver<'a> {
     config: &'a Config,
     outputs: &'a Store,
     realm: Realm,
+    fetched: &'a Fetched,
     secrets: Vec<Value>,
 }
 
@@ -130,7 +207,7 @@ impl Resolver<'_> {
         let spec = spec.ok_or_else(|| Error::InputUnknown(name.to_owned()))?;
         let value = match spec.authority {
             Authority::Fixed | Authority::Broker => self.bound.inputs.get(name).cloned(),
-            Authority::Customer => customer(name, spec, self.config)?,
+            Authority::Customer => customer(name, spec, self.config, self.fetched.get(name))?,
         };
         let value = value.ok_or_else(|| Error::InputMissing(name.to_owned()))?;
         if spec.sensitive {
@@ -151,12 +228,18 @@ impl Resolver<'_> {
     }
 }
 
-fn customer(name: &str, spec: &Input, config: &Config) -> Result<Option<Value>, Error> {
-    let value = match (config.inputs.get(name), config.inputs_file.get(name)) {
-        (Some(_), _) if spec.sensitive => return Err(Error::InputExposed(name.to_owned())),
-        (Some(text), _) => Some(typed(text, spec.value_type)),
-        (None, Some(value)) => Some(value.clone()),
-        (None, None) => spec.default.clone(),
+fn customer(
+    name: &str,
+    spec: &Input,
+    config: &Config,
+    fetched: Option<&Zeroizing<String>>,
+) -> Result<Option<Value>, Error> {
+    let value = match (fetched, config.inputs.get(name), config.inputs_file.get(name)) {
+        (Some(text), _, _) => Some(typed(text, spec.value_type)),
+        (None, Some(_), _) if spec.sensitive => return Err(Error::InputExposed(name.to_owned())),
+        (None, Some(text), _) => Some(typed(text, spec.value_type)),
+        (None, None, Some(value)) => Some(value.clone()),
+        (None, None, None) => spec.default.clone(),
     };
     if let Some(value) = &value {
         input_fits(name, spec, value).map_err(|e| Error::InputInvalid(name.to_owned(), e))?;

@@ -34,6 +34,7 @@ pub mod process;
 pub mod recovery;
 pub mod report;
 pub mod runner;
+pub mod secret;
 pub mod status;
 pub mod stop;
 pub mod trust;

@@ -25,6 +25,7 @@ use crate::lock::Locks;
 use crate::outcome::Attempt;
 use crate::outputs::Store;
 use crate::policy::{self, Past, Policy, Reference};
+use crate::secret::Secrets;
 use crate::status::Metrics;
 use crate::stop::{Reason, Stop};
 use crate::trust::{self, Trust};
@@ -135,6 +136,8 @@ pub struct Runner {
     pub cache: Cache,
     /// What components gave.
     pub outputs: Store,
+    /// Where the customer's secrets are fetched.
+    pub secrets: Secrets,
     /// What changes the world.
     pub executors: Executors,
     /// What the customer lets the vendor do.
@@ -380,6 +383,7 @@ async fn assemble(config: Config, dir: DataDir, status_port: u16) -> Result<Runn
         locks: Locks::new(&dir),
         cache: Cache::new(&dir),
         outputs: Store::new(&dir),
+        secrets: Secrets::default(),
         approvals: Approvals::new(&dir, config.customer_keys.clone(), config.install.id()),
         past: Past::new(&dir),
         policy,

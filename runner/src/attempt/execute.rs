@@ -21,9 +21,16 @@ use crate::outputs::{self, Realm};
 use crate::policy::Gate;
 use crate::process::{GRACE, Mark, Supervisor};
 
+/// How long the secrets of one attempt may take to be fetched.
+const FETCH_MAX: Duration = Duration::from_secs(5 * 60);
+
 /// Carries it out, under its lease and its time.
 pub(super) async fn execute(hand: &mut Hand) -> Outcome {
-    let resolved = resolve(hand);
+    let resolved = tokio::select! {
+        resolved = Box::pin(resolve(hand)) => resolved,
+        reason = hand.stop.asked() => return stopped(reason),
+        () = watch(hand, FETCH_MAX) => return stopped(crate::stop::Reason::Timeout),
+    };
     let log = match begin_log(hand, resolved.as_ref().ok()) {
         Ok(log) => log,
         Err(failure) => return Outcome::Failed(failure),
@@ -46,9 +53,11 @@ pub(super) async fn execute(hand: &mut Hand) -> Outcome {
     outcome
 }
 
-fn resolve(hand: &Hand) -> Result<Resolved, inputs::Error> {
-    let runner = &hand.runner;
-    inputs::resolve(&hand.admitted.bound, &runner.config, &runner.outputs, hand.admitted.realm)
+/// Secrets are fetched here and now, so that a changed one counts at once and none is kept.
+async fn resolve(hand: &Hand) -> Result<Resolved, inputs::Error> {
+    let (runner, bound) = (&hand.runner, &hand.admitted.bound);
+    let fetched = inputs::fetch(bound, &runner.config, &runner.secrets).await?;
+    inputs::resolve(bound, &runner.config, &runner.outputs, hand.admitted.realm, &fetched)
 }
 
 /// The log knows every sensitive value before the first line is written.
@@ -189,7 +198,7 @@ async fn fetch(hand: &Hand, places: &Places) -> Result<(), Undone> {
     }
 }
 
-fn prepare(hand: &Hand, resolved: Resolved, log: &Log, places: &Places) -> Work {
+fn prepare(hand: &Hand, mut resolved: Resolved, log: &Log, places: &Places) -> Work {
     let bound = &hand.admitted.bound;
     let runner = &hand.runner;
     let given = runner.outputs.of(hand.admitted.realm, &bound.component);
@@ -203,7 +212,7 @@ fn prepare(hand: &Hand, resolved: Resolved, log: &Log, places: &Places) -> Work 
         component: bound.component.clone(),
         tools: bound.release.tools.clone(),
         release: bound.job.release.hex(),
-        inputs: resolved.values,
+        inputs: std::mem::take(&mut resolved.values),
         rehearsal: bound.job.rehearsal.clone(),
         places: places.clone(),
         supervisor: Supervisor {
@@ -309,9 +318,11 @@ fn outputs_failure(error: &outputs::Error) -> Failure {
 
 fn input_failure(error: &inputs::Error) -> Undone {
     let class = match error {
-        inputs::Error::InputMissing(_) | inputs::Error::InputInvalid(..) | inputs::Error::InputExposed(_) => {
-            Class::Permission
-        }
+        inputs::Error::InputMissing(_)
+        | inputs::Error::InputInvalid(..)
+        | inputs::Error::InputExposed(_)
+        | inputs::Error::InputOpen(_) => Class::Permission,
+        inputs::Error::Secret { source, .. } => source.class(),
         inputs::Error::InputUnknown(_) | inputs::Error::OutputMissing { .. } => Class::Bug,
         inputs::Error::Outputs(_) => Class::Transient,
     };

@@ -82,3 +82,27 @@ fn the_token_is_never_a_flag() {
     let words = ["remit-runner", "run"].into_iter().chain(line.split_whitespace());
     assert!(Cli::try_parse_from(words).is_err());
 }
+
+#[test]
+fn secrets_are_named_by_where_they_are_and_never_by_their_value() {
+    let file = "[secrets]\ndb = \"ssm:/shop/db\"\nkey = \"file:/run/key\"";
+    let config = check(&format!("{FULL} --secret db=file:/run/db"), file).unwrap();
+    let shown: Vec<String> = config.secrets.iter().map(|(name, at)| format!("{name}={at}")).collect();
+    assert_eq!(shown, ["db=file:/run/db", "key=file:/run/key"], "a flag goes before the file");
+    let error = check(&format!("{FULL} --secret db=hunter2hunter2"), "").unwrap_err();
+    assert!(error.code() == "runner.config_invalid" && !error.to_string().contains("hunter2"), "{error}");
+    let twice = format!("{FULL} --secret a=ssm:/a --inputs-file in.json");
+    assert_eq!(code(&twice, ""), "runner.config_invalid");
+    let config = check(&format!("{FULL} --token-from ssm:/token"), "").unwrap();
+    assert_eq!(config.token, Some(TokenSource::Secret(Reference::Ssm("/token".to_owned()))));
+    assert_eq!(code(&format!("{FULL} --token-from ssm:/token --token-file t"), ""), "runner.config_invalid");
+}
+
+#[test]
+fn what_jobs_may_reach_is_said_by_whole_paths() {
+    assert_eq!(code(&format!("{FULL} --allow-read here"), ""), "runner.config_invalid");
+    let file = "allow_write = [\"/srv\"]\nconfinement = \"best\"\njob_file_mib = 3";
+    let jobs = check(&format!("{FULL} --allow-write /opt/x --allow-metadata"), file).unwrap().jobs;
+    assert_eq!(jobs.write, [PathBuf::from("/opt/x"), PathBuf::from("/srv")]);
+    assert_eq!((jobs.strictness, jobs.metadata, jobs.limits.file), (Strictness::Best, true, 3 << 20));
+}

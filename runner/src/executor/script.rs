@@ -152,6 +152,7 @@ fn nothing_to_do(action: Action) -> Result<Done, Undone> {
 fn environment(work: &Work, action: &str) -> Result<Vec<(std::ffi::OsString, std::ffi::OsString)>, Undone> {
     let inputs_file = work.places.temp.join("inputs.json");
     let json = serde_json::to_vec(&work.inputs).expect("inputs are values without floats");
+    let json = zeroize::Zeroizing::new(json);
     write_atomic(&inputs_file, &json).map_err(|e| disk(&e))?;
     let mut env = work.environment.clone();
     for (name, value) in &work.inputs {

@@ -100,6 +100,7 @@ impl<'a> Run<'a> {
         let state = work.places.state.join("terraform.tfstate");
         let variables = temp.join("inputs.tfvars.json");
         let json = serde_json::to_vec(&work.inputs).expect("inputs are values without floats");
+        let json = zeroize::Zeroizing::new(json);
         write_atomic(&variables, &json).map_err(|e| disk(&e))?;
         let backend = serde_json::json!({"terraform": {"backend": {"local": {"path": state}}}});
         let over = work.places.source.join("remit_override.tf.json");

@@ -31,6 +31,8 @@ pub(crate) struct Bench {
     pub(crate) temp: tempfile::TempDir,
     pub(crate) data: PathBuf,
     pub(crate) install: String,
+    /// How the token is given.
+    pub(crate) token: Vec<String>,
     pub(crate) args: Vec<String>,
     pub(crate) env: Vec<(String, String)>,
 }
@@ -48,7 +50,9 @@ impl Bench {
         std::fs::write(temp.path().join("remit.cedar"), remit_runner::policy::DEMO).unwrap();
         std::fs::create_dir(temp.path().join("site")).unwrap();
         let data = temp.path().join("data");
-        Self { broker, temp, data, install: INSTALL.to_owned(), args: Vec::new(), env: Vec::new() }
+        let token = vec!["--token-file".to_owned(), temp.path().join("token").display().to_string()];
+        let (args, env) = (Vec::new(), Vec::new());
+        Self { broker, temp, data, install: INSTALL.to_owned(), token, args, env }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -67,8 +71,7 @@ impl Bench {
             .args(["--broker", &self.broker.url(), "--root-sha256", &self.broker.root_digest.hex()])
             .arg("--ca-file")
             .arg(self.path("ca.pem"))
-            .arg("--token-file")
-            .arg(self.path("token"))
+            .args(&self.token)
             .arg("--inputs-file")
             .arg(self.path("inputs.toml"))
             .arg("--policy")
@@ -144,6 +147,13 @@ impl Runner {
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// Lets it finish; all that it said.
+    pub(crate) fn drain(mut self) -> String {
+        self.signal(rustix::process::Signal::TERM);
+        self.exit();
+        self.log.take().map(|log| log.join().unwrap()).unwrap_or_default()
     }
 
     pub(crate) fn exit(&mut self) -> i32 {

