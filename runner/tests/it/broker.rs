@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use http_body_util::BodyExt;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use remit_proto::convert::{AttemptRef, Outcome, RunnerInfo};
 use remit_proto::v1::runner_service_server::RunnerServiceServer;
@@ -49,9 +50,27 @@ pub(crate) struct Shared {
     pub(crate) ca: Arc<Authority>,
     pub(crate) root: Arc<Vec<u8>>,
     pub(crate) certificate_ms: i64,
+    /// Every byte that any runner sent, once it was out of TLS.
+    heard: Arc<Mutex<Vec<u8>>>,
 }
 
 impl Shared {
+    pub(crate) fn heard(&self) -> Vec<u8> {
+        self.heard.lock().unwrap().clone()
+    }
+
+    /// Keeps what comes, headers and all, and hands it on.
+    fn hear(&self, request: http::Request<tonic::body::Body>) -> http::Request<tonic::body::Body> {
+        let heard = self.heard.clone();
+        heard.lock().unwrap().extend(format!("{} {:?}\n", request.uri(), request.headers()).into_bytes());
+        request.map(|body| {
+            tonic::body::Body::new(body.map_frame(move |frame| {
+                heard.lock().unwrap().extend(frame.data_ref().into_iter().flatten());
+                frame
+            }))
+        })
+    }
+
     pub(crate) fn held(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap()
     }
@@ -117,6 +136,7 @@ impl Broker {
             ca: Arc::new(Authority::new()),
             root: Arc::new(root),
             certificate_ms,
+            heard: Arc::default(),
         };
         let addr = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut broker = Self { vendor, root_digest, shared, addr, server: None, next: 1 };
@@ -136,7 +156,9 @@ impl Broker {
             .client_ca_root(Certificate::from_pem(&shared.ca.pem))
             .client_auth_optional(true);
         runtime.spawn(async move {
+            let ears = shared.clone();
             Server::builder()
+                .layer(tower::util::MapRequestLayer::new(move |request| ears.hear(request)))
                 .tls_config(tls)
                 .unwrap()
                 .max_concurrent_streams(8)

@@ -6,6 +6,7 @@ mod aws;
 mod bench;
 mod broker;
 mod broker_calls;
+mod canary;
 mod confine;
 mod luck;
 mod product;
