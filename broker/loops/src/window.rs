@@ -201,19 +201,26 @@ impl Schedule {
         let first = (0..DAYS_BEFORE).fold(here, |date, _| date.and_then(|d| d.yesterday().ok()));
         std::iter::successors(first, |date| date.tomorrow().ok())
             .filter(|date| self.days.contains(&Day::of(*date)))
-            .map_while(|date| self.on(date))
+            .filter_map(|date| self.on(date))
     }
 
-    /// The opening that begins on this day.
+    /// The opening that begins on this day; none on a day that its place never had.
     fn on(&self, date: Date) -> Option<Opening> {
         let ambiguous = self.zone.to_ambiguous_timestamp(date.to_datetime(self.start));
         let opens = match ambiguous.offset() {
             // What the clocks show when they are put back comes twice: the first counts.
             AmbiguousOffset::Unambiguous { .. } | AmbiguousOffset::Fold { .. } => ambiguous.earlier().ok()?,
             // By the clocks as they are after the gap the moment lies before it: what follows is its end.
-            AmbiguousOffset::Gap { after, .. } => {
-                let before = after.to_timestamp(date.to_datetime(self.start)).ok()?;
-                self.zone.following(before).next()?.timestamp()
+            AmbiguousOffset::Gap { before, after } => {
+                let earlier = after.to_timestamp(date.to_datetime(self.start)).ok()?;
+                let end = self.zone.following(earlier).next()?.timestamp();
+                // Who crosses the date line leaves a whole day out. What would begin on it does not begin
+                // on the next, which nobody named.
+                let (last, first) = (before.to_datetime(end), after.to_datetime(end));
+                if last <= date.at(0, 0, 0, 0) && first.date() > date {
+                    return None;
+                }
+                end
             }
         };
         let opens = Timestamp(opens.as_millisecond());
@@ -263,9 +270,25 @@ mod tests {
     fn a_start_that_the_clocks_skip_begins_when_they_have_skipped_it() {
         let night = window("America/New_York", &[Day::Sun], "02:30", 60);
         check(&night, "2026-03-07T00:00:00Z", &[("2026-03-08T07:00:00Z", "2026-03-08T08:00:00Z")]);
-        // A whole day that a place never had.
+    }
+
+    #[test]
+    fn a_day_that_a_place_never_had_has_no_window() {
+        // Samoa went from Thursday, 29 December 2011, to Saturday, the 31st.
         let friday = window("Pacific/Apia", &[Day::Fri], "22:00", 60);
-        check(&friday, "2011-12-29T20:00:00Z", &[("2011-12-30T10:00:00Z", "2011-12-30T11:00:00Z")]);
+        check(&friday, "2011-12-29T20:00:00Z", &[("2012-01-06T08:00:00Z", "2012-01-06T09:00:00Z")]);
+        let weekend = window("Pacific/Apia", &[Day::Thu, Day::Fri, Day::Sat], "00:00", 60);
+        check(
+            &weekend,
+            "2011-12-29T00:00:00Z",
+            &[
+                ("2011-12-29T10:00:00Z", "2011-12-29T11:00:00Z"),
+                ("2011-12-30T10:00:00Z", "2011-12-30T11:00:00Z"),
+            ],
+        );
+        // It began before the day that never was, and is open beyond it.
+        let night = window("Pacific/Apia", &[Day::Thu], "23:30", 60);
+        check(&night, "2011-12-30T10:15:00Z", &[("2011-12-30T09:30:00Z", "2011-12-30T10:30:00Z")]);
     }
 
     #[test]

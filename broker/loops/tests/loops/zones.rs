@@ -13,8 +13,7 @@ use remit_loops::window::{Day, Late, Window};
 
 /// Zones of every sort: none, half hours, changes of half an hour, south of the equator, changes at
 /// midnight, changes by treaty, a day that never was.
-/// Without Pacific/Apia, which left out a day: the reference opens its windows otherwise there.
-const ZONES: [&str; 12] = [
+const ZONES: [&str; 14] = [
     "UTC",
     "Europe/Berlin",
     "Europe/Dublin",
@@ -26,7 +25,9 @@ const ZONES: [&str; 12] = [
     "Asia/Amman",
     "Australia/Lord_Howe",
     "Australia/Sydney",
+    "Pacific/Apia",
     "Pacific/Chatham",
+    "Pacific/Kwajalein",
 ];
 
 /// The first moment at or after this time of that day's clocks which the clocks ever show.
