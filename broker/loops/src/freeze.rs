@@ -108,7 +108,8 @@ impl Freezes {
         check_reason(&reason)?;
         let at = event.at;
         let from = from.unwrap_or(at);
-        self.own.retain(|_, freeze| freeze.until > at);
+        // What is over counts no more; it is forgotten only with what is accepted.
+        let live: BTreeMap<&String, &Freeze> = self.own.iter().filter(|(_, f)| f.until > at).collect();
         let invalid = |message: String| Err(Rejected::new(RejectedCode::FreezeInvalid, message));
         if !is_name(&name) {
             return invalid(format!("`{name}` is no name for a freeze: use a-z, 0-9 and -, like year-end"));
@@ -119,14 +120,14 @@ impl Freezes {
         if until.since_ms(from) > LENGTH_MS_MAX {
             return invalid(format!("freeze {name} is longer than a year; `pause` has no end"));
         }
-        if self.own.len() >= FREEZES_MAX {
+        if live.len() >= FREEZES_MAX {
             return invalid(format!("{of} has {FREEZES_MAX} freezes already; remove one first"));
         }
-        if self.own.contains_key(&name) {
+        if live.contains_key(&name) {
             let message = format!("{of} has a freeze {name} already; remove it first, or take another name");
             return Err(Rejected::new(RejectedCode::FreezeOverlaps, message));
         }
-        if let Some(other) = self.own.values().find(|other| other.overlaps(from, until)) {
+        if let Some(other) = live.values().find(|other| other.overlaps(from, until)) {
             let message = format!(
                 "freeze {name} would lie over freeze {} of {of} (because of: {}); remove that one first, \
                  and state one that holds for both",
@@ -137,6 +138,7 @@ impl Freezes {
         let by = event.by.to_string();
         let text = format!("frozen by {by} (freeze {name}): {reason}");
         let freeze = Freeze { name: name.clone(), of: of.clone(), from, until, reason, by };
+        self.own.retain(|_, freeze| freeze.until > at);
         self.own.insert(name, freeze);
         Ok(record("freeze.added", text))
     }
@@ -195,6 +197,16 @@ mod tests {
         assert_eq!(freezes.holding(Timestamp(300)).unwrap().name, "touches");
         assert_eq!(freezes.holding(Timestamp(400)), None);
         assert_eq!(freezes.next(Timestamp(200)), Some(Timestamp(300)));
+    }
+
+    #[test]
+    fn what_is_refused_changes_nothing() {
+        let mut freezes = Freezes::default();
+        add(&mut freezes, "a", 100, 101).unwrap();
+        freezes.own.get_mut("a").unwrap().until = Timestamp(50);
+        let before = freezes.clone();
+        assert_eq!(add(&mut freezes, "No Name", 100, 200), Err(RejectedCode::FreezeInvalid));
+        assert_eq!(freezes, before);
     }
 
     #[test]
