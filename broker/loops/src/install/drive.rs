@@ -34,6 +34,11 @@ impl Install {
     }
 }
 
+/// A line for the timeline, of an operation that waits no more because a newer does.
+pub(super) fn gives_way(older: u64, newer: u64) -> Effect {
+    record("operation.superseded", format!("operation {older} gives way to the newer {newer}"))
+}
+
 impl Live {
     /// One thing that can be done now; false when there is none.
     fn turn(&mut self, id: &ObjectId, at: Timestamp, effects: &mut Vec<Effect>) -> bool {
@@ -205,14 +210,12 @@ impl Live {
         version: Option<String>,
     ) -> Vec<Effect> {
         let passes = &self.updates.passes;
-        let gives_way =
+        // What may pass a window or a freeze does not wait for it again.
+        let keeps_to_all =
             |q: &Queued<What>| matches!(q.what, What::Deploy { .. }) && !passes.contains_key(&q.number);
-        let older = self.lanes.take_where(gives_way);
+        let older = self.lanes.take_where(keeps_to_all);
         let number = self.enqueue(at, by, What::Deploy { version });
-        let superseded = |q: Queued<What>| {
-            record("operation.superseded", format!("operation {} gives way to the newer {number}", q.number))
-        };
-        older.into_iter().map(superseded).collect()
+        older.into_iter().map(|q| gives_way(q.number, number)).collect()
     }
 
     pub(super) fn enqueue(&mut self, at: Timestamp, by: &Actor, what: What) -> u64 {
@@ -284,6 +287,8 @@ impl Live {
         for index in ready {
             op.graph.steps[index].stage = self.next_stage(&op, index);
             op.graph.set(index, StepState::Running, at);
+            // What was tried before, or only planned, has not begun again.
+            op.graph.steps[index].attempt = 0;
             let Ok(to) = id.child(&op.graph.steps[index].component) else { continue };
             let Some(task) = self.task(&op, index) else { continue };
             let task = Task { begin_by, ..task };

@@ -4,6 +4,7 @@
 //! A window holds updates, and mends that no person asked for; a freeze holds every change but a
 //! teardown; looking is held by nothing. What runs at the end is finished, and nothing new begins.
 
+use super::drive::gives_way;
 use super::operation::Operation;
 use super::signals::{Steps, What};
 use super::updates::{Answer, Offer, Pass, Policy};
@@ -198,16 +199,29 @@ impl Live {
             effects.extend(self.take(at, place));
             self.number
         });
-        effects.push(self.pass(event, number, reason, override_freeze));
+        effects.extend(self.pass(event, number, reason, override_freeze));
         Ok(effects)
     }
 
     /// From now on this operation keeps to no window, and to no freeze if that is said.
-    pub(super) fn pass(&mut self, event: &Event, number: u64, reason: &str, freeze: bool) -> Effect {
+    fn pass(&mut self, event: &Event, number: u64, reason: &str, freeze: bool) -> Vec<Effect> {
         self.updates.passes.insert(number, Pass { window: true, freeze });
         let what = if freeze { "windows and freezes" } else { "windows" };
         let text = format!("{} lets operation {number} pass {what}: {reason}", event.by);
-        record_at(Level::Warning, "window.passed", text)
+        let entry = record_at(Level::Warning, "window.passed", text);
+        [entry].into_iter().chain(self.outdone_by(number, freeze)).collect()
+    }
+
+    /// Older deploys that wait give way to a newer that passes whatever they pass.
+    fn outdone_by(&mut self, number: u64, freeze: bool) -> Vec<Effect> {
+        let passes = &self.updates.passes;
+        let is_deploy = |q: &Queued<What>| matches!(q.what, What::Deploy { .. });
+        if !self.lanes.iter().any(|(_, _, q)| q.number == number && is_deploy(q)) {
+            return vec![];
+        }
+        let passes_more = |older: u64| passes.get(&older).is_some_and(|pass| pass.freeze && !freeze);
+        let older = self.lanes.take_where(|q| is_deploy(q) && q.number < number && !passes_more(q.number));
+        older.into_iter().map(|q| gives_way(q.number, number)).collect()
     }
 
     /// A deploy that passes windows; one that is held in the middle goes on before it.
@@ -222,7 +236,7 @@ impl Live {
         let before =
             self.work.as_ref().filter(|op| matches!(op.what, What::Deploy { .. })).map(|op| op.number);
         for number in before.into_iter().chain([self.number]) {
-            effects.push(self.pass(event, number, reason, override_freeze));
+            effects.extend(self.pass(event, number, reason, override_freeze));
         }
         effects
     }

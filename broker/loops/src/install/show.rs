@@ -254,14 +254,15 @@ impl Live {
         })
     }
 
-    /// What failed or was stopped, and nobody is at it any more.
+    /// What failed, was stopped or was never made, and nobody is at it.
     fn unwell_reasons(&self, id: &ObjectId) -> Vec<Waiting> {
         let since = self.last.as_ref().map_or(self.parent_since, |last| last.at);
         let reason = |(name, part): (&String, &Part)| {
             let words = part.failed.clone().unwrap_or_default();
             let how = match &part.failed {
                 Some(words) => format!("the last change of {name} failed: {words}"),
-                None => format!("a change of {name} was stopped in the middle"),
+                None if part.facts.unfinished => format!("a change of {name} was stopped in the middle"),
+                None => format!("{name} is not there: no deploy of it has begun"),
             };
             Waiting {
                 code: "attention.failed".into(),
@@ -272,9 +273,8 @@ impl Live {
                 evidence: Some(Evidence { words, ..Evidence::default() }),
             }
         };
-        let unwell = |part: &Part| part.failed.is_some() || part.facts.unfinished;
         let idle = self.work.is_none() && self.lanes.peek(Lane::Work).is_none();
-        self.parts.iter().filter(|(_, part)| idle && unwell(part)).map(reason).collect()
+        self.parts.iter().filter(|(_, part)| idle && !part.is_whole()).map(reason).collect()
     }
 
     fn release_reason(&self, id: &ObjectId) -> Option<Waiting> {

@@ -108,6 +108,19 @@ fn applies(stage: Option<Stage>, digest: &str) -> bool {
 }
 
 #[test]
+fn an_approved_plan_that_was_not_begun_is_taken_back_by_a_freeze() {
+    let mut world = asking(always());
+    world.approve("ann", &digest("network", 1)).unwrap();
+    assert_eq!(world.offers().len(), 1);
+    let (name, reason) = ("audit".to_owned(), "an audit".to_owned());
+    let until = Timestamp(world.now + 3_600_000);
+    world.install(install::Signal::Freeze { name, from: None, until, reason }).unwrap();
+    assert_eq!(world.offers().len(), 0, "only its planning has begun");
+    world.install(install::Signal::Unfreeze { name: "audit".into(), reason: "done".into() }).unwrap();
+    assert!(applies(world.stage("network"), "sha256:network-1"), "{:?}", world.offers());
+}
+
+#[test]
 fn a_plan_waits_and_what_was_approved_is_carried_out() {
     let mut world = asking(always());
     assert_eq!((world.status(INSTALL), world.state("network")), ("approval".into(), "approval".into()));

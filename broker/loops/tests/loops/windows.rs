@@ -167,6 +167,22 @@ fn a_person_passes_a_window_with_a_reason() {
 }
 
 #[test]
+fn older_deploys_give_way_to_one_that_passes_as_much() {
+    let mut world = active(Policy::Latest {});
+    world.install(Signal::Reprovision {}).unwrap();
+    let now = |override_freeze| Signal::DeployNow { version: None, reason: "a hole".into(), override_freeze };
+    for signal in [Signal::Deploy { version: None }, now(true), now(true)] {
+        world.install(signal).unwrap();
+    }
+    let waiting = |world: &World| world.view(INSTALL).queue.iter().map(|q| q.number).collect::<Vec<_>>();
+    assert_eq!(waiting(&world), [5], "one deploy waits behind the reprovisioning");
+    // What passes less waits beside it: it may have to wait where the other need not.
+    world.install(now(false)).unwrap();
+    world.install(Signal::Deploy { version: None }).unwrap();
+    assert_eq!(waiting(&world), [5, 6, 7]);
+}
+
+#[test]
 fn a_plain_deploy_keeps_to_the_window_and_a_mend_by_hand_does_not() {
     let mut world = active(nights(Late::Start));
     world.install(Signal::Deploy { version: Some("1.0.0".into()) }).unwrap();
