@@ -1,5 +1,13 @@
 //! Bugs to plant, each a wrong design that somebody once shipped. The simulator must catch every one.
-//! None of them is in production code: they sit in the store's door, in the network, in the runner.
+//! None of them is in production code: they sit in the store's door, in the network, in what the broker
+//! hears, in the runner.
+
+use remit_loops::freeze::AddFreeze;
+use remit_loops::install::{Policy, Signal as Install};
+use remit_loops::view::View;
+use remit_loops::{Signal, Timestamp, app, org};
+
+use crate::people::wishes;
 
 /// A planted bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,10 +48,28 @@ pub(crate) enum Bug {
     DestroySaysDone,
     /// A failed deploy is called a success.
     DeploySaysDone,
+    /// The broker hears `latest` where somebody said a window.
+    IgnoreWindow,
+    /// The broker hears of a freeze that is over in a moment.
+    IgnoreFreeze,
+    /// The broker hears of a rollout that may fail everywhere.
+    IgnoreBudget,
+    /// The broker hears of waves that nobody watches.
+    SkipBake,
+    /// The broker hears of one wave with everybody in it.
+    WavesAtOnce,
+    /// The broker hears of releases without a floor.
+    BelowFloor,
+    /// The broker takes an approval of an older plan for one of the plan that waits.
+    AcceptStaleApproval,
+    /// The runner carries out whatever the plan would be now.
+    ApplyAnotherPlan,
+    /// The edge's recipes leave out what the release changed.
+    RecipeBlind,
 }
 
 impl Bug {
-    pub(crate) const ALL: [Bug; 18] = [
+    pub(crate) const ALL: [Bug; 27] = [
         Bug::AcceptAnyCompletion,
         Bug::StealOnSilence,
         Bug::AckBeforeCommit,
@@ -62,6 +88,15 @@ impl Bug {
         Bug::UnconfirmedExpires,
         Bug::DestroySaysDone,
         Bug::DeploySaysDone,
+        Bug::IgnoreWindow,
+        Bug::IgnoreFreeze,
+        Bug::IgnoreBudget,
+        Bug::SkipBake,
+        Bug::WavesAtOnce,
+        Bug::BelowFloor,
+        Bug::AcceptStaleApproval,
+        Bug::ApplyAnotherPlan,
+        Bug::RecipeBlind,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -84,6 +119,15 @@ impl Bug {
             Bug::UnconfirmedExpires => "unconfirmed-expires",
             Bug::DestroySaysDone => "destroy-says-done",
             Bug::DeploySaysDone => "deploy-says-done",
+            Bug::IgnoreWindow => "ignore-window",
+            Bug::IgnoreFreeze => "ignore-freeze",
+            Bug::IgnoreBudget => "ignore-budget",
+            Bug::SkipBake => "skip-bake",
+            Bug::WavesAtOnce => "waves-at-once",
+            Bug::BelowFloor => "below-floor",
+            Bug::AcceptStaleApproval => "accept-stale-approval",
+            Bug::ApplyAnotherPlan => "apply-another-plan",
+            Bug::RecipeBlind => "recipe-blind",
         }
     }
 
@@ -93,5 +137,49 @@ impl Bug {
 
     pub(crate) fn names() -> String {
         Bug::ALL.map(Bug::name).join(", ")
+    }
+}
+
+/// What the broker hears of a signal with a bug in its ears.
+pub(crate) fn misheard(bug: Bug, mut signal: Signal, at: Timestamp, to: &View) -> Signal {
+    match (bug, &mut signal) {
+        (Bug::IgnoreWindow, Signal::Install(Install::SetPolicy { policy: policy @ Policy::Window(_) })) => {
+            *policy = Policy::Latest {};
+        }
+        (
+            Bug::IgnoreFreeze,
+            Signal::Install(Install::Freeze(AddFreeze { from, until, .. }))
+            | Signal::App(app::Signal::Freeze(AddFreeze { from, until, .. }))
+            | Signal::Org(org::Signal::Freeze(AddFreeze { from, until, .. })),
+        ) => *until = from.unwrap_or(at).plus_ms(1),
+        (Bug::AcceptStaleApproval, Signal::Install(Install::Approve { plan, .. })) => {
+            if let Some((_, asking)) = wishes::plans(to).next() {
+                plan.clone_from(&asking.plan.digest);
+            }
+        }
+        (_, Signal::App(signal)) => misheard_app(bug, signal),
+        (_, Signal::Install(_) | Signal::Org(_) | Signal::Component(_) | Signal::Runner(_)) => {}
+    }
+    signal
+}
+
+fn misheard_app(bug: Bug, signal: &mut app::Signal) {
+    match (bug, signal) {
+        (Bug::IgnoreBudget, app::Signal::StartRollout { plan }) => plan.failures_max = u32::MAX,
+        (Bug::SkipBake, app::Signal::StartRollout { plan }) => {
+            plan.waves.iter_mut().for_each(|wave| wave.bake_ms = 0);
+        }
+        (Bug::WavesAtOnce, app::Signal::StartRollout { plan }) => {
+            let later: Vec<String> = plan.waves.drain(1..).flat_map(|wave| wave.installs).collect();
+            plan.waves[0].installs.extend(later);
+        }
+        (Bug::BelowFloor, app::Signal::Publish { release, .. }) => release.rollback_floor = 0,
+        (Bug::RecipeBlind, app::Signal::Publish { release, .. }) => {
+            for component in &mut release.components {
+                let name = component.name.clone();
+                component.recipe.iter_mut().for_each(|recipe| recipe.digest.clone_from(&name));
+            }
+        }
+        _ => {}
     }
 }

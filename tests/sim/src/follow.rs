@@ -1,7 +1,7 @@
 //! The model of lock, lease and fence beside the simulation: every step of an attempt that changes
 //! something is one that the model can take, and then both are in the same state.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use remit_loops::job::Outcome;
 use remit_loops::view::JobView;
@@ -32,11 +32,21 @@ pub(crate) struct Follower {
     parts: BTreeMap<(usize, String), Part>,
     hosts: BTreeMap<usize, Vec<Action>>,
     generations: BTreeMap<usize, u64>,
-    is_off: bool,
+    /// Installs of which there is nothing to compare: see `forget`.
+    off: BTreeSet<usize>,
+    /// Where an install's models began anew.
+    bases: BTreeMap<usize, Base>,
     /// Steps that the models took.
     pub(crate) steps: u64,
     /// A step that a model would not take.
     pub(crate) wrong: Option<String>,
+}
+
+/// The first host of an install that its models know, and the generation before its.
+#[derive(Clone, Copy, Default)]
+struct Base {
+    host: usize,
+    generation: u64,
 }
 
 struct Part {
@@ -55,10 +65,68 @@ pub(crate) fn word(outcome: &Outcome) -> Word {
 }
 
 impl Follower {
-    /// From now on there is nothing to compare: the brokers' memory was put back.
-    pub(crate) fn turn_off(&mut self) {
-        self.is_off = true;
-        self.parts.clear();
+    /// The brokers' memory was put back. They catch up with their runners by numbers that the model does not
+    /// have; until an install has come to rest there is nothing to compare.
+    pub(crate) fn forget(&mut self, installs: &[usize]) {
+        let wrong = self.wrong.take();
+        let (off, steps) = (installs.iter().copied().collect(), self.steps);
+        *self = Self { off, steps, wrong, ..Self::default() };
+    }
+
+    /// Whether an install's steps are not compared.
+    pub(crate) fn is_off(&self, install: usize) -> bool {
+        self.off.contains(&install)
+    }
+
+    /// The install is at rest, this host is its only one, and nothing is in anybody's hands: from now on the
+    /// models follow again.
+    pub(crate) fn begin_anew(&mut self, install: usize, host: usize, generation: u64) {
+        self.off.remove(&install);
+        self.bases.insert(install, Base { host, generation: generation.saturating_sub(1) });
+    }
+
+    /// The action as the models of an install count hosts; none of a host that they do not know.
+    fn local(&self, install: usize, mut action: Action) -> Option<Action> {
+        let base = self.bases.get(&install).copied().unwrap_or_default();
+        match &mut action {
+            Action::Accept { host, .. }
+            | Action::Refuse { host, .. }
+            | Action::Look { host }
+            | Action::Begin { host, .. }
+            | Action::Ask { host, .. }
+            | Action::GiveUp { host, .. }
+            | Action::Spawn { host, .. }
+            | Action::Finish { host, .. }
+            | Action::Stop { host, .. }
+            | Action::Say { host, .. }
+            | Action::Settle { host, .. }
+            | Action::OrphanEnds { host, .. }
+            | Action::Crash { host }
+            | Action::Restart { host }
+            | Action::Copy { host }
+            | Action::Terminate { host } => *host = host.checked_sub(base.host)?,
+            Action::Offer
+            | Action::Cancel
+            | Action::LeaseExpires
+            | Action::End { .. }
+            | Action::DeclareLost
+            | Action::Backup
+            | Action::Restore
+            | Action::Replace
+            | Action::BreakLock => {}
+        }
+        Some(action)
+    }
+
+    fn local_cause(&self, install: usize, cause: Cause) -> Cause {
+        let base = self.bases.get(&install).copied().unwrap_or_default();
+        match cause {
+            Cause::Asked { host } => Cause::Asked { host: host.saturating_sub(base.host) },
+            Cause::Ended { generation, fence, word } => {
+                Cause::Ended { generation: generation.saturating_sub(base.generation), fence, word }
+            }
+            Cause::Other | Cause::Declared | Cause::Replaced => cause,
+        }
     }
 
     /// A step of one attempt, if the model knows the attempt.
@@ -69,17 +137,34 @@ impl Follower {
         fence: u64,
         action: impl Fn(u32) -> Action,
     ) {
-        let Some(part) = self.parts.get_mut(&(install, component.to_owned())) else { return };
-        let Some(fence) = part.fences.get(&fence).copied() else { return };
-        let taken = part.take(action(fence));
+        let key = (install, component.to_owned());
+        let Some(fence) = self.parts.get(&key).and_then(|part| part.fences.get(&fence)) else { return };
+        let Some(action) = self.local(install, action(*fence)) else { return };
+        let Some(part) = self.parts.get_mut(&key) else { return };
+        let taken = part.take(action);
         self.note(install, component, taken);
+    }
+
+    /// A runner says again how an attempt ended. One that it would not take before the brokers were put back
+    /// is new to the model when it comes with the same name and fence: it is refused there now.
+    pub(crate) fn says_again(&mut self, install: usize, component: &str, fence: u64, host: usize) {
+        let Some(part) = self.parts.get(&(install, component.to_owned())) else { return };
+        let (Some(fence_there), Some(Action::Restart { host: there })) =
+            (part.fences.get(&fence), self.local(install, Action::Restart { host }))
+        else {
+            return;
+        };
+        let knows = |host: &remit_model::state::Host| {
+            host.high >= *fence_there || host.journal.contains_key(fence_there)
+        };
+        if part.state.hosts.get(there).is_some_and(|host| !knows(host)) {
+            self.attempt(install, component, fence, |fence| Action::Refuse { host, fence });
+        }
     }
 
     /// Something that happened to a host.
     pub(crate) fn host(&mut self, install: usize, action: Action) {
-        if self.is_off {
-            return;
-        }
+        let Some(action) = self.local(install, action).filter(|_| !self.is_off(install)) else { return };
         // What happens before a component's first attempt is remembered for its model.
         self.hosts.entry(install).or_default().push(action);
         let range = (install, String::new())..(install + 1, String::new());
@@ -92,15 +177,21 @@ impl Follower {
 
     /// Another generation speaks: its host is there.
     pub(crate) fn enrolled(&mut self, install: usize, generation: u64) {
+        if self.is_off(install) {
+            return;
+        }
+        let generation =
+            generation.saturating_sub(self.bases.get(&install).map_or(0, |base| base.generation));
         let known = self.generations.insert(install, generation.max(1)).unwrap_or(1);
         (known..generation).for_each(|_| self.host(install, Action::Replace));
     }
 
     /// Compares with what the brokers hold now of an install's attempts.
     pub(crate) fn observe(&mut self, install: usize, jobs: &[JobView], cause: Cause) {
-        if self.is_off {
+        if self.is_off(install) {
             return;
         }
+        let cause = self.local_cause(install, cause);
         for job in jobs.iter().filter(|job| job.action.mutates()) {
             let key = (install, job.component.clone());
             if !self.parts.contains_key(&key) {

@@ -9,6 +9,7 @@ mod bugs;
 mod follow;
 mod luck;
 mod people;
+mod promises;
 mod runner;
 mod scenario;
 mod shrink;
@@ -115,6 +116,7 @@ fn seeds(args: &Args) -> std::ops::Range<u64> {
 
 fn plain(args: &Args, bug: Option<Bug>, only: Option<&BTreeSet<Struck>>) -> ExitCode {
     let (mut violations, mut simulated_ms, mut events, mut followed) = (0, 0, 0, 0);
+    let (mut changes, mut unchanged) = (0, 0);
     let began = Instant::now();
     for seed in seeds(args) {
         let scenario = scenario(args, seed, bug, only);
@@ -122,6 +124,8 @@ fn plain(args: &Args, bug: Option<Bug>, only: Option<&BTreeSet<Struck>>) -> Exit
         simulated_ms += outcome.simulated_ms;
         events += outcome.events;
         followed += outcome.followed;
+        changes += outcome.changes;
+        unchanged += outcome.unchanged;
         if args.trace {
             println!("seed {seed}: {} lines, trace {:016x}", outcome.lines, outcome.digest);
         }
@@ -137,7 +141,8 @@ fn plain(args: &Args, bug: Option<Bug>, only: Option<&BTreeSet<Struck>>) -> Exit
         let (hours, events) = (simulated_ms as f64 / HOUR_MS as f64, events as f64);
         eprintln!(
             "{:.1} simulated hours, {:.0} install-hours, {:.0} committed events a second; \
-             the model took {followed} steps beside them",
+             the model took {followed} steps beside them; {changes} changes were held against what people \
+             had said, {unchanged} steps were left out as unchanged",
             hours / seconds,
             hours * installs / seconds,
             events / seconds

@@ -1,5 +1,7 @@
 //! What people do: vendor engineers, operators and customers, at random and with repeats.
 
+pub(crate) mod wishes;
+
 use std::collections::BTreeSet;
 
 use remit_loops::approval::Policy;
@@ -43,7 +45,8 @@ pub(crate) fn release(counter: u64) -> Release {
         counter,
         version: format!("1.0.{counter}"),
         channel: "stable".into(),
-        rollback_floor: 1,
+        // Two back is as far as an install of it can go.
+        rollback_floor: counter.saturating_sub(2),
         inputs: vec!["size".into()],
         approvals: std::collections::BTreeMap::new(),
         healing: Default::default(),
@@ -57,6 +60,12 @@ pub(crate) fn needs(counter: u64, component: &str) -> BTreeSet<String> {
     found.map(|c| c.needs.into_iter().collect()).unwrap_or_default()
 }
 
+/// The recipe of a component by a release.
+pub(crate) fn recipe(counter: u64, component: &str) -> Option<String> {
+    let found = release(counter).components.into_iter().find(|c| c.name == component)?;
+    found.recipe.map(|recipe| recipe.digest)
+}
+
 pub(crate) fn create() -> Signal {
     Signal::Install(install::Signal::Create {
         inputs: Values::new(),
@@ -65,6 +74,11 @@ pub(crate) fn create() -> Signal {
         rehearsal: None,
         approval: Policy::default(),
     })
+}
+
+/// One of three people.
+pub(crate) fn name(number: u64) -> &'static str {
+    ["ann", "bob", "cat"][(number % 3) as usize]
 }
 
 /// Something that somebody asks of an install; most of it sensible, some of it not.
@@ -88,6 +102,6 @@ pub(crate) fn something(rng: &mut fastrand::Rng, deleting: bool) -> Signal {
     })
 }
 
-pub(crate) fn publish(counter: u64) -> Signal {
-    Signal::App(app::Signal::Publish { release: release(counter), hold: false })
+pub(crate) fn publish(counter: u64, hold: bool) -> Signal {
+    Signal::App(app::Signal::Publish { release: release(counter), hold })
 }

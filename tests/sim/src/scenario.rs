@@ -5,6 +5,7 @@ mod endings;
 mod healing;
 mod hosts;
 mod incidents;
+mod updates;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,6 +20,7 @@ use crate::bugs::Bug;
 use crate::follow::{Cause, Follower};
 use crate::luck::{Dice, Luck, Struck};
 use crate::people;
+use crate::promises::Promises;
 use crate::runner::{Key, Runner};
 use crate::store::Crash;
 use crate::trace::Trace;
@@ -56,6 +58,10 @@ pub(crate) struct Outcome {
     pub(crate) struck: Vec<Struck>,
     /// Steps of lock, lease and fence that the model took as well.
     pub(crate) followed: u64,
+    /// Steps that were left out because nothing of them had changed.
+    pub(crate) unchanged: u64,
+    /// Changes that were held against what people had said.
+    pub(crate) changes: u64,
 }
 
 /// Something that is going to happen. Runners are named by their place in the list of all there ever were.
@@ -83,6 +89,8 @@ pub(crate) enum What {
     Tick,
     Person { install: usize },
     Flood { install: usize },
+    Customer { install: usize },
+    Operator,
     Resend { install: usize, number: u64 },
     Vendor,
     ByHand { install: usize },
@@ -116,6 +124,11 @@ pub(crate) struct Run {
     releases: u64,
     /// Signals that were sent and not answered yet, by number.
     unanswered: BTreeMap<u64, (usize, Signal, u32)>,
+    pub(crate) promises: Promises,
+    /// The promises of when the store was copied.
+    backed_up: Option<Promises>,
+    /// Plans that people of each install have seen wait.
+    seen_plans: BTreeMap<usize, Vec<String>>,
 }
 
 pub(crate) fn install_id(install: usize) -> ObjectId {
@@ -131,8 +144,12 @@ pub(crate) fn install_of(id: &ObjectId) -> Option<usize> {
     id.path().split('.').nth(2)?.strip_prefix('c')?.parse().ok()
 }
 
-fn app_id() -> ObjectId {
+pub(crate) fn app_id() -> ObjectId {
     "app_demo.shop".parse().expect("made of allowed letters")
+}
+
+fn org_id() -> ObjectId {
+    "org_demo".parse().expect("made of allowed letters")
 }
 
 impl Scenario {
@@ -149,6 +166,8 @@ impl Scenario {
             last_lines: run.trace.into_lines(),
             struck: run.dice.struck,
             followed: run.follower.steps,
+            unchanged: run.promises.unchanged,
+            changes: run.promises.changes,
         }
     }
 }
@@ -179,6 +198,9 @@ impl Run {
             sent: 0,
             releases: 0,
             unanswered: BTreeMap::new(),
+            promises: Promises::default(),
+            backed_up: None,
+            seen_plans: BTreeMap::new(),
         }
     }
 
@@ -192,13 +214,13 @@ impl Run {
     }
 
     fn prepare(&mut self) -> Option<String> {
-        let org: ObjectId = "org_demo".parse().expect("made of allowed letters");
-        self.tell_broker(&org, &Signal::Org(org::Signal::Create {}));
+        self.tell_broker(&org_id(), &Signal::Org(org::Signal::Create {}));
         self.tell_broker(&app_id(), &Signal::App(app::Signal::Create {}));
         self.releases = 1;
-        self.tell_broker(&app_id(), &people::publish(1));
+        self.tell_broker(&app_id(), &people::publish(1, false));
         for (wait_ms, what) in [
             (HOUR_MS, What::Vendor),
+            (HOUR_MS, What::Operator),
             (HOUR_MS, What::BrokerOutage),
             (HOUR_MS / 2, What::BrokerKilled),
             (3 * HOUR_MS, What::BrokerClock),
@@ -211,6 +233,7 @@ impl Run {
             self.enrol(install);
             for (wait_ms, what) in [
                 (600_000, What::Person { install }),
+                (HOUR_MS, What::Customer { install }),
                 (2 * HOUR_MS, What::RunnerCrash { install }),
                 (3 * HOUR_MS, What::HostReplaced { install }),
                 (2 * HOUR_MS, What::Paused { install }),
@@ -270,6 +293,8 @@ impl Run {
             What::Tick => self.tick(),
             What::Person { install } => self.person(install),
             What::Flood { install } => self.flood(install),
+            What::Customer { install } => self.customer(install),
+            What::Operator => self.operator(),
             What::Resend { install, number } => self.resend(install, number),
             What::Vendor => self.vendor(),
             What::ByHand { install } => self.by_hand(install),
@@ -294,8 +319,11 @@ impl Run {
         };
         let engines = self.broker.engines();
         let which = self.dice.rng(Luck::Timing, install).usize(0..engines);
+        let said = self.about_to_say(to, &by, key.as_deref(), &body);
+        let body = self.misheard(to, body);
         let event = Submission { to: to.clone(), by, key, body };
         let answer = self.broker.submit(self.now_ms, which, event, crash);
+        self.was_said(said);
         if crash != Crash::None && engines == 1 {
             self.broker.down_until_ms = self.now_ms + self.dice.wait_ms(install, 500..20_000);
         }
@@ -310,6 +338,7 @@ impl Run {
             if let Some(install) = install_of(&object) {
                 self.watch.dirty.insert(install);
             }
+            self.watch.app_is_dirty |= object.kind() == Kind::App;
             self.observe(&object);
             self.wake(&object);
             if let Some(deadline) = self.broker.object(&object).deadline() {
@@ -374,7 +403,9 @@ impl Run {
         self.take_up();
         let now_ms = self.now_ms + self.broker.skew_ms;
         let is_due = |object: &remit_loops::Object| object.deadline().is_some_and(|at| at.0 <= now_ms);
-        if self.broker.objects.values().any(is_due) {
+        let due = self.broker.objects.iter().find(|(_, object)| is_due(object)).map(|(id, _)| id.clone());
+        self.watch.nobody_comes(due.as_ref(), self.now_ms);
+        if due.is_some() {
             self.arm_tick(self.now_ms + 1_000);
         }
     }

@@ -35,7 +35,7 @@ fn a_few_seeds_hold_every_invariant_and_the_model_follows() {
 #[test]
 fn every_planted_bug_is_caught() {
     for bug in Bug::ALL {
-        let caught = (1..=60).any(|seed| scenario(seed, Some(bug)).run().violation.is_some());
+        let caught = (1..=90).any(|seed| scenario(seed, Some(bug)).run().violation.is_some());
         assert!(caught, "{} was not caught", bug.name());
     }
 }

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use remit_loops::ObjectId;
 use remit_loops::view::{Detail, JobView, View};
 
 use crate::broker::Broker;
 use crate::runner::Runner;
-use crate::scenario::{Run, install_id, runner_id};
-use crate::world::World;
+use crate::scenario::{Run, app_id, install_id, runner_id};
+use crate::world::{Thing, World};
 
 /// How many attempts a runner takes at once.
 pub(crate) const CAPACITY: usize = 3;
@@ -16,19 +17,49 @@ const QUEUE_LEN_MAX: usize = 1_000;
 /// The most attempts in the hands of one runner: one that changes and one that looks, for each component.
 const JOBS_MAX: usize = 12;
 
+/// How long an object may be due while brokers are there, milliseconds.
+const DUE_MS_MAX: i64 = 60_000;
+
+/// Why an operation lets others go first.
+const TIMES: [&str; 2] = ["waiting.window", "waiting.freeze"];
+
 /// What must be remembered from one check to the next.
 #[derive(Default)]
 pub(crate) struct Watch {
     /// Installs that something happened to since the last check.
     pub(crate) dirty: BTreeSet<usize>,
+    /// Something happened to the app.
+    pub(crate) app_is_dirty: bool,
     /// Found where it happened.
     pub(crate) found: Option<String>,
     /// The greatest operation of each install that began, with the install's epoch.
     begun: BTreeMap<usize, (u64, u64)>,
+    /// Operations that were seen to wait for a time, and may be passed by.
+    passed_by: BTreeSet<(usize, u64, u64)>,
     acknowledged: usize,
+    /// An object that is due, and since when.
+    due: Option<(ObjectId, i64)>,
+    /// When somebody looked for those that are due.
+    looked_ms: i64,
 }
 
 impl Watch {
+    /// I6: an object that asked to be looked at is looked at while brokers are there.
+    pub(crate) fn nobody_comes(&mut self, due: Option<&ObjectId>, now_ms: i64) {
+        let before = self.due.take();
+        self.due = due.map(|due| match before {
+            Some((object, since_ms)) if object == *due && now_ms - self.looked_ms < DUE_MS_MAX => {
+                (object, since_ms)
+            }
+            Some(_) | None => (due.clone(), now_ms),
+        });
+        self.looked_ms = now_ms;
+        if let Some((object, since_ms)) = self.due.as_ref().filter(|due| now_ms - due.1 > DUE_MS_MAX) {
+            let seconds = (now_ms - since_ms) / 1_000;
+            self.found.get_or_insert(format!("I6 {object} is due, and nobody has come for {seconds} s"));
+        }
+    }
+
     /// The brokers' memory was put back: what began after that was forgotten.
     pub(crate) fn forget(&mut self) {
         self.begun.clear();
@@ -44,13 +75,18 @@ impl Run {
         let found = self.watch.found.take().or_else(|| self.world.wrong.take());
         let found = found.or_else(|| of_the_store(&self.broker)).or_else(|| self.acknowledged_is_stored());
         let mut found = found.or_else(|| self.follower.wrong.take());
+        if std::mem::take(&mut self.watch.app_is_dirty) && found.is_none() {
+            let view = self.broker.object(&app_id()).view();
+            found = self.promises.look_at_app(&view);
+        }
         for install in dirty {
             found = found
                 .or_else(|| one_change_at_a_time(&self.world, install))
                 .or_else(|| what_runs_is_known(&self.broker, &self.world, install))
                 .or_else(|| deleted_means_gone(&self.broker, &self.world, install))
                 .or_else(|| bounded(&self.broker, &self.runners, &self.hosts[install], install))
-                .or_else(|| self.in_order(install));
+                .or_else(|| self.in_order(install))
+                .or_else(|| self.as_promised(install));
         }
         found
     }
@@ -67,19 +103,42 @@ impl Run {
         Some(format!("I4 signal {key} to {object} was acknowledged as event {seq} and is not stored"))
     }
 
-    /// I5: operations begin in the order in which they were accepted.
+    /// I5: operations begin in the order in which they were accepted, but for those that wait for a window or a
+    /// freeze: they let others go first.
     fn in_order(&mut self, install: usize) -> Option<String> {
         let view = self.broker.objects.get(&install_id(install))?.view();
         if let Some(operation) = &view.operation {
             let now = (view.epoch, operation.number);
-            let before = self.watch.begun.insert(install, now).unwrap_or_default();
-            if now < before {
+            let before = self.watch.begun.get(&install).copied().unwrap_or_default();
+            self.watch.begun.insert(install, now.max(before));
+            let has_waited = self.watch.passed_by.contains(&(install, now.0, now.1));
+            if now < before && !has_waited {
                 return Some(format!("I5 install {install} began operation {now:?} after {before:?}"));
             }
         }
+        let is_held = |number: u64| {
+            let name = format!("operation {number} (");
+            let times = view.why.iter().filter(|why| TIMES.contains(&why.code.as_str()));
+            times.into_iter().any(|why| why.reason.starts_with(&name))
+        };
+        let waiting = view.queue.iter().filter(|queued| is_held(queued.number));
+        let waiting = waiting.map(|queued| (install, view.epoch, queued.number));
+        self.watch.passed_by.extend(waiting);
         queue_is_in_order(&view).map(|wrong| format!("I5 install {install}: {wrong}"))
     }
 }
+
+impl Run {
+    /// What people were promised of updates, and what is left out because nothing of it changed.
+    fn as_promised(&mut self, install: usize) -> Option<String> {
+        let view = self.broker.objects.get(&install_id(install))?.view();
+        self.promises.look(install, &view, &self.world)
+    }
+}
+
+/// The most deploys that wait at once: one that passes windows and freezes, a newer that passes windows, and a
+/// still newer that passes nothing.
+const DEPLOYS_MAX: usize = 3;
 
 /// What waits is in the order in which it was asked for, and an older deploy has given way to a newer.
 fn queue_is_in_order(view: &View) -> Option<String> {
@@ -88,7 +147,7 @@ fn queue_is_in_order(view: &View) -> Option<String> {
         return Some(format!("operation {} waits before {}", pair[0].number, pair[1].number));
     }
     let deploys = work.iter().filter(|queued| queued.kind == "deploy").count();
-    (deploys > 1).then(|| format!("{deploys} deploys wait at once"))
+    (deploys > DEPLOYS_MAX).then(|| format!("{deploys} deploys wait at once"))
 }
 
 /// What the store's door saw.
@@ -110,7 +169,7 @@ fn of_the_store(broker: &Broker) -> Option<String> {
 fn one_change_at_a_time(world: &World, install: usize) -> Option<String> {
     let mut components = BTreeMap::new();
     let mut operations = BTreeSet::new();
-    for process in world.of(install).filter(|p| p.action.mutates()) {
+    for process in world.of(install).filter(|p| p.mutates()) {
         let name = format!("{} attempt {} fence {}", process.job, process.attempt, process.fence);
         if let Some(other) = components.insert(&process.component, name.clone()) {
             return Some(format!("I1 two changes of one component at once: {other}, and {name}"));
@@ -122,25 +181,26 @@ fn one_change_at_a_time(world: &World, install: usize) -> Option<String> {
 
 /// I7: an attempt of which anything still runs is not over for the broker.
 fn what_runs_is_known(broker: &Broker, world: &World, install: usize) -> Option<String> {
-    world.of(install).next().filter(|_| !world.is_forgotten)?;
+    world.of(install).next()?;
     let Detail::Runner { jobs, .. } = broker.objects.get(&runner_id(install))?.view().detail else {
         return None;
     };
     let is_known = |name: (&String, u32, u64)| {
         jobs.iter().any(|j: &JobView| (&j.attempt.job, j.attempt.attempt, j.fence) == name)
     };
-    let unknown = world.of(install).find(|process| !is_known(process.name()))?;
+    let unknown = world.of(install).find(|p| !is_known(p.name()) && !world.is_forgotten(p))?;
     Some(format!("I7 the broker takes {:?} for over, and it still runs", unknown.name()))
 }
 
 /// I9: deleted means that nothing is left.
 fn deleted_means_gone(broker: &Broker, world: &World, install: usize) -> Option<String> {
     let object = broker.objects.get(&install_id(install))?;
-    if object.view().status.word != "deleted" || world.is_forgotten {
+    if object.view().status.word != "deleted" {
         return None;
     }
     let mut things = world.things.range((install, String::new())..(install + 1, String::new()));
-    let ((_, component), _) = things.find(|(_, thing)| thing.exists)?;
+    let is_left = |name: &String, thing: &Thing| thing.exists && !world.is_unknown(install, name);
+    let ((_, component), _) = things.find(|((_, name), thing)| is_left(name, thing))?;
     Some(format!("I9 install {install} is deleted, but {component} still exists"))
 }
 
@@ -173,7 +233,7 @@ pub(crate) fn check_rest(run: &Run) -> Option<String> {
             return Some(format!("I6 install {install} is still {}: {}", view.status.word, why.join("; ")));
         }
         let Detail::Install { components, .. } = view.detail else { continue };
-        for component in components.into_iter().filter(|_| !run.world.is_forgotten) {
+        for component in components.into_iter().filter(|c| !run.world.is_unknown(install, &c.name)) {
             let Some(deployed) = component.facts.deployed else { continue };
             let key = (install, component.name.clone());
             let thing = run.world.things.get(&key).cloned().unwrap_or_default();

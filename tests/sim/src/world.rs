@@ -1,8 +1,10 @@
 //! The customer's world: what exists in it and which processes change it. The loops never see it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
-use remit_loops::job::Action;
+use remit_loops::job::{Action, Changes, JobSpec};
+use remit_loops::plan::Plan;
 
 use crate::people;
 
@@ -12,6 +14,8 @@ pub(crate) struct Process {
     pub(crate) install: usize,
     pub(crate) component: String,
     pub(crate) action: Action,
+    /// It only plans: it changes nothing.
+    pub(crate) only_plans: bool,
     pub(crate) job: String,
     pub(crate) attempt: u32,
     pub(crate) fence: u64,
@@ -29,6 +33,11 @@ impl Process {
     pub(crate) fn name(&self) -> (&String, u32, u64) {
         (&self.job, self.attempt, self.fence)
     }
+
+    /// Whether it may change something.
+    pub(crate) fn mutates(&self) -> bool {
+        self.action.mutates() && !self.only_plans
+    }
 }
 
 /// What there is of one component.
@@ -39,6 +48,8 @@ pub(crate) struct Thing {
     pub(crate) version: String,
     /// What it may need: by the deploy that succeeded last, and by every one that began after that.
     pub(crate) needs: BTreeSet<String>,
+    /// The recipe that it was made by; none while it is half made.
+    pub(crate) recipe: Option<String>,
 }
 
 #[derive(Default)]
@@ -48,8 +59,13 @@ pub(crate) struct World {
     pub(crate) things: BTreeMap<(usize, String), Thing>,
     /// Every (runner, sequence number) that was begun.
     begun: BTreeSet<(usize, u64)>,
-    /// The brokers' memory was put back: what they know of the world is of yesterday.
-    pub(crate) is_forgotten: bool,
+    /// What was changed since the brokers' store was copied, if it was.
+    since_backup: Option<BTreeSet<(usize, String)>>,
+    /// Components that were changed behind the back of brokers who were put back, until one of those
+    /// brokers' own changes of them succeeds: nobody can know more of them than that.
+    unknown: BTreeSet<(usize, String)>,
+    /// Attempts that were under way when the brokers were put back, and that they need not know.
+    forgotten: BTreeSet<(String, u32, u64)>,
     /// What went wrong when something was started.
     pub(crate) wrong: Option<String>,
     /// The installs that something happened to since this was emptied last.
@@ -65,14 +81,22 @@ impl World {
         if !self.begun.insert((runner, seq)) {
             self.wrong = Some(format!("I2 envelope {seq} of install {install} begun twice"));
         }
-        if let Some(wrong) = self.out_of_order(&process).filter(|_| !self.is_forgotten) {
+        if let Some(wrong) = self.out_of_order(&process) {
             self.wrong = Some(wrong);
         }
-        if process.action == Action::Deploy {
+        if process.mutates() {
+            let component = (install, process.component.clone());
+            if self.is_forgotten(&process) {
+                self.unknown.insert(component.clone());
+            }
+            self.since_backup.as_mut().map(|changed| changed.insert(component));
+        }
+        if process.action == Action::Deploy && process.mutates() {
             // From its first moment on, something of it may be there.
             let needs = people::needs(process.release, &process.component);
             let thing = self.thing(install, &process.component);
             thing.exists = true;
+            thing.recipe = None;
             thing.needs.extend(needs);
         }
         self.processes.insert((install, self.next_process), process);
@@ -85,8 +109,10 @@ impl World {
         let thing = |name: &String| self.things.get(&(install, name.clone()));
         let exists = |name: &String| thing(name).is_some_and(|thing| thing.exists);
         match process.action {
+            _ if process.only_plans => None,
             Action::Deploy => {
-                let missing = people::needs(process.release, name).into_iter().find(|need| !exists(need))?;
+                let is_missing = |need: &String| !exists(need) && !self.is_unknown(install, need);
+                let missing = people::needs(process.release, name).into_iter().find(is_missing)?;
                 Some(format!("I5 {name} of install {install} is made before {missing}, which it needs"))
             }
             Action::Destroy => {
@@ -95,10 +121,58 @@ impl World {
                     process.drops_by.is_none_or(|counter| people::needs(counter, named).contains(name))
                 };
                 let needs_it = |thing: &Thing| thing.exists && thing.needs.contains(name);
-                let ((_, other), _) = others.find(|((_, named), thing)| needs_it(thing) && still(named))?;
+                let is_known = |named: &String| !self.is_unknown(install, named);
+                let ((_, other), _) =
+                    others.find(|((_, named), thing)| needs_it(thing) && still(named) && is_known(named))?;
                 Some(format!("I5 {name} of install {install} is destroyed before {other}, which needs it"))
             }
             Action::Drift | Action::Adopt => None,
+        }
+    }
+
+    /// The brokers' store is copied.
+    pub(crate) fn back_up(&mut self) {
+        let changing = self.processes.iter().filter(|(_, process)| process.mutates());
+        let changing = changing.map(|((install, _), process)| (*install, process.component.clone()));
+        self.since_backup = Some(changing.collect());
+    }
+
+    /// The copy is put back, while these attempts are in the hands of runners.
+    pub(crate) fn put_back(&mut self, in_hand: impl Iterator<Item = (String, u32, u64)>) {
+        self.unknown.extend(self.since_backup.take().unwrap_or_default());
+        self.forgotten.extend(in_hand);
+    }
+
+    /// Whether the brokers cannot know how a component is.
+    pub(crate) fn is_unknown(&self, install: usize, component: &str) -> bool {
+        self.unknown.contains(&(install, component.to_owned()))
+    }
+
+    /// Whether the brokers need not know of a process.
+    pub(crate) fn is_forgotten(&self, process: &Process) -> bool {
+        self.forgotten.contains(&(process.job.clone(), process.attempt, process.fence))
+    }
+
+    /// What an attempt would change, as the world is now.
+    pub(crate) fn plan(&self, install: usize, spec: &JobSpec) -> Plan {
+        let thing = self.things.get(&(install, spec.component.clone())).cloned().unwrap_or_default();
+        let mut hasher = DefaultHasher::new();
+        let made_of =
+            (&thing.recipe, thing.exists, thing.drifted, spec.release.counter, spec.action.as_str());
+        (install, &spec.component, &spec.inputs, made_of).hash(&mut hasher);
+        let replaces = spec.release.counter.is_multiple_of(5) && spec.component == "database";
+        let (replace, update) = if replaces { (1, 0) } else { (0, 1) };
+        let changes = match (spec.action, thing.exists) {
+            (Action::Destroy, _) => Changes { delete: 1, ..Changes::default() },
+            (_, false) => Changes { create: 1, ..Changes::default() },
+            (_, true) => Changes { replace, update, ..Changes::default() },
+        };
+        Plan {
+            digest: format!("sha256:{:016x}", hasher.finish()),
+            changes,
+            list: vec![],
+            more: 1,
+            customer_approval_needed: spec.component == "database" && install % 3 == 2,
         }
     }
 
@@ -114,11 +188,18 @@ impl World {
     pub(crate) fn finish(&mut self, install: usize, pid: u64, version: &str) {
         let Some(process) = self.processes.remove(&(install, pid)) else { return };
         self.touched.insert(install);
+        if !process.mutates() {
+            return;
+        }
+        if !self.is_forgotten(&process) {
+            self.unknown.remove(&(install, process.component.clone()));
+        }
         let needs = people::needs(process.release, &process.component);
+        let recipe = people::recipe(process.release, &process.component);
         let thing = self.thing(install, &process.component);
         match process.action {
             Action::Deploy => {
-                *thing = Thing { exists: true, drifted: false, version: version.to_owned(), needs }
+                *thing = Thing { exists: true, drifted: false, version: version.to_owned(), needs, recipe }
             }
             Action::Destroy => *thing = Thing::default(),
             Action::Drift | Action::Adopt => {}

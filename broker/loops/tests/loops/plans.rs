@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 use remit_loops::approval::{Ask, Policy};
 use remit_loops::event::Values;
+use remit_loops::freeze::{AddFreeze, RemoveFreeze};
 use remit_loops::job::{Action, Changes, Failure, FailureClass, Mode, Outcome, Success};
 use remit_loops::plan::{Change, ChangeAction, Needed, Plan, Reply, Side, Stage};
 use remit_loops::runner::Report;
@@ -114,9 +115,11 @@ fn an_approved_plan_that_was_not_begun_is_taken_back_by_a_freeze() {
     assert_eq!(world.offers().len(), 1);
     let (name, reason) = ("audit".to_owned(), "an audit".to_owned());
     let until = Timestamp(world.now + 3_600_000);
-    world.install(install::Signal::Freeze { name, from: None, until, reason }).unwrap();
+    world.install(install::Signal::Freeze(AddFreeze { name, from: None, until, reason })).unwrap();
     assert_eq!(world.offers().len(), 0, "only its planning has begun");
-    world.install(install::Signal::Unfreeze { name: "audit".into(), reason: "done".into() }).unwrap();
+    world
+        .install(install::Signal::Unfreeze(RemoveFreeze { name: "audit".into(), reason: "done".into() }))
+        .unwrap();
     assert!(applies(world.stage("network"), "sha256:network-1"), "{:?}", world.offers());
 }
 

@@ -1,6 +1,7 @@
 //! How a runner gets work and begins it. Each call can be lost on the way there or on the way back, or come twice.
 
 use remit_loops::job::{Failure, FailureClass, Outcome};
+use remit_loops::plan::Stage;
 use remit_loops::runner::{Info, Offer, Presence, Report};
 use remit_loops::view::Detail;
 use remit_loops::{Actor, Body};
@@ -43,7 +44,7 @@ impl Run {
         let speaks = self.generation(install);
         let (generation, cause) = match &report {
             Report::Started { generation, .. } => {
-                let mut hosts = self.hosts[install].iter().map(|runner| &self.runners[*runner]);
+                let mut hosts = self.hosts[install].iter().rev().map(|runner| &self.runners[*runner]);
                 let host = hosts.find(|runner| runner.generation == *generation).map_or(0, |r| r.host);
                 (*generation, Cause::Asked { host })
             }
@@ -58,11 +59,16 @@ impl Run {
             Report::Restored {} => (speaks, Cause::Other),
             Report::Enrol { .. } => (speaks, Cause::Replaced),
         };
+        let begins = self.is_begun_by(install, &report);
         let report = self.believed(install, report);
         let before = self.broker.is_up(self.now_ms).then(|| self.broker.object(&id));
         self.cause = cause;
         let answer = self.submit(&id, Actor::Runner, None, Body::Report(report));
         self.cause = Cause::Other;
+        if let (Some(job), Answer::Accepted) = (begins, answer) {
+            let at = self.broker.notes().last;
+            self.promises.started(install, &job, at);
+        }
         let changed = before.is_some_and(|before| before != self.broker.object(&id));
         if answer == Answer::Accepted && generation != speaks && changed {
             let words =
@@ -70,6 +76,15 @@ impl Run {
             self.watch.found.get_or_insert(words);
         }
         answer
+    }
+
+    /// The job of which something may change once this is heard.
+    fn is_begun_by(&self, install: usize, report: &Report) -> Option<String> {
+        let Report::Started { attempt, fence, .. } = report else { return None };
+        let key = (attempt.clone(), *fence);
+        let entry =
+            self.hosts[install].iter().rev().find_map(|host| self.runners[*host].journal.get(&key))?;
+        (entry.spec.stage != Stage::Plan).then(|| attempt.job.clone())
     }
 
     /// The generation that may speak for an install.
@@ -117,6 +132,7 @@ impl Run {
         }
         self.hear(runner);
         self.tell_marks(runner);
+        self.follow_again(install, runner);
         let object = self.broker.object(&runner_id(install));
         let held = |offer: &Offer| {
             let entry = self.runners[runner].journal.get(&(offer.spec.id.clone(), offer.fence));
@@ -162,6 +178,24 @@ impl Run {
         self.say(install, Report::Marks { generation, seq, fence, held });
     }
 
+    /// The models follow an install again that has come to rest after a restore.
+    fn follow_again(&mut self, install: usize, runner: usize) {
+        let this = &self.runners[runner];
+        let object = self.broker.object(&runner_id(install));
+        let Some(state) = object.as_runner().filter(|_| self.follower.is_off(install)) else { return };
+        let Detail::Runner { jobs, .. } = object.view().detail else { return };
+        let mut others = self.hosts[install].iter().filter(|other| **other != runner);
+        let is_alone = self.newest(install) == Some(runner) && !others.any(|r| self.runners[*r].host_up);
+        let is_idle = |entry: &Entry| matches!(entry.state, State::Ended { reported: true, .. });
+        let is_caught_up = state.generation() == this.generation
+            && !state.wants_marks(this.seq_high, this.fence_high)
+            && jobs.is_empty();
+        let is_at_rest = this.journal.values().all(is_idle) && self.world.of(install).next().is_none();
+        if is_alone && is_caught_up && is_at_rest {
+            self.follower.begin_anew(install, this.host, this.generation);
+        }
+    }
+
     /// An envelope of before, once more: the network's doing or a hostile broker's.
     fn replayed(&mut self, runner: usize) -> Option<Offer> {
         if !self.dice.strikes(Luck::Replay, self.runners[runner].install, 50) {
@@ -183,6 +217,7 @@ impl Run {
                 // Carried to its end already: it says so again.
                 let (generation, outcome) = (this.generation, outcome.clone());
                 let (attempt, fence) = key;
+                self.follower.says_again(install, &component, fence, host);
                 self.send(runner, Report::Ended { generation, attempt, fence, outcome, receipts: None });
                 return;
             }
@@ -285,7 +320,11 @@ impl Run {
         let Some(entry) = this.journal.get(key).filter(|e| this.works() && e.state == State::Begun) else {
             return;
         };
-        let (install, host) = (this.install, this.host);
+        let (install, host, spec) = (this.install, this.host, entry.spec.clone());
+        if let Some(failure) = self.is_not_approved(runner, &spec) {
+            return self.end_and_report(runner, key, failure);
+        }
+        self.is_as_promised(install, key, &spec);
         let view = self.broker.object(&install_id(install)).view();
         let is_teardown = view.operation.as_ref().is_some_and(|operation| operation.kind == "teardown");
         let drops_by = match &view.detail {
@@ -295,15 +334,17 @@ impl Run {
         let process = Process {
             drops_by,
             install,
-            component: entry.spec.component.clone(),
-            action: entry.spec.action,
+            component: spec.component.clone(),
+            action: spec.action,
+            only_plans: spec.stage == Stage::Plan,
             job: key.0.job.clone(),
             attempt: key.0.attempt,
             fence: key.1,
             operation: operation_of(&key.0),
-            release: entry.spec.release.counter,
+            release: spec.release.counter,
         };
-        let (component, seq) = (entry.spec.component.clone(), entry.seq);
+        let seq = self.runners[runner].journal.get(key).map_or(0, |entry| entry.seq);
+        let component = spec.component;
         let pid = self.world.spawn(process, runner, seq);
         self.follower.attempt(install, &component, key.1, |fence| Step::Spawn { host, fence });
         if let Some(entry) = self.runners[runner].journal.get_mut(key) {

@@ -1,6 +1,7 @@
 //! How an attempt ends: by itself, because it must stop, and who hears of it.
 
 use remit_loops::job::{Action, FailureClass, Outcome, Success};
+use remit_loops::plan::{Plan, Stage};
 use remit_loops::runner::Report;
 use remit_model::action::Action as Step;
 
@@ -21,6 +22,7 @@ impl Run {
         }
         let Some(spec) = self.runners[runner].journal.get(key).map(|e| e.spec.clone()) else { return };
         let failed = self.dice.strikes(Luck::ToolFails, install, 150);
+        let planned = (spec.stage == Stage::Plan).then(|| self.world.plan(install, &spec));
         if failed {
             self.world.kill(install, pid);
         } else {
@@ -33,11 +35,12 @@ impl Run {
         };
         let drifted = self.world.thing(install, &spec.component).drifted && spec.action == Action::Drift;
         let lies = match spec.action {
+            _ if planned.is_some() => false,
             Action::Deploy => self.has_bug(Bug::DeploySaysDone),
             Action::Destroy => self.has_bug(Bug::DestroySaysDone),
             Action::Drift | Action::Adopt => false,
         };
-        let outcome = if failed && !lies { failure(class) } else { success(drifted) };
+        let outcome = if failed && !lies { failure(class) } else { success(drifted, planned) };
         // A runner that is not there learns of it when it comes back.
         if self.runners[runner].works() {
             self.end_and_report(runner, key, outcome);
@@ -132,8 +135,8 @@ pub(super) fn cancelled() -> Outcome {
     Outcome::Cancelled { message: "stopped".into() }
 }
 
-fn success(drifted: bool) -> Outcome {
-    Outcome::Succeeded(Success { drifted, summary: "done".into(), ..Success::default() })
+fn success(drifted: bool, plan: Option<Plan>) -> Outcome {
+    Outcome::Succeeded(Success { drifted, summary: "done".into(), plan, ..Success::default() })
 }
 
 #[cfg(test)]
@@ -144,7 +147,7 @@ mod tests {
 
     #[test]
     fn the_model_knows_two_words() {
-        assert_eq!(word(&success(true)), Word::Done);
+        assert_eq!(word(&success(true, None)), Word::Done);
         assert_eq!(word(&cancelled()), Word::Failed);
     }
 }

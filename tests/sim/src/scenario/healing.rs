@@ -1,5 +1,7 @@
 //! The end of every run: bad luck stops, people put things right, and everything must come to rest.
 
+use remit_loops::job::Outcome;
+use remit_loops::view::Detail;
 use remit_loops::{Signal, install};
 
 use super::{HOUR_MS, Run, What, install_id};
@@ -23,9 +25,11 @@ impl Run {
                 self.runner_restart(runner);
             }
         }
+        self.let_all_above_go_on();
         for install in self.installs.clone() {
             self.declare_lost(install);
             self.tell(install, install::Signal::Resume {});
+            self.let_all_go_on(install);
         }
         for _ in 0..REST_HOURS {
             for install in self.installs.clone() {
@@ -52,6 +56,8 @@ impl Run {
             | What::GiveUp { .. }
             | What::Person { .. }
             | What::Flood { .. }
+            | What::Customer { .. }
+            | What::Operator
             | What::Vendor
             | What::ByHand { .. }
             | What::BrokerOutage
@@ -79,9 +85,14 @@ impl Run {
 
     /// What a person would do about the state that the install is in.
     fn nudge(&mut self, install: usize) {
+        self.approve_all(install);
         match self.status(install).as_str() {
             "held" => self.tell(install, install::Signal::Retry { component: None }),
             "drifted" => self.tell(install, install::Signal::Heal {}),
+            // The newest may be below the floor of the one that it is on.
+            "degraded" if self.has_failed_by_words(install, "rollback floor") => {
+                self.tell(install, install::Signal::Heal {});
+            }
             "degraded" => self.tell(install, install::Signal::Deploy { version: None }),
             "paused" => self.tell(install, install::Signal::Resume {}),
             _ => {}
@@ -96,7 +107,17 @@ impl Run {
         }
     }
 
-    fn tell(&mut self, install: usize, signal: install::Signal) {
+    fn has_failed_by_words(&self, install: usize, words: &str) -> bool {
+        let view = self.broker.object(&install_id(install)).view();
+        let Detail::Install { last: Some(last), .. } = view.detail else { return false };
+        match last.outcome {
+            Outcome::Failed(failure) => failure.message.contains(words),
+            Outcome::Cancelled { message } => message.contains(words),
+            Outcome::Succeeded(_) => false,
+        }
+    }
+
+    pub(super) fn tell(&mut self, install: usize, signal: install::Signal) {
         self.tell_broker(&install_id(install), &Signal::Install(signal));
     }
 }

@@ -8,6 +8,7 @@ use crate::broker::Answer;
 use crate::bugs::Bug;
 use crate::luck::Luck;
 use crate::people;
+use crate::runner::State;
 
 /// How many requests a tenant sends at once that asks for far more than its share.
 const FLOOD: usize = 1_100;
@@ -21,7 +22,9 @@ impl Run {
     pub(super) fn person(&mut self, install: usize) {
         let next_ms = self.dice.wait_ms(install, 60_000..1_800_000);
         self.after(next_ms, What::Person { install });
-        let deleting = matches!(self.status(install).as_str(), "deleting" | "held");
+        // Nobody leaves something behind where everything is to go.
+        let operation = self.broker.object(&install_id(install)).view().operation;
+        let deleting = operation.is_some_and(|op| op.kind == "teardown") || self.status(install) == "held";
         let signal = people::something(self.dice.rng(Luck::Person, install), deleting);
         if !self.dice.strikes(Luck::Person, install, 1_000) {
             return;
@@ -41,9 +44,10 @@ impl Run {
             Some(Bug::NewKeyEachTime) => format!("p{number}.{tries}"),
             _ => format!("p{number}"),
         };
-        self.trace.line(self.now_ms, &format!("  ann asks for {signal:?}"));
+        self.trace.line(self.now_ms, &format!("  {} asks for {signal:?}", people::name(number)));
         let to = install_id(install);
-        let mut answer = self.submit(&to, Actor::Person("ann".into()), Some(key), Body::Signal(signal));
+        let by = people::name(number);
+        let mut answer = self.submit(&to, Actor::Person(by.into()), Some(key), Body::Signal(signal));
         if self.dice.strikes(Luck::AnswerLost, install, 60) {
             answer = Answer::Unknown;
         }
@@ -76,9 +80,10 @@ impl Run {
     pub(super) fn vendor(&mut self) {
         let next_ms = self.dice.wait_ms(0, HOUR_MS / 2..4 * HOUR_MS);
         self.after(next_ms, What::Vendor);
+        let hold = self.dice.rng(Luck::Vendor, 0).bool();
         if self.dice.strikes(Luck::Vendor, 0, 1_000) {
             self.releases += 1;
-            self.tell_broker(&app_id(), &people::publish(self.releases));
+            self.tell_broker(&app_id(), &people::publish(self.releases, hold));
         }
     }
 
@@ -127,6 +132,8 @@ impl Run {
         let wait_ms = self.dice.wait_ms(0, 60_000..3 * HOUR_MS);
         if self.dice.strikes(Luck::Restore, 0, 300) {
             self.broker.back_up();
+            self.world.back_up();
+            self.backed_up = Some(self.promises.clone());
             self.after(wait_ms, What::Restore);
         }
     }
@@ -137,9 +144,15 @@ impl Run {
         if !self.broker.restore() {
             return;
         }
-        self.follower.turn_off();
+        self.follower.forget(&self.installs);
         self.watch.forget();
-        self.world.is_forgotten = true;
+        if let Some(promises) = self.backed_up.take() {
+            self.promises = promises;
+        }
+        let in_hand = self.runners.iter().flat_map(|runner| runner.journal.iter());
+        let in_hand = in_hand.filter(|(_, entry)| !matches!(entry.state, State::Ended { .. }));
+        let in_hand = in_hand.map(|((id, fence), _)| (id.job.clone(), id.attempt, *fence));
+        self.world.put_back(in_hand);
         // What was on its way to the brokers' former processes arrives nowhere.
         self.plan.retain(|_, what| !matches!(what, What::Echo { .. }));
         for install in self.installs.clone() {
