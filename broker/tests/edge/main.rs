@@ -6,6 +6,7 @@ mod admit;
 mod api;
 mod bad;
 mod foreign;
+mod identity;
 mod logs;
 mod past;
 mod rpc;
