@@ -97,7 +97,7 @@ fn a_child_with_another_environment_and_session_is_ended_with_the_rest() {
     let seconds = format!("7654{}", runner.child.id());
     let text = format!(
         "env -i setsid sh -c 'trap \"\" TERM INT HUP; sleep {seconds} & setsid sleep {seconds} & wait' > /dev/null 2>&1 &
-         until pgrep -f 'sleep {seconds}' > /dev/null; do :; done; echo begun; exit 0"
+         until cat /proc/[0-9]*/cmdline 2> /dev/null | tr '\\0' ' ' | grep -q '[s]leep {seconds}'; do :; done; echo begun; exit 0"
     );
     let (outcome, log) = run(&mut bench, &text);
     assert!(log.contains("begun"), "{log}");

@@ -98,21 +98,23 @@ fn moto(house: &House) -> Result<()> {
 pub(crate) fn tests(house: &House) -> Result<Vec<Call>> {
     moto(house)?;
     let versions = || std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-    let is_there =
+    let has_postgres =
         || on_path("postgres").is_some() || versions().any(|v| v.path().join("bin/postgres").is_file());
-    if !is_there() {
-        install("postgresql");
-    }
-    if on_path("tinyproxy").is_none() {
-        install("tinyproxy");
-    }
-    if on_path("tinyproxy").is_none() {
-        bail!("an HTTP proxy is needed for the tests (Debian: tinyproxy)");
-    }
-    if !is_there() {
-        bail!("a PostgreSQL server is needed for the tests (Debian: postgresql)");
-    }
+    debian("postgresql", "a PostgreSQL server", has_postgres)?;
+    debian("tinyproxy", "an HTTP proxy", || on_path("tinyproxy").is_some())?;
+    debian("iproute2", "`ip`, for networks of the tests' own", || on_path("ip").is_some())?;
     Ok(vec![Call::cargo(["test", "--workspace", "--no-fail-fast", "--quiet"])])
+}
+
+/// Makes sure that something is there which this Debian package brings.
+fn debian(package: &str, what: &str, is_there: impl Fn() -> bool) -> Result<()> {
+    if !is_there() {
+        install(package);
+    }
+    if !is_there() {
+        bail!("{what} is needed for the tests (Debian: {package})");
+    }
+    Ok(())
 }
 
 /// A short run of the simulator.
