@@ -21,6 +21,8 @@ const POLL: Duration = Duration::from_millis(10);
 /// How often a cgroup that is empty is tried to be removed; what is left then is removed at the next start.
 const REMOVE_TRIES: u32 = 50;
 const NAME_LEN_MAX: usize = 128;
+/// How often one is tried to be made: the runner's own may just be being removed by another attempt's end.
+const MAKE_TRIES: u32 = 5;
 
 /// The cgroups of this runner, below which each attempt has its own.
 #[derive(Clone, Debug, Default)]
@@ -83,7 +85,13 @@ impl Home {
             dirs: self.all().into_iter().map(|home| home.join(&name)).collect(),
             processes: below(&self.processes),
             memory: below(&self.memory),
+            keeps_home: self.keeps(),
         }
+    }
+
+    /// One that shares out what it counts was set up for that; another is there only as long as it is used.
+    fn keeps(&self) -> bool {
+        self.unified.is_some() && (self.unified == self.processes || self.unified == self.memory)
     }
 
     /// Ends what is in any cgroup of this runner, and removes them: at its start nothing of it is wanted.
@@ -91,7 +99,8 @@ impl Home {
         for home in self.all() {
             for entry in fs::read_dir(home).into_iter().flatten().flatten() {
                 if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                    Cgroup { dirs: vec![entry.path()], processes: None, memory: None }.end().await;
+                    let dirs = vec![entry.path()];
+                    Cgroup { dirs, keeps_home: self.keeps(), ..Cgroup::default() }.end().await;
                 }
             }
         }
@@ -115,12 +124,14 @@ pub struct Cgroup {
     dirs: Vec<PathBuf>,
     processes: Option<PathBuf>,
     memory: Option<PathBuf>,
+    keeps_home: bool,
 }
 
 impl Cgroup {
     /// Makes it, with its limits; what could be made.
     pub(crate) fn make(&self, limits: &Limits) -> Vec<PathBuf> {
-        let made: Vec<PathBuf> = self.dirs.iter().filter(|dir| usable(dir)).cloned().collect();
+        let make = |dir: &&PathBuf| (0..MAKE_TRIES).any(|_| dir.parent().is_some_and(usable) && usable(dir));
+        let made: Vec<PathBuf> = self.dirs.iter().filter(make).cloned().collect();
         if let Some(dir) = &self.processes {
             say(dir, &["pids.max"], &limits.processes.to_string());
         }
@@ -170,6 +181,10 @@ impl Cgroup {
                 }
                 // The last one to leave is still being cleared away.
                 tokio::time::sleep(POLL).await;
+            }
+            if let Some(home) = dir.parent().filter(|_| !self.keeps_home) {
+                // Stays while another attempt has its own in it.
+                let _ = fs::remove_dir(home);
             }
         }
     }

@@ -103,6 +103,10 @@ fn a_child_with_another_environment_and_session_is_ended_with_the_rest() {
     assert!(log.contains("begun"), "{log}");
     assert!(matches!(outcome, Outcome::Succeeded(_)), "{outcome:?}");
     assert_eq!(alive(&seconds), Vec::<i32>::new(), "a child escaped");
+    let id = std::fs::read_to_string(bench.data.join("id")).unwrap();
+    let left = std::fs::read_dir("/sys/fs/cgroup/unified").into_iter().flatten().flatten();
+    let left: Vec<_> = left.filter(|dir| dir.file_name() == *format!("remit-{}", id.trim())).collect();
+    assert!(left.is_empty(), "a cgroup was left: {left:?}");
 }
 
 #[test]
@@ -152,7 +156,7 @@ fn a_fork_bomb_and_a_flood_of_bytes_meet_their_bounds() {
 #[test]
 fn what_would_give_away_the_data_directory_is_refused() {
     let mut bench = Bench::new();
-    bench.args.extend(["--allow-read".to_owned(), bench.path("").display().to_string()]);
+    bench.args.extend(["--allow-read".to_owned(), bench.data.join("state").display().to_string()]);
     let (exit, words) = bench.complaint();
     assert!(exit == 1 && words.contains("runner.confinement_exposes"), "{exit}: {words}");
 }
