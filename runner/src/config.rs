@@ -265,6 +265,8 @@ fn resolve(
     let flags = parse_flags(&args.inputs)?;
     let secrets =
         references(secrets, &args.secrets, |name| flags.contains_key(name) || inputs.contains_key(name))?;
+    let jobs = jobs(args.jobs)?;
+    keep_from_jobs(&jobs, args.inputs_file.as_deref(), &secrets)?;
     let ca_file = args.ca_file.ok_or(Error::Missing("ca-file"))?;
     let install = args.install.ok_or(Error::Missing("install"))?;
     Ok(Config {
@@ -283,7 +285,7 @@ fn resolve(
         capacity: capacity(args.capacity)?,
         sandbox: args.sandbox,
         terraform: args.terraform,
-        jobs: jobs(args.jobs)?,
+        jobs,
         pass_env: args.pass_env,
         policy: args.policy,
         timezone: timezone(args.policy_timezone.as_deref())?,
@@ -407,6 +409,23 @@ fn jobs(args: JobArgs) -> Result<Settings, Error> {
         write: args.allow_write,
         limits: Limits::with(args.job_processes, args.job_memory_mib, args.job_file_mib),
     })
+}
+
+/// What holds secrets is in no place that the customer opens to jobs.
+fn keep_from_jobs(
+    jobs: &Settings,
+    inputs_file: Option<&Path>,
+    secrets: &BTreeMap<String, Reference>,
+) -> Result<(), Error> {
+    let files = secrets.values().filter_map(|reference| match reference {
+        Reference::File(path) => Some(path.as_path()),
+        Reference::Ssm(_) => None,
+    });
+    let mut private = files.chain(inputs_file);
+    let open = private.find(|file| jobs.read.iter().chain(&jobs.write).any(|open| file.starts_with(open)));
+    let Some(file) = open else { return Ok(()) };
+    let detail = format!("jobs could read {}, which holds secrets", file.display());
+    Err(Error::Invalid { name: "allow-read or --allow-write", detail })
 }
 
 fn token_source(

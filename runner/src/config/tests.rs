@@ -101,6 +101,8 @@ fn secrets_are_named_by_where_they_are_and_never_by_their_value() {
 #[test]
 fn what_jobs_may_reach_is_said_by_whole_paths() {
     assert_eq!(code(&format!("{FULL} --allow-read here"), ""), "runner.config_invalid");
+    let open = format!("{FULL} --allow-read /srv --secret key=file:/srv/key");
+    assert_eq!(code(&open, ""), "runner.config_invalid");
     let file = "allow_write = [\"/srv\"]\nconfinement = \"best\"\njob_file_mib = 3";
     let jobs = check(&format!("{FULL} --allow-write /opt/x --allow-metadata"), file).unwrap().jobs;
     assert_eq!(jobs.write, [PathBuf::from("/opt/x"), PathBuf::from("/srv")]);
