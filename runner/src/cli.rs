@@ -43,6 +43,9 @@ Examples:
     remit-runner policy check remit.cedar
     remit-runner policy shadow --data-dir /var/lib/remit --policy remit.cedar
 
+  Passwords stay where they are kept, and jobs get no further than they need:
+    remit-runner run … --secret db_password=ssm:/shop/db --allow-write /srv/shop
+
   Something waits for your approval:
     remit-runner approve job_demo.shop.acme.network.e1.o7 --data-dir /var/lib/remit --key customer.key
 
