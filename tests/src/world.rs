@@ -48,6 +48,7 @@ pub struct World {
     brokers: Brokers,
     runners: BTreeMap<String, Process>,
     runner_path: Option<OsString>,
+    runner_args: Vec<String>,
     runner_proxy: Option<String>,
 }
 
@@ -75,7 +76,8 @@ impl World {
         copy(&source, &directory.path().join("product"))?;
         fs::create_dir(directory.path().join("site"))?;
         let brokers = brokers(directory.path())?;
-        Ok(World { directory, brokers, runners: BTreeMap::new(), runner_path: None, runner_proxy: None })
+        let (runner_path, runner_args, runner_proxy) = (None, Vec::new(), None);
+        Ok(World { directory, brokers, runners: BTreeMap::new(), runner_path, runner_args, runner_proxy })
     }
 
     /// Starts the one broker again, and waits until it is ready.
@@ -202,6 +204,7 @@ impl World {
             .arg("--allow-write")
             .arg(self.path("site"))
             .args(["--status-listen", &format!("127.0.0.1:{}", remit_postgres::free_port()?)]);
+        command.args(&self.runner_args);
         if let Some(path) = &self.runner_path {
             command.env("PATH", path);
         }
@@ -227,6 +230,11 @@ impl World {
     /// From now on runners reach the broker by this proxy.
     pub fn runners_go_by(&mut self, proxy: &str) {
         self.runner_proxy = Some(proxy.to_owned());
+    }
+
+    /// From now on runners are started with these arguments, too.
+    pub fn tell_runners(&mut self, args: &[String]) {
+        self.runner_args.extend_from_slice(args);
     }
 
     /// From now on runners find this program before all others of its name.

@@ -180,13 +180,18 @@ fn password(directory: &Path) -> Option<String> {
     None
 }
 
-fn holds(directory: &Path, needle: &[u8]) -> bool {
+/// Whether any file below holds this, as it is or packed as the broker packs logs.
+pub(crate) fn holds(directory: &Path, needle: &[u8]) -> bool {
     fs::read_dir(directory).unwrap().flatten().any(|entry| match entry.path() {
         path if path.is_dir() => holds(&path, needle),
-        path => contains(&fs::read(path).unwrap_or_default(), needle),
+        path => {
+            let bytes = fs::read(path).unwrap_or_default();
+            contains(&bytes, needle)
+                || zstd::decode_all(&bytes[..]).is_ok_and(|plain| contains(&plain, needle))
+        }
     })
 }
 
-fn contains(haystack: &[u8], needle: &[u8]) -> bool {
+pub(crate) fn contains(haystack: &[u8], needle: &[u8]) -> bool {
     haystack.windows(needle.len()).any(|window| window == needle)
 }

@@ -5,6 +5,7 @@
 mod backups;
 mod brokers;
 mod by_hand;
+mod canary;
 mod dev;
 mod drift;
 mod kills;
