@@ -11,6 +11,7 @@ mod drift;
 mod kills;
 mod misfortune;
 mod proxies;
+mod readme;
 mod rehearsals;
 mod strangers;
 mod tools;
