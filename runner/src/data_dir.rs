@@ -5,6 +5,8 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
+
 use crate::disk::{self, DurableFile};
 use crate::fault::Coded;
 
@@ -192,13 +194,33 @@ pub fn read_bounded(path: &Path, max: u64) -> io::Result<Option<Vec<u8>>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
+    bounded(file, path, max).map(Some)
+}
+
+/// Reads a file where a job may write: never what a link leads to, which the job itself may not read, and
+/// never one that waits for somebody to write.
+pub fn read_left(path: &Path, max: u64) -> io::Result<Option<Vec<u8>>> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let file = match OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    if !file.metadata()?.is_file() {
+        let message = format!("{} is not a regular file", path.display());
+        return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+    }
+    bounded(file, path, max).map(Some)
+}
+
+fn bounded(file: File, path: &Path, max: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     io::Read::read_to_end(&mut io::Read::take(file, max + 1), &mut bytes)?;
     if bytes.len() as u64 > max {
         let message = format!("{} is greater than {max} bytes", path.display());
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
     }
-    Ok(Some(bytes))
+    Ok(bytes)
 }
 
 /// Whether a name may be a part of a path: what an id or a component is made of.

@@ -21,9 +21,13 @@ impl DurableFile {
         Self::open(path, OpenOptions::new().create(true).append(true))
     }
 
-    /// Makes it anew, empty.
+    /// Makes it anew, empty; never what a link leads to, which a job may have put in its place.
     pub fn create(path: &Path) -> io::Result<Self> {
-        let made = Self::open(path, OpenOptions::new().create(true).truncate(true).write(true))?;
+        let no_link = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
+        let made = Self::open(
+            path,
+            OpenOptions::new().create(true).truncate(true).write(true).custom_flags(no_link),
+        )?;
         note(|| Op::SetLen(path.to_owned(), 0));
         Ok(made)
     }

@@ -8,7 +8,7 @@ use std::io;
 use remit_seal::Digest;
 
 use crate::attempt::execute::disk;
-use crate::data_dir::{make_dir, read_bounded, remove_dir, write_atomic};
+use crate::data_dir::{make_dir, read_left, remove_dir, write_atomic};
 use crate::executor::{PLAN_FILE, Stage, Undone, Work};
 use crate::outcome::{Plan, Planned};
 
@@ -32,7 +32,7 @@ pub(super) fn prepare(work: &Work, secret: &str) -> Result<(), Undone> {
 
 fn check(work: &Work, secret: &str, approved: Digest) -> Result<(), Undone> {
     let io = |e: io::Error| Undone::Failed(disk(&e));
-    let note = read_bounded(&work.places.plan.join(NOTE_FILE), 128).map_err(io)?;
+    let note = read_left(&work.places.plan.join(NOTE_FILE), 128).map_err(io)?;
     let Some(note) = note else {
         let message = "the plan that was approved is not kept here: it was carried out, replaced by another, \
                        or made by another runner";
@@ -71,7 +71,7 @@ pub(super) fn seal(
 
 fn digest(work: &Work, secret: &str) -> io::Result<Digest> {
     let inputs = serde_json::to_vec(&work.inputs).expect("inputs are values without floats");
-    let saved = read_bounded(&work.places.plan.join(PLAN_FILE), PLAN_LEN_MAX)?;
+    let saved = read_left(&work.places.plan.join(PLAN_FILE), PLAN_LEN_MAX)?;
     let saved = saved.map(|bytes| Digest::of(&bytes).to_string()).unwrap_or_default();
     let fields: [&[u8]; 8] = [
         SCHEME.as_bytes(),

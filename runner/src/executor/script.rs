@@ -13,7 +13,7 @@ use remit_seal::document::{SWEEP, Value};
 use super::{
     Action, Done, Executor, Stage, Undone, Work, check_outputs, classify, left_over, not_run, unusual,
 };
-use crate::data_dir::{read_bounded, write_atomic};
+use crate::data_dir::{read_left, write_atomic};
 use crate::inputs::written;
 use crate::outcome::{ChangeAction, Class, Differences, Failure, Planned};
 use crate::outputs::Outputs;
@@ -223,7 +223,7 @@ fn read_outputs(work: &Work, file: &Path) -> Result<Outputs, Undone> {
         let hint = "the script writes one JSON object of texts, whole numbers, truth values and lists of texts to $REMIT_OUTPUTS_FILE, at most 128 KiB";
         Undone::Failed(Failure::new(Class::Bug, "executor.outputs_invalid", words, hint))
     };
-    let bytes = read_bounded(file, OUTPUTS_LEN_MAX).map_err(|e| wrong(e.to_string()))?;
+    let bytes = read_left(file, OUTPUTS_LEN_MAX).map_err(|e| wrong(e.to_string()))?;
     let bytes = bytes.unwrap_or_else(|| b"{}".to_vec());
     // The parser's own words might quote a sensitive output.
     let values: BTreeMap<String, Value> = serde_json::from_slice(&bytes).map_err(|e| {

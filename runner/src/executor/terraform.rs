@@ -21,7 +21,7 @@ use super::{
     Action, Done, Executor, PLAN_FILE, Stage, Undone, Work, check_outputs, classify, left_over, not_run,
     unusual,
 };
-use crate::data_dir::{make_dir, read_bounded, write_atomic};
+use crate::data_dir::{make_dir, read_left, write_atomic};
 use crate::outcome::{Class, Failure, Planned};
 use crate::outputs::Outputs;
 use crate::policy::{self, PlanFacts};
@@ -300,7 +300,7 @@ impl<'a> Run<'a> {
     async fn read_plan(&self) -> Result<(Plan, PlanFacts), Undone> {
         let json = self.show_plan().await?;
         let counted = policy::plan_facts(&json).map_err(|e| unreadable("plan", &e))?;
-        let file = read_bounded(&self.plan, STATE_LEN_MAX).map_err(|e| disk(&e))?.unwrap_or_default();
+        let file = read_left(&self.plan, STATE_LEN_MAX).map_err(|e| disk(&e))?.unwrap_or_default();
         let facts = PlanFacts { plan: counted, digest: Digest::of(&file).hex() };
         Ok((Plan::parse(&json).map_err(|e| unreadable("plan", &e))?, facts))
     }
@@ -343,7 +343,7 @@ impl<'a> Run<'a> {
 
     /// The addresses of resources that terraform still knows.
     fn left_in_state(&self) -> Result<Vec<String>, Undone> {
-        let bytes = read_bounded(&self.state, STATE_LEN_MAX).map_err(|e| disk(&e))?.unwrap_or_default();
+        let bytes = read_left(&self.state, STATE_LEN_MAX).map_err(|e| disk(&e))?.unwrap_or_default();
         if bytes.is_empty() {
             return Ok(Vec::new());
         }
@@ -355,7 +355,7 @@ impl<'a> Run<'a> {
 
 /// The providers that a lock file names; none where there is no such file.
 fn providers(lock: &Path) -> std::io::Result<BTreeSet<String>> {
-    let bytes = read_bounded(lock, LOCK_LEN_MAX)?.unwrap_or_default();
+    let bytes = read_left(lock, LOCK_LEN_MAX)?.unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);
     let named = text.lines().filter_map(|line| line.trim().strip_prefix("provider \"")?.split('"').next());
     Ok(named.map(str::to_owned).collect())

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::data_dir::read_bounded;
+use crate::data_dir::read_left;
 
 const FILE_LEN_MAX: u64 = 8 << 20;
 const DEPTH_MAX: usize = 16;
@@ -46,7 +46,7 @@ fn walk(dir: &Path, depth: usize, found: &mut BTreeSet<String>) -> io::Result<()
         if !(name.ends_with(".tf") || name.ends_with(".tf.json") || name.ends_with(".tofu")) {
             continue;
         }
-        let bytes = read_bounded(&path, FILE_LEN_MAX)?.unwrap_or_default();
+        let bytes = read_left(&path, FILE_LEN_MAX)?.unwrap_or_default();
         if name.ends_with(".json") {
             let value: Value = serde_json::from_slice(&bytes)?;
             in_json(&value, found);

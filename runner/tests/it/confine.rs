@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::process::Command;
 
 use remit_proto::convert::Outcome;
-use remit_seal::document::ComponentKind;
+use remit_seal::document::{ComponentKind, ValueType};
 
 use crate::bench::{Bench, Runner, alive, wait};
 use crate::broker::INSTALL;
@@ -159,6 +159,28 @@ fn what_would_give_away_the_data_directory_is_refused() {
     bench.args.extend(["--allow-read".to_owned(), bench.data.join("state").display().to_string()]);
     let (exit, words) = bench.complaint();
     assert!(exit == 1 && words.contains("runner.confinement_exposes"), "{exit}: {words}");
+}
+
+/// The runner reads what a job gives: a link there would lead it to what the job may not read.
+#[test]
+fn a_job_cannot_have_the_runner_read_for_it() {
+    let mut bench = Bench::new();
+    let _runner = bench.runner();
+    let identity = bench.data.join("identity.json").display().to_string();
+    for trick in [format!("ln -s {identity}"), "mkfifo".to_owned()] {
+        let script = bash("hostile", &format!("{trick} \"$REMIT_OUTPUTS_FILE\" && echo done it")).output(
+            "key",
+            ValueType::String,
+            false,
+        );
+        let (release, digest) = bench.broker.publish(&[&script]);
+        let job = bench.broker.job(&release, digest, "hostile", "deploy");
+        let job = bench.broker.offer(&job);
+        let outcome = bench.outcome(&job);
+        let Outcome::Failed(failure) = outcome else { panic!("{trick}: {outcome:?}") };
+        assert_eq!(failure.code, "executor.outputs_invalid", "{trick}: {failure:?}");
+        wait("the log", || bench.broker.log(&job).contains("done it").then_some(()));
+    }
 }
 
 /// The cloud's metadata service, as far as a thief needs it.
