@@ -3,6 +3,7 @@
 //!
 //! It does no IO, and knows no other clock than its own.
 
+pub mod fleet;
 mod report;
 
 use std::cmp::Reverse;
@@ -13,13 +14,14 @@ use remit_loops::install::Rehearsal;
 use remit_loops::job::{Failure, FailureClass, JobSpec, Mode, Outcome, Success};
 use remit_loops::release::Release;
 use remit_loops::runner::{Info, Report as RunnerSays};
-use remit_loops::scenario::Scenario;
+use remit_loops::view::Detail;
 use remit_loops::{
     Actor, Body, Effect, Event, Kind, Notice, Object, ObjectId, Signal, Timestamp, app, install, org, runner,
 };
 
+pub use fleet::{Fleet, Group};
 use report::Tally;
-pub use report::{Phase, Report, Series, State, Waited};
+pub use report::{GroupDone, Phase, Report, RolloutDone, Series, State, Waited, WaveDone};
 
 /// How long a rehearsed attempt takes where the scenario does not say, milliseconds.
 const TAKES_MS: i64 = 2_000;
@@ -35,17 +37,17 @@ pub struct Plan {
     pub app: String,
     /// The release that installs begin with, and the one that they are then updated to.
     pub releases: [Release; 2],
-    /// How many installs.
-    pub installs: u32,
-    /// What goes wrong, and how long things take.
-    pub scenario: Scenario,
+    /// The installs.
+    pub fleet: Fleet,
+    /// The seed that all luck comes from, for the report.
+    pub seed: u64,
     /// How many jobs a runner carries out at once.
     pub capacity: usize,
     /// How long a person needs to look at what is held and have it tried again; never, without.
     pub people_after_ms: Option<i64>,
-    /// When the second release comes out.
+    /// When the second release comes out, after the beginning.
     pub update_at_ms: i64,
-    /// When the simulation ends at the latest.
+    /// When the simulation ends at the latest, after the beginning.
     pub until_ms: i64,
 }
 
@@ -69,6 +71,8 @@ enum Due {
     Ended { runner: ObjectId, report: Box<RunnerSays> },
     /// Somebody asks for something.
     Asked(ObjectId, Box<Signal>),
+    /// Somebody lets a rollout go on that halted.
+    Resumed(ObjectId),
 }
 
 /// A runner's part of what it holds.
@@ -89,6 +93,9 @@ struct World {
     tally: Tally,
     capacity: usize,
     people_after_ms: Option<i64>,
+    resume_after_ms: Option<i64>,
+    /// How long until somebody opts in, by install.
+    opts_in: HashMap<ObjectId, i64>,
 }
 
 /// Runs a plan to its end.
@@ -102,19 +109,35 @@ pub fn run(plan: &Plan) -> Result<Report, Error> {
     let publish =
         |release: &Release| Signal::App(app::Signal::Publish { release: release.clone(), hold: false });
     world.ask(&app, publish(&plan.releases[0]))?;
-    for number in 0..plan.installs {
-        let id = app.child(&format!("i{number:05}")).map_err(|e| Error::Plan(e.to_string()))?;
-        world.make(&id, plan)?;
+    for freeze in &plan.fleet.freezes {
+        world.ask(&app, Signal::App(app::Signal::Freeze(freeze.clone())))?;
     }
-    world.later(plan.update_at_ms, Due::Asked(app, Box::new(publish(&plan.releases[1]))));
+    for group in &plan.fleet.groups {
+        for number in 0..group.installs {
+            let id = app.child(&group.install(number)).map_err(|e| Error::Plan(e.to_string()))?;
+            world.make(&id, group)?;
+        }
+    }
+    let update_at = plan.fleet.begins.plus_ms(plan.update_at_ms).0;
+    let release = plan.releases[1].clone();
+    match &plan.fleet.rollout {
+        None => world.later(update_at, Due::Asked(app.clone(), Box::new(publish(&release)))),
+        Some(rollout) => {
+            let held = Signal::App(app::Signal::Publish { release, hold: true });
+            world.later(update_at, Due::Asked(app.clone(), Box::new(held)));
+            let start = Signal::App(app::Signal::StartRollout { plan: rollout.clone() });
+            world.later(update_at, Due::Asked(app.clone(), Box::new(start)));
+        }
+    }
     world.go(plan)?;
-    Ok(world.tally.report(plan, world.now, world.events))
+    let rollout = world.rollout(&app);
+    Ok(world.tally.report(plan, world.now, world.events, rollout))
 }
 
 impl World {
     fn new(plan: &Plan) -> Self {
         Self {
-            now: Timestamp(0),
+            now: plan.fleet.begins,
             objects: HashMap::new(),
             due: BinaryHeap::new(),
             what: HashMap::new(),
@@ -125,24 +148,34 @@ impl World {
             tally: Tally::new(plan),
             capacity: plan.capacity.max(1),
             people_after_ms: plan.people_after_ms,
+            resume_after_ms: plan.fleet.resume_after_ms,
+            opts_in: HashMap::new(),
         }
     }
 
     /// An install with a runner that is there.
-    fn make(&mut self, id: &ObjectId, plan: &Plan) -> Result<(), Error> {
-        let rehearsal = Rehearsal { scenario: Some(plan.scenario.clone()), ..Rehearsal::default() };
+    fn make(&mut self, id: &ObjectId, group: &Group) -> Result<(), Error> {
+        let rehearsal = Rehearsal { scenario: Some(group.scenario.clone()), ..Rehearsal::default() };
         let create = install::Signal::Create {
             inputs: BTreeMap::new(),
             mode: Mode::Sandbox,
-            labels: BTreeMap::new(),
+            labels: group.labels.clone(),
             rehearsal: Some(rehearsal),
             // Nobody is there who could approve.
             approval: Policy::default(),
         };
         self.ask(id, Signal::Install(create))?;
+        if group.policy != install::Policy::default() {
+            let policy = group.policy.clone();
+            self.ask(id, Signal::Install(install::Signal::SetPolicy { policy }))?;
+        }
+        if let Some(after_ms) = group.opts_in_after_ms {
+            self.opts_in.insert(id.clone(), after_ms);
+        }
         let Some(runner) = id.runner() else { return Ok(()) };
         let (token_sha256, spki_sha256) = ("00".repeat(32), "11".repeat(32));
-        let expect = runner::Signal::Expect { token_sha256: token_sha256.clone(), expires: Timestamp(1) };
+        let expires = self.now.plus_ms(1);
+        let expect = runner::Signal::Expect { token_sha256: token_sha256.clone(), expires };
         self.ask(&runner, Signal::Runner(expect))?;
         self.says(&runner, RunnerSays::Enrol { token_sha256, spki_sha256 });
         let info = Info { boot: "simulated".to_owned(), ..Info::default() };
@@ -160,8 +193,9 @@ impl World {
     /// Everything that comes, in the order of its time, until nothing comes any more.
     fn go(&mut self, plan: &Plan) -> Result<(), Error> {
         while let Some(Reverse((at, order))) = self.due.pop() {
-            if at.0 > plan.until_ms {
-                self.now = Timestamp(plan.until_ms);
+            let until = plan.fleet.begins.plus_ms(plan.until_ms);
+            if at > until {
+                self.now = until;
                 break;
             }
             self.now = self.now.max(at);
@@ -176,6 +210,7 @@ impl World {
                     self.woken.push_back(runner);
                 }
                 Due::Asked(id, signal) => self.give(&id, person(), Body::Signal(*signal)),
+                Due::Resumed(app) => self.resume(&app),
             }
             self.serve();
             if self.events > EVENTS_MAX {
@@ -225,9 +260,17 @@ impl World {
         let mut is_news = false;
         for effect in effects {
             match effect {
-                Effect::Tell { to: target, notice } => told.push((to.clone(), target, notice)),
+                Effect::Tell { to: target, notice } => {
+                    if matches!(notice, Notice::UpdateOffered { .. }) {
+                        self.tally.told(&target, self.now);
+                    }
+                    told.push((to.clone(), target, notice));
+                }
                 Effect::WakeRunner(runner) => self.woken.push_back(runner),
-                Effect::Record(entry) => is_news |= self.tally.record(to, self.now, &entry),
+                Effect::Record(entry) => {
+                    is_news |= self.tally.record(to, self.now, &entry);
+                    self.call_for(to, &entry.code);
+                }
             }
         }
         if is_news && let Some(object) = self.objects.get(to) {
@@ -240,6 +283,38 @@ impl World {
             self.later(deadline.0, Due::Tick(to.clone()));
         }
         Ok(told)
+    }
+
+    /// People who are wanted: to opt in to a release, to look at a rollout that halted.
+    fn call_for(&mut self, of: &ObjectId, code: &str) {
+        match code {
+            "update.waiting" => {
+                let Some(after_ms) = self.opts_in.get(of) else { return };
+                let opt_in = Signal::Install(install::Signal::OptIn { version: None });
+                self.later(self.now.plus_ms(*after_ms).0, Due::Asked(of.clone(), Box::new(opt_in)));
+            }
+            "rollout.halted" => {
+                let Some(after_ms) = self.resume_after_ms else { return };
+                self.later(self.now.plus_ms(after_ms).0, Due::Resumed(of.clone()));
+            }
+            _ => {}
+        }
+    }
+
+    /// The rollout of the app, as it is now.
+    fn rollout(&self, app: &ObjectId) -> Option<Box<app::RolloutView>> {
+        match self.objects.get(app)?.view().detail {
+            Detail::App { rollout, .. } => rollout,
+            _ => None,
+        }
+    }
+
+    /// Somebody has looked at what failed and lets the rollout go on: as many may fail once more.
+    fn resume(&mut self, app: &ObjectId) {
+        let Some(rollout) = self.rollout(app).filter(|rollout| rollout.state == "halted") else { return };
+        let failures_max = Some(rollout.failed + rollout.failures_max.max(1));
+        let signal = Signal::App(app::Signal::ResumeRollout { failures_max });
+        self.give(app, person(), Body::Signal(signal));
     }
 
     /// A person looks at what is held and has it tried again.
@@ -298,78 +373,4 @@ fn person() -> Actor {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use remit_loops::release::ReleaseComponent;
-    use remit_loops::scenario::{Fails, Span, StepRule};
-
-    fn release(version: &str, counter: u64) -> Release {
-        let component = |name: &str, needs: &[&str]| ReleaseComponent {
-            name: name.into(),
-            kind: "terraform".into(),
-            digest: format!("sha256:{name}{counter}"),
-            needs: needs.iter().map(|n| (*n).to_owned()).collect(),
-            longest_run_ms: 600_000,
-            sandbox: false,
-            recipe: None,
-        };
-        Release {
-            digest: format!("sha256:{version}"),
-            counter,
-            version: version.into(),
-            rollback_floor: 0,
-            channel: "stable".into(),
-            inputs: vec![],
-            approvals: BTreeMap::new(),
-            healing: Default::default(),
-            components: vec![component("network", &[]), component("web", &["network"])],
-        }
-    }
-
-    fn plan(installs: u32, rules: Vec<StepRule>) -> Plan {
-        Plan {
-            org: "demo".into(),
-            app: "shop".into(),
-            releases: [release("1.0.0", 1), release("2.0.0", 2)],
-            installs,
-            scenario: Scenario { seed: 7, steps: rules, ..Scenario::default() },
-            capacity: 4,
-            people_after_ms: Some(3_600_000),
-            update_at_ms: 86_400_000,
-            until_ms: 7 * 86_400_000,
-        }
-    }
-
-    fn rule(percent: u8, class: FailureClass) -> StepRule {
-        let fails = Some(Fails { class, message: "no".into(), code: None, hint: None });
-        StepRule { percent, fails, attempts: vec![1], ..StepRule::default() }
-    }
-
-    #[test]
-    fn all_goes_well_where_nothing_goes_wrong() {
-        let takes = StepRule { percent: 100, takes: Some(Span::exactly(60_000)), ..StepRule::default() };
-        let report = run(&plan(50, vec![takes])).unwrap();
-        assert_eq!((report.phases[0].done, report.phases[1].done), (50, 50));
-        assert_eq!(report.phases[1].p50_ms, 120_000, "two components, one after the other");
-        assert!(report.failures.is_empty() && report.waited.is_empty());
-        assert_eq!(report.series.last().unwrap().counts[&State::Updated], 50);
-    }
-
-    #[test]
-    fn the_same_plan_gives_the_same_report() {
-        let rules = || vec![rule(20, FailureClass::Quota), rule(30, FailureClass::Transient)];
-        let (one, two) = (run(&plan(40, rules())).unwrap(), run(&plan(40, rules())).unwrap());
-        assert_eq!(one, two);
-        assert!(one.failures.contains_key(&FailureClass::Quota));
-    }
-
-    #[test]
-    fn people_end_what_is_held_and_without_them_it_stays() {
-        let quota = || vec![rule(100, FailureClass::Quota)];
-        let helped = run(&plan(10, quota())).unwrap();
-        assert_eq!((helped.phases[1].done, helped.held), (10, 0));
-        assert!(helped.waited.iter().any(|w| w.what.contains("person") && w.longest_ms == 3_600_000));
-        let alone = run(&Plan { people_after_ms: None, ..plan(10, quota()) }).unwrap();
-        assert_eq!((alone.phases[1].done, alone.held), (0, 10));
-    }
-}
+mod tests;

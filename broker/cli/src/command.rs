@@ -14,7 +14,7 @@ pub(crate) mod org;
 mod plan;
 pub(crate) mod release;
 mod release_file;
-mod rollout;
+pub(crate) mod rollout;
 mod scenario;
 pub mod signal;
 mod simulate;

@@ -1,6 +1,7 @@
 //! What `remit simulate` makes of a report: text, a page with pictures, and whether it is as expected.
 
 pub mod expect;
+pub mod fleet;
 pub mod page;
 pub mod text;
 

@@ -19,12 +19,21 @@ An expectation file:
   held_max = 0              # so many may wait for a person at the end
   update_p90_max = \"30m\"    # nine of ten are on the new release after so long
   update_max = \"8h\"         # and all that get there
+  halts_max = 0             # so often may a rollout halt
   [expect.failures_max]     # attempts that failed, by class
-  bug = 0")]
+  bug = 0
+  [expect.groups.prod]      # of a group of the fleet
+  updated_min = 95          # so many of a hundred end on the new release
+
+  remit simulate --fleet fleet.toml --html report.html             groups, policies, freezes, a rollout in waves
+docs/simulate.md shows what a fleet file may say.")]
 pub struct SimulateArgs {
     /// How many installs.
     #[arg(long, short = 'n', default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub installs: u32,
+    /// Groups of installs with their policies and luck, and the rollout that reaches them.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["installs", "scenario"])]
+    pub fleet: Option<PathBuf>,
     /// What goes wrong and how long things take.
     #[arg(long, value_name = "FILE")]
     pub scenario: Option<PathBuf>,

@@ -1,6 +1,6 @@
 //! `remit rollout`: a release to many installs, in waves.
 
-mod waves;
+pub(crate) mod waves;
 
 use std::fmt::Write as _;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
-use remit_broker::simulate::{self, Plan, Report};
+use remit_broker::simulate::{self, Fleet, Group, Plan, Report};
 use remit_loops::release::{Release, ReleaseComponent};
 use remit_loops::scenario::Scenario;
 
@@ -14,7 +14,7 @@ use crate::context::Context;
 use crate::failure::{Exit, Failure, Result};
 use crate::product::Product;
 use crate::scenario::{check_components, time};
-use crate::simulate::{expect, page, text};
+use crate::simulate::{expect, fleet, page, text};
 
 /// Simulates.
 pub(super) fn run(context: &Context, args: &SimulateArgs) -> Result<()> {
@@ -25,6 +25,7 @@ pub(super) fn run(context: &Context, args: &SimulateArgs) -> Result<()> {
     let product = release::checked(release::load(dir)?)?;
     let expected = args.expect.as_deref().map(expect::load).transpose()?;
     let plan = plan(&product, args)?;
+    expected.as_ref().map_or(Ok(()), |expected| expected.check_groups(&plan.fleet.groups))?;
     let began = Instant::now();
     let report = simulate::run(&plan).map_err(|e| {
         let hint = "look at the times and the scenario; a smaller --installs shows it sooner";
@@ -55,11 +56,21 @@ fn plan(product: &Product, args: &SimulateArgs) -> Result<Plan> {
         let what = what.to_owned();
         move |e: String| Failure::usage(format!("{what}: {e}"), "write it like 90s, 10m or 24h")
     };
-    let mut scenario =
-        files::given(args.scenario.as_deref() as Option<&Path>)?.unwrap_or_else(Scenario::default);
-    scenario.seed = args.seed.unwrap_or(scenario.seed);
     let names: Vec<&str> = product.components.iter().map(|c| c.name.as_str()).collect();
-    check_components(&scenario, &names)?;
+    let (mut fleet, mut seed) = match &args.fleet {
+        Some(file) => fleet::load(file)?,
+        None => {
+            let scenario =
+                files::given(args.scenario.as_deref() as Option<&Path>)?.unwrap_or_else(Scenario::default);
+            let (name, seed) = ("all".to_owned(), scenario.seed);
+            (Fleet::of(Group { name, installs: args.installs, scenario, ..Group::default() }), seed)
+        }
+    };
+    seed = args.seed.unwrap_or(seed);
+    for group in &mut fleet.groups {
+        group.scenario.seed = args.seed.unwrap_or(group.scenario.seed);
+        check_components(&group.scenario, &names)?;
+    }
     let people_after_ms = match args.people_after.as_str() {
         "never" => None,
         text => Some(time(text).map_err(wrong("--people-after"))?),
@@ -68,8 +79,8 @@ fn plan(product: &Product, args: &SimulateArgs) -> Result<Plan> {
         org: product.org.clone(),
         app: product.app.clone(),
         releases: [release_of(product, "1.0.0", 1), release_of(product, "2.0.0", 2)],
-        installs: args.installs,
-        scenario,
+        fleet,
+        seed,
         capacity: args.capacity.into(),
         people_after_ms,
         update_at_ms: time(&args.update_at).map_err(wrong("--update-at"))?,

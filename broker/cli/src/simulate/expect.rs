@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use remit_broker::simulate::Report;
+use remit_broker::simulate::{Group, Report};
 use remit_loops::job::FailureClass;
 use serde::Deserialize;
 
@@ -25,7 +25,16 @@ struct Form {
     held_max: Option<u32>,
     update_p90_max: Option<String>,
     update_max: Option<String>,
+    halts_max: Option<u32>,
     failures_max: BTreeMap<FailureClass, u64>,
+    groups: BTreeMap<String, GroupForm>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GroupForm {
+    /// So many of a hundred.
+    updated_min: u32,
 }
 
 /// What must come of a simulation.
@@ -35,7 +44,9 @@ pub struct Expected {
     held_max: Option<u32>,
     update_p90_max_ms: Option<i64>,
     update_max_ms: Option<i64>,
+    halts_max: Option<u32>,
     failures_max: BTreeMap<FailureClass, u64>,
+    groups: BTreeMap<String, GroupForm>,
 }
 
 /// Reads an expectation file.
@@ -58,11 +69,23 @@ fn parse(text: &str) -> Result<Expected, String> {
         held_max: expect.held_max,
         update_p90_max_ms: ms(&expect.update_p90_max)?,
         update_max_ms: ms(&expect.update_max)?,
+        halts_max: expect.halts_max,
         failures_max: expect.failures_max,
+        groups: expect.groups,
     })
 }
 
 impl Expected {
+    /// Whether every group that it names is there.
+    pub fn check_groups(&self, known: &[Group]) -> Result<()> {
+        let is_unknown = |name: &&String| !known.iter().any(|group| group.name == **name);
+        let Some(name) = self.groups.keys().find(is_unknown) else { return Ok(()) };
+        let names: Vec<&str> = known.iter().map(|group| group.name.as_str()).collect();
+        let message = format!("it expects something of group `{name}`; there are: {}", names.join(", "));
+        let hint = "name a group of the fleet file; without one there is one group, `all`";
+        Err(Failure::new(Exit::Usage, "cli.simulate_group", message, hint))
+    }
+
     /// What of a report is not as expected, in words.
     pub fn broken(&self, report: &Report) -> Vec<String> {
         let mut broken = vec![];
@@ -80,6 +103,19 @@ impl Expected {
         for (what, found, max) in times {
             if let Some(max) = max.filter(|max| found > *max) {
                 broken.push(format!("{what} {}, longer than {}", span(found), span(max)));
+            }
+        }
+        let halts = report.rollout.as_ref().map_or(0, |rollout| rollout.halts);
+        if let Some(max) = self.halts_max.filter(|max| halts > *max) {
+            broken.push(format!("the rollout halted {halts} times, more than {max}"));
+        }
+        for group in &report.groups {
+            let min = self.groups.get(&group.name).map_or(0, |form| form.updated_min);
+            if u64::from(group.done) * 100 < u64::from(group.installs) * u64::from(min) {
+                let (done, all, name) = (group.done, group.installs, &group.name);
+                broken.push(format!(
+                    "{done} of {all} installs of group {name} are updated, less than {min} of 100"
+                ));
             }
         }
         for (of, max) in &self.failures_max {
@@ -115,6 +151,9 @@ mod tests {
             failed_components: BTreeMap::new(),
             waited: vec![],
             series: vec![],
+            began: 0,
+            groups: vec![],
+            rollout: None,
         };
         assert_eq!(expected.broken(&report(9, 1, 2)).len(), 4);
         assert_eq!(

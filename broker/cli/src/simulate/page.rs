@@ -6,12 +6,15 @@ use remit_broker::simulate::{Report, Series, State};
 
 use super::{class, span};
 
+mod rollout;
+
 const WIDTH: f64 = 860.0;
 const HEIGHT: f64 = 280.0;
 /// What states are called, in which colour, from the bottom of the picture to its top.
-const STATES: [(State, &str, &str); 5] = [
+const STATES: [(State, &str, &str); 6] = [
     (State::Updated, "on the new release", "#2f7d4f"),
     (State::Updating, "on their way to it", "#7fb7e6"),
+    (State::Waiting, "waiting for their time", "#e0a63a"),
     (State::Active, "on the first release", "#b9c4ce"),
     (State::Provisioning, "being made", "#e4dcc4"),
     (State::Held, "waiting for a person", "#c2483d"),
@@ -36,6 +39,7 @@ pub fn render(title: &str, report: &Report) -> String {
         report.seed
     );
     page.push_str(&phases(report));
+    page.push_str(&rollout::section(report));
     page.push_str("<h2>Installs over time</h2>\n");
     page.push_str(&waves(report));
     page.push_str("<h2>What failed</h2>\n");

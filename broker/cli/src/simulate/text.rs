@@ -24,6 +24,8 @@ pub fn render(report: &Report) -> String {
         phases.row([phase.version.clone(), done, span(phase.p50_ms), span(phase.p90_ms), span(phase.max_ms)]);
     }
     text.push_str(&phases.render(""));
+    text.push_str(&rollout(report));
+    text.push_str(&groups(report));
     if report.held > 0 {
         let _ = writeln!(text, "\n{} installs still wait for a person", report.held);
     }
@@ -45,6 +47,45 @@ pub fn render(report: &Report) -> String {
     }
     text.push_str(&waited.render("  nobody, for anybody"));
     text
+}
+
+/// Each wave on one line: when it was told, until it was through, and how long it was watched then.
+fn rollout(report: &Report) -> String {
+    let Some(rollout) = &report.rollout else { return String::new() };
+    let mut text = format!(
+        "\n{BOLD}The rollout{BOLD:#} is {}: {}; {} failed, {} may; it halted {} times\n",
+        rollout.state, rollout.description, rollout.failed, rollout.failures_max, rollout.halts
+    );
+    let mut table =
+        Table::new(&["wave", "installs", "done", "failed", "wait", "not told", "began", "through"]);
+    for wave in &rollout.waves {
+        let after = |ms: Option<i64>| ms.map_or_else(|| "never".to_owned(), |ms| format!("+{}", span(ms)));
+        table.row([
+            wave.name.clone(),
+            wave.installs.to_string(),
+            wave.done.to_string(),
+            wave.failed.to_string(),
+            wave.waiting.to_string(),
+            wave.ahead.to_string(),
+            after(wave.began_ms),
+            after(wave.through_ms),
+        ]);
+    }
+    text.push_str(&table.render("no waves"));
+    text
+}
+
+fn groups(report: &Report) -> String {
+    if report.groups.len() < 2 {
+        return String::new();
+    }
+    let mut table = Table::new(&["group", "updates by", "updated", "half took", "slowest", "held"]);
+    for group in &report.groups {
+        let done = format!("{} of {}", group.done, group.installs);
+        let (half, slowest) = (span(group.p50_ms), span(group.max_ms));
+        table.row([group.name.clone(), group.policy.clone(), done, half, slowest, group.held.to_string()]);
+    }
+    format!("\n{BOLD}The update by group{BOLD:#}\n{}", table.render("no groups"))
 }
 
 fn bars(rows: &[(String, u64)], nothing: &str) -> String {

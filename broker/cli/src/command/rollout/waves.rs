@@ -10,7 +10,7 @@ use crate::product::parse_ms;
 use crate::selector::Selector;
 
 /// An install that can be told: its name and labels.
-type Candidate<'a> = (&'a str, &'a std::collections::BTreeMap<String, String>);
+pub(crate) type Candidate<'a> = (&'a str, &'a std::collections::BTreeMap<String, String>);
 
 fn candidates(installs: &[ObjectView]) -> Vec<Candidate<'_>> {
     let gone = ["absent", "deleted", "forgotten", "delete_incomplete", "deleting"];
@@ -27,9 +27,14 @@ fn candidates(installs: &[ObjectView]) -> Vec<Candidate<'_>> {
 
 /// The rollout that a person asks for.
 pub(super) fn plan(args: &CreateArgs, installs: &[ObjectView]) -> Result<Plan> {
+    divide(args, candidates(installs))
+}
+
+/// Installs in waves: each name with its labels.
+pub(crate) fn divide(args: &CreateArgs, installs: Vec<Candidate<'_>>) -> Result<Plan> {
     let selector = args.selector.as_deref().map(Selector::read).transpose()?.unwrap_or_default();
     let mut left: Vec<Candidate<'_>> =
-        candidates(installs).into_iter().filter(|(_, labels)| selector.fits(labels)).collect();
+        installs.into_iter().filter(|(_, labels)| selector.fits(labels)).collect();
     if left.is_empty() {
         let hint = "`remit install list` shows installs and their labels";
         return Err(Failure::usage("no install has these labels", hint));
