@@ -184,7 +184,7 @@ impl DispatchKeys {
             attempt: spec.id.attempt,
             fence: offer.fence,
             component: spec.component.clone(),
-            operation: spec.action.as_str().to_owned(),
+            operation: spec.command.clone().unwrap_or_else(|| spec.action.as_str().to_owned()),
             class: if spec.stage == Stage::Plan { Class::Plan } else { class(spec.action) },
             sandbox: spec.mode == Mode::Sandbox,
             release: spec.release.digest.parse().map_err(|e: remit_seal::Refusal| refused(e.to_string()))?,
@@ -231,7 +231,7 @@ fn audience(install: &ObjectId, epoch: u64, generation: u64) -> Option<Audience>
 fn class(action: Action) -> Class {
     match action {
         // Terraform's state is written, which is the customer's too.
-        Action::Deploy | Action::Adopt => Class::Change,
+        Action::Deploy | Action::Adopt | Action::Run => Class::Change,
         Action::Destroy => Class::Destroy,
         Action::Drift => Class::Read,
     }

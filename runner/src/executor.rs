@@ -35,6 +35,8 @@ pub enum Action {
     Drift,
     /// Take what is there for what is known to be there; changes nothing but the tool's own records.
     Adopt,
+    /// Run a command that the component declares.
+    Run,
 }
 
 impl Action {
@@ -49,13 +51,14 @@ impl Action {
         }
     }
 
-    /// The operation's name.
+    /// The operation's name; `run` for every command.
     pub fn as_str(self) -> &'static str {
         match self {
             Action::Deploy => "deploy",
             Action::Destroy => "destroy",
             Action::Drift => "drift",
             Action::Adopt => "adopt",
+            Action::Run => "run",
         }
     }
 }
@@ -81,6 +84,8 @@ pub struct Work {
     pub action: Action,
     /// How much of it.
     pub stage: Stage,
+    /// The operation's name: for a script, that of its command.
+    pub operation: String,
     /// Whether a deploy of it has succeeded here and no destroy since.
     pub is_there: bool,
     /// The install's id.

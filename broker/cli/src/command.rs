@@ -15,6 +15,7 @@ mod plan;
 pub(crate) mod release;
 mod release_file;
 pub(crate) mod rollout;
+mod rules;
 mod scenario;
 pub mod signal;
 mod simulate;

@@ -11,6 +11,7 @@ mod inputs;
 pub mod problem;
 mod reader;
 mod reference;
+mod rules;
 mod shape;
 
 use std::collections::BTreeMap;
@@ -70,8 +71,10 @@ pub struct Component {
     pub inputs: BTreeMap<String, Source>,
     /// What it gives to others.
     pub outputs: BTreeMap<String, Output>,
-    /// For a script: its programs.
+    /// For a script: its programs, those for rules among them.
     pub commands: BTreeMap<String, Vec<String>>,
+    /// The names of its programs that only rules run.
+    pub actions: Vec<String>,
 }
 
 /// What a check found.
@@ -132,7 +135,7 @@ fn parse_into(text: &str, folder: &dyn Fn(&str) -> SourceFolder, out: &mut Vec<P
         tools: raw.tools,
         inputs: raw.inputs.into_iter().filter_map(|i| Some((i.name.into_inner(), i.spec?))).collect(),
         components,
-        healing: Healing { drift: raw.drift },
+        healing: Healing { drift: raw.drift, rules: raw.rules },
     })
 }
 

@@ -87,21 +87,23 @@ pub fn draft(
         tools: product.tools.clone(),
         components,
         inputs: product.inputs.clone(),
-        operations: operations(),
+        operations: operations(product),
         healing: product.healing.clone(),
     };
     Ok(Draft { document, packages })
 }
 
 /// What may be done with every component, and how dangerous it is.
-fn operations() -> BTreeMap<String, Operation> {
+fn operations(product: &Product) -> BTreeMap<String, Operation> {
     let operation = |name: &str, class| (name.to_owned(), Operation { class, approval: Approval::None });
-    BTreeMap::from([
+    let own = [
         operation("deploy", Class::Change),
         operation("destroy", Class::Destroy),
         operation("drift", Class::Read),
         operation("adopt", Class::Change),
-    ])
+    ];
+    let actions = product.components.iter().flat_map(|component| &component.actions);
+    own.into_iter().chain(actions.map(|name| operation(name, Class::Change))).collect()
 }
 
 /// Signs a release, and believes it only after verifying it as a runner will.

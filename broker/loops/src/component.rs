@@ -64,6 +64,9 @@ pub struct Task {
     /// To look, or to adopt: somebody's word that what is there is accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub word: Option<Word>,
+    /// To run: which command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
 }
 
 impl Task {
@@ -210,7 +213,7 @@ impl Component {
     fn attempt(&mut self, at: Timestamp, task: Task, tries: u32) -> Current {
         let job = AttemptId::job_of(&self.id, self.epoch, task.operation, task.action);
         let attempt = match &self.last {
-            Some(last) if last.job == job => last.attempt + 1,
+            Some(last) if last.is_beside(&job) => last.attempt + 1,
             Some(_) | None => 1,
         };
         let id = AttemptId { job, attempt };
@@ -233,6 +236,7 @@ impl Component {
             act: play.map(|play| play.act(&current.id, at, deployed)),
             begin_by: task.begin_by,
             stage: task.stage.clone(),
+            command: task.command.clone(),
         };
         self.tell_runner(Notice::Offer(spec))
     }

@@ -456,7 +456,9 @@ impl Waiting {
             code if code.starts_with("held.") => Urgency::Failed,
             "waiting.unconfirmed" | "waiting.runner_revoked" | "waiting.approval" => Urgency::Attention,
             code if code.starts_with("attention.") => Urgency::Attention,
-            "waiting.step" | "waiting.job" | "waiting.stop" | "waiting.retry" => Urgency::Underway,
+            "waiting.step" | "waiting.rule" | "waiting.job" | "waiting.stop" | "waiting.retry" => {
+                Urgency::Underway
+            }
             _ => Urgency::Waiting,
         }
     }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::event::Timestamp;
+use crate::install::Mending;
 use crate::job::{Action, Failure};
 use crate::plan::{Asking, Stage};
 use crate::view::StepView;
@@ -39,6 +40,9 @@ pub struct Step {
     /// How often its plan was found to be worth nothing since a person said something of it.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub replans: u32,
+    /// It failed, and a rule has taken it on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mending: Option<Box<Mending>>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's form")]
@@ -172,6 +176,7 @@ impl Graph {
                 recalled: false,
                 stage: Stage::Whole,
                 replans: 0,
+                mending: None,
             };
             self.steps.push(step);
         }
@@ -188,8 +193,8 @@ impl Graph {
 
     /// Where the whole is.
     pub fn progress(&self) -> Progress {
-        let running = self.steps.iter().any(|s| s.state == StepState::Running);
-        if running || !self.ready().is_empty() {
+        let running = |s: &Step| s.state == StepState::Running || s.mending.is_some();
+        if self.steps.iter().any(running) || !self.ready().is_empty() {
             return Progress::Going;
         }
         let failed = self.steps.iter().any(|s| matches!(s.state, StepState::Failed(_)));
@@ -215,6 +220,11 @@ impl Graph {
         })
     }
 
+    /// The steps that rules have taken on, by their index.
+    pub fn mending(&self) -> impl Iterator<Item = (usize, &Mending)> {
+        self.steps.iter().enumerate().filter_map(|(index, step)| Some((index, step.mending.as_deref()?)))
+    }
+
     /// Whether a step of this component is running.
     pub fn running(&self, component: &str) -> Option<usize> {
         self.steps.iter().position(|s| s.component == component && s.state == StepState::Running)
@@ -226,6 +236,7 @@ impl Graph {
         self.steps[index].since = at;
         self.steps[index].stopping = None;
         self.steps[index].recalled = false;
+        self.steps[index].mending = None;
     }
 
     /// Puts a step back to its beginning: it is planned anew.
@@ -260,6 +271,7 @@ impl Graph {
                 StepState::Waiting | StepState::Asking(_) | StepState::Failed(_) => {
                     step.state = StepState::Cancelled(reason.to_owned());
                     step.since = at;
+                    step.mending = None;
                 }
                 StepState::Running
                 | StepState::Succeeded(_)
@@ -285,6 +297,7 @@ impl Graph {
                 }
                 StepState::Waiting if ready.contains(&index) => ("ready", String::new()),
                 StepState::Waiting => ("waiting", String::new()),
+                StepState::Running | StepState::Failed(_) if step.mending.is_some() => mending_words(step),
                 StepState::Running if step.stage == Stage::Plan => ("planning", String::new()),
                 StepState::Running => ("running", String::new()),
                 StepState::Asking(asking) => ("approval", format!("waits for {}", asking.missing())),
@@ -306,6 +319,15 @@ impl Graph {
         };
         self.steps.iter().enumerate().map(view).collect()
     }
+}
+
+/// How a step that a rule has taken on is shown.
+fn mending_words(step: &Step) -> (&'static str, String) {
+    let note = |mending: &Mending| match mending.runs {
+        true => format!("rule {} runs its command; {}", mending.rule, mending.failure.message),
+        false => format!("rule {} goes on {}; {}", mending.rule, mending.due, mending.failure.message),
+    };
+    ("mending", step.mending.as_deref().map(note).unwrap_or_default())
 }
 
 fn needs(node: &Node<'_>, other: &Node<'_>) -> bool {

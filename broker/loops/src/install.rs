@@ -10,6 +10,7 @@ mod control;
 mod drifting;
 mod drive;
 mod gate;
+mod mending;
 mod operation;
 mod preview;
 mod realm;
@@ -40,6 +41,8 @@ use crate::scenario::Scenario;
 use crate::view::LastOperation;
 
 use drifting::Drifting;
+pub use mending::Mending;
+use mending::Uses;
 use operation::Operation;
 pub use preview::{NextWindow, Preview, When};
 pub use realm::Rehearsal;
@@ -109,6 +112,11 @@ struct Live {
     updates: Updates,
     #[serde(default, skip_serializing_if = "Drifting::is_default")]
     drifting: Drifting,
+    #[serde(default, skip_serializing_if = "Uses::is_empty")]
+    uses: Uses,
+    /// Commands that rules want to run, by their steps; only while an event is being handled.
+    #[serde(skip)]
+    to_run: Vec<(usize, String)>,
     /// Set when the teardown is confirmed, for the moment until the state becomes a tombstone.
     #[serde(skip)]
     buried: Option<Tombstone>,
@@ -253,6 +261,12 @@ impl Live {
         outcome: &Outcome,
         facts: &Facts,
     ) -> Vec<Effect> {
+        if let Some(effects) = self.command_ended(at, operation, component, outcome) {
+            if let Some(part) = self.parts.get_mut(component) {
+                part.facts = facts.clone();
+            }
+            return effects;
+        }
         let next = self.operation_mut(operation).and_then(|op| op.deploys(component));
         let is_done = matches!(outcome, Outcome::Succeeded(_));
         if let Some((next, part)) = next.zip(self.parts.get_mut(component)).filter(|_| is_done) {
@@ -267,7 +281,8 @@ impl Live {
         }
         let Some(op) = self.operation_mut(operation) else { return vec![] };
         let ended = op.step_ended(at, component, outcome);
-        found_drift.into_iter().chain(ended).collect()
+        let mended = self.remedy(at, operation, component);
+        found_drift.into_iter().chain(ended).chain(mended).collect()
     }
 
     /// Takes over what the component knows; says so when a difference is news.

@@ -22,6 +22,8 @@ pub enum Action {
     Drift,
     /// Take what is there for what is known to be there; changes nothing but the tool's own records.
     Adopt,
+    /// Run a command that the component declares.
+    Run,
 }
 
 impl Action {
@@ -32,13 +34,14 @@ impl Action {
             Action::Destroy => "destroy",
             Action::Drift => "drift",
             Action::Adopt => "adopt",
+            Action::Run => "run",
         }
     }
 
     /// Whether it needs its component for itself.
     pub fn mutates(self) -> bool {
         match self {
-            Action::Deploy | Action::Destroy | Action::Adopt => true,
+            Action::Deploy | Action::Destroy | Action::Adopt | Action::Run => true,
             Action::Drift => false,
         }
     }
@@ -47,7 +50,7 @@ impl Action {
     pub fn makes(self) -> bool {
         match self {
             Action::Deploy | Action::Destroy => true,
-            Action::Drift | Action::Adopt => false,
+            Action::Drift | Action::Adopt | Action::Run => false,
         }
     }
 }
@@ -80,11 +83,17 @@ impl Mode {
 pub struct AttemptId {
     /// The job's id, e.g. `job_demo.shop.acme.network.e1.o7`.
     pub job: String,
-    /// The try, from 1.
+    /// The try, from 1; in one operation no two of a component are the same.
     pub attempt: u32,
 }
 
 impl AttemptId {
+    /// Whether it is of this job, or of another of the same operation.
+    pub(crate) fn is_beside(&self, job: &str) -> bool {
+        let operation = |job: &str| job.rsplit_once('.').map(|(operation, _)| operation.to_owned());
+        operation(&self.job) == operation(job)
+    }
+
     /// The id of the job that one operation of an install is for a component.
     pub(crate) fn job_of(component: &ObjectId, epoch: u64, operation: u64, action: Action) -> String {
         format!("job_{}.e{epoch}.o{operation}.{}", component.path(), action.as_str())
@@ -117,6 +126,9 @@ pub struct JobSpec {
     /// How much of the action.
     #[serde(default, skip_serializing_if = "Stage::is_whole")]
     pub stage: Stage,
+    /// To run: which command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
 }
 
 /// Names a release.

@@ -22,6 +22,7 @@ pub mod object;
 pub mod org;
 pub mod plan;
 pub mod release;
+pub mod rules;
 pub mod runner;
 pub mod scenario;
 pub mod view;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::drift::Schedule;
 use crate::plan::Needed;
+use crate::rules::Rule;
 
 /// The most components a release may have.
 pub const COMPONENTS_MAX: usize = 500;
@@ -46,6 +47,9 @@ pub struct Healing {
     /// How often drift is looked for; none when only somebody's word starts a look.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drift: Option<Schedule>,
+    /// What is done about failed steps, in this order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<Rule>,
 }
 
 impl Healing {

@@ -8,7 +8,7 @@ use crate::id::ObjectId;
 use crate::job::{Action, AttemptId, Mode, Outcome, ReleaseRef};
 use crate::plan::Asking;
 use crate::release::Release;
-use crate::{app, approval, component, drift, install, org, runner, scenario};
+use crate::{app, approval, component, drift, install, org, rules, runner, scenario};
 
 /// One object, whole.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,7 +76,7 @@ pub struct StepView {
     pub action: Action,
     /// The components whose steps come first.
     pub needs: Vec<String>,
-    /// `waiting`, `ready`, `planning`, `approval`, `running`, `stopping`, `succeeded`, `failed`, `skipped` or `cancelled`.
+    /// `waiting`, `ready`, `planning`, `approval`, `running`, `mending`, `stopping`, `succeeded`, `failed`, `skipped` or `cancelled`.
     pub state: String,
     /// Since when.
     pub since: Timestamp,
@@ -190,6 +190,9 @@ pub enum Detail {
         /// When drift is looked for.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         drift: Option<Box<drift::View>>,
+        /// What is done by itself about failed steps, and how often it was.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        rules: Vec<rules::View>,
     },
     /// A component's.
     Component {

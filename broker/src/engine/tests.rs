@@ -329,6 +329,7 @@ fn task() -> component::Task {
         begin_by: None,
         stage: remit_loops::plan::Stage::Whole,
         word: None,
+        command: None,
     }
 }
 

@@ -16,7 +16,7 @@ use crate::digest::Digest;
 
 pub use checkpoint::Checkpoint;
 pub use countersign::{CustomerApproval, Subject, Word};
-pub use healing::{DriftSchedule, DriftThen, Healing};
+pub use healing::{DriftSchedule, DriftThen, Healing, Rule, RuleAction, RuleClass, RuleMatch, RuleOperation};
 pub use rehearsal::{PretendedChanges, PretendedClass, PretendedFailure, Rehearsal};
 
 /// A typed value: what inputs and outputs are made of. Never a float.

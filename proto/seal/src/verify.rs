@@ -28,7 +28,11 @@ pub use approval::APPROVALS_MAX;
 pub use bind::{Bound, bind};
 pub use checkpoint::checkpoint;
 pub use countersign::customer_approval;
-pub use healing::{DRIFT_EVERY_MAX_MS, DRIFT_EVERY_MIN_MS};
+pub use healing::{
+    DRIFT_EVERY_MAX_MS, DRIFT_EVERY_MIN_MS, RULE_COOL_DOWN_MAX_MS, RULE_LIST_MAX, RULE_PER_MAX_MS,
+    RULE_PER_MIN_MS, RULE_RETRY_MAX_MS, RULE_RETRY_MIN_MS, RULE_TEXT_LEN_MAX, RULE_TIMES_MAX, RULES_MAX,
+    rule_is_endless,
+};
 pub use input::{TEXT_LEN_MAX, broker_input_fits, input_fits};
 pub use job::{Context, JOB_ID_LEN_MAX, SKEW_MAX_MS, START_WINDOW_MAX_MS, addressed, is_job_id, job};
 pub use name::{FIELD_LEN_MAX, NAME_LEN_MAX, is_field, is_name};

@@ -79,14 +79,15 @@ fn permitted(bound: &Bound) -> Result<Action, Rejection> {
         return Err(refused("runner.name_unsafe", "the job's or component's name cannot be a file's"));
     }
     let operation = &bound.job.operation;
-    let action = Action::of(operation).ok_or_else(|| {
+    let declared = || bound.component.commands.contains_key(operation).then_some(Action::Run);
+    let action = Action::of(operation).or_else(declared).ok_or_else(|| {
         refused(
             "executor.operation_unsupported",
             format!("this runner does not know the operation `{operation}`"),
         )
     })?;
     let fits = match action {
-        Action::Deploy | Action::Adopt => bound.operation.class == Class::Change,
+        Action::Deploy | Action::Adopt | Action::Run => bound.operation.class == Class::Change,
         Action::Destroy => bound.operation.class == Class::Destroy,
         Action::Drift => bound.operation.class <= Class::Plan,
     };

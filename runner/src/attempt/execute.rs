@@ -207,6 +207,7 @@ fn prepare(hand: &Hand, mut resolved: Resolved, log: &Log, places: &Places) -> W
     Work {
         action: hand.admitted.action,
         stage: hand.admitted.stage,
+        operation: bound.job.operation.clone(),
         is_there: given.is_ok_and(|given| given.is_some()),
         install: runner.config.install.id(),
         component: bound.component.clone(),
@@ -255,7 +256,7 @@ fn keep(hand: &Hand, places: &Places, done: &Done) -> Result<(), Undone> {
             .keep(hand.admitted.realm, component, outputs)
             .map_err(|e| Undone::Failed(outputs_failure(&e))),
         (Action::Destroy, _) => forget(hand, places),
-        (Action::Deploy | Action::Drift | Action::Adopt, _) => Ok(()),
+        (Action::Deploy | Action::Drift | Action::Adopt | Action::Run, _) => Ok(()),
     }
 }
 

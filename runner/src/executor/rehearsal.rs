@@ -53,6 +53,7 @@ impl Executor for Rehearse {
             let before: Option<Note> = before.and_then(|b| serde_json::from_slice(&b).ok());
             match (work.action, work.stage) {
                 (Action::Drift | Action::Adopt, _) => drift(work).await,
+                (Action::Run, _) => run(work).await,
                 (_, Stage::Plan) => {
                     pretend(work, 1, "planned").await?;
                     Ok(Done::planned(planned(work, changes(work, before.as_ref()))))
@@ -82,7 +83,7 @@ fn changes(work: &Work, before: Option<&Note>) -> Changes {
         (Action::Deploy | Action::Destroy, _) if pretended(work).is_some() => {
             pretended(work).unwrap_or_default()
         }
-        (Action::Drift | Action::Adopt, _) | (Action::Destroy, None) => none,
+        (Action::Drift | Action::Adopt | Action::Run, _) | (Action::Destroy, None) => none,
         (Action::Destroy, Some(note)) => Changes { delete: note.parts, ..none },
         (Action::Deploy, None) => Changes { create: parts(work), ..none },
         (Action::Deploy, Some(note))
@@ -127,6 +128,11 @@ async fn destroy(work: &Work, before: Option<&Note>) -> Result<Done, Undone> {
     pretend(work, changes.total(), "removed").await?;
     let (summary, swept) = (format!("rehearsed: {changes}"), "rehearsed: nothing was real".to_owned());
     Ok(Done { changes, summary, planned: Some(planned(work, changes)), swept, ..Done::default() })
+}
+
+async fn run(work: &Work) -> Result<Done, Undone> {
+    pretend(work, 1, "ran").await?;
+    Ok(Done { summary: format!("rehearsed: ran `{}`", work.operation), ..Done::default() })
 }
 
 async fn drift(work: &Work) -> Result<Done, Undone> {

@@ -39,7 +39,7 @@ impl Executor for Script {
 
     fn run<'a>(&'a self, work: &'a Work) -> BoxFuture<'a, Result<Done, Undone>> {
         Box::pin(async move {
-            if matches!(work.action, Action::Drift | Action::Adopt) {
+            if matches!(work.action, Action::Drift | Action::Adopt | Action::Run) {
                 return run(work).await;
             }
             let planned = plan(work);
@@ -57,8 +57,8 @@ impl Executor for Script {
 fn plan(work: &Work) -> Planned {
     let action = match work.action {
         Action::Destroy => ChangeAction::Delete,
-        Action::Deploy | Action::Drift | Action::Adopt if work.is_there => ChangeAction::Update,
-        Action::Deploy | Action::Drift | Action::Adopt => ChangeAction::Create,
+        Action::Deploy | Action::Drift | Action::Adopt | Action::Run if work.is_there => ChangeAction::Update,
+        Action::Deploy | Action::Drift | Action::Adopt | Action::Run => ChangeAction::Create,
     };
     let mut planned = Planned::default();
     planned.changes.count(action);
@@ -67,12 +67,12 @@ fn plan(work: &Work) -> Planned {
 }
 
 async fn run(work: &Work) -> Result<Done, Undone> {
-    let done = match command(work, work.action.as_str()) {
-        None => nothing_to_do(work.action)?,
+    let done = match command(work, &work.operation) {
+        None => nothing_to_do(work)?,
         Some((program, args)) => {
             let outputs_file = work.places.temp.join(OUTPUTS_FILE);
             let mut tail = Tail::default();
-            let exit = call(work, work.action.as_str(), program, args, |_, bytes| tail.push(bytes)).await?;
+            let exit = call(work, &work.operation, program, args, |_, bytes| tail.push(bytes)).await?;
             conclude(work, program, &exit, &tail.text(), &outputs_file)?
         }
     };
@@ -136,11 +136,11 @@ async fn call(
     Ok(exit)
 }
 
-fn nothing_to_do(action: Action) -> Result<Done, Undone> {
-    let summary = match action {
-        Action::Deploy => {
-            let words = "the component has no deploy command";
-            let hint = "the vendor gives the component `commands.deploy` in remit.toml";
+fn nothing_to_do(work: &Work) -> Result<Done, Undone> {
+    let summary = match work.action {
+        Action::Deploy | Action::Run => {
+            let words = format!("the component has no command `{}`", work.operation);
+            let hint = "the vendor gives the component this command, or action, in remit.toml";
             return Err(Failure::new(Class::Bug, "executor.command_missing", words, hint).into());
         }
         Action::Destroy => "no destroy command: nothing to destroy",
@@ -193,7 +193,9 @@ fn conclude(
             let summary = format!("{program} ended well");
             Ok(Done { outputs: Some(outputs), summary, ..Done::default() })
         }
-        (0, Action::Destroy) => Ok(Done { summary: format!("{program} ended well"), ..Done::default() }),
+        (0, Action::Destroy | Action::Run) => {
+            Ok(Done { summary: format!("{program} ended well"), ..Done::default() })
+        }
         (0, Action::Drift) => Ok(Done { summary: "as deployed".to_owned(), ..Done::default() }),
         (EXIT_DRIFTED, Action::Drift) => {
             let last = words.lines().rfind(|l| !l.trim().is_empty()).unwrap_or("drifted");

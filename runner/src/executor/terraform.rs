@@ -76,6 +76,7 @@ impl Executor for Terraform {
             match (work.action, work.stage) {
                 (Action::Drift, _) => run.drift().await,
                 (Action::Adopt, _) => run.adopt().await,
+                (Action::Run, _) => Err(no_command()),
                 (_, Stage::Plan) => Ok(Done::planned(run.make_plan().await?.0.planned)),
                 (Action::Deploy, Stage::Whole | Stage::Apply(_)) => run.deploy().await,
                 (Action::Destroy, Stage::Whole | Stage::Apply(_)) => run.destroy().await,
@@ -351,6 +352,13 @@ impl<'a> Run<'a> {
         let managed = state.resources.into_iter().filter(|r| r.mode == "managed");
         Ok(managed.map(|r| format!("{}.{}", r.kind, r.name)).collect())
     }
+}
+
+/// Modules declare no commands, which the release's own check sees to.
+fn no_command() -> Undone {
+    let hint = "the vendor runs commands of scripts only";
+    Failure::new(Class::Bug, "executor.command_missing", "a terraform module has no command to run", hint)
+        .into()
 }
 
 /// The providers that a lock file names; none where there is no such file.

@@ -13,6 +13,7 @@ mod misfortune;
 mod proxies;
 mod readme;
 mod rehearsals;
+mod rules;
 mod strangers;
 mod tools;
 mod updates;

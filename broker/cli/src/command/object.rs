@@ -2,16 +2,16 @@
 
 use std::fmt::Write as _;
 
-use remit_loops::event::Level;
+use remit_loops::event::{Level, Values};
 use remit_loops::job::Outcome;
 use remit_loops::runner::Presence;
 use remit_loops::scenario::Summary;
 use remit_loops::view::{ComponentView, Detail, LastOperation, OperationView, RemovedView, View};
-use remit_loops::{Actor, ObjectId};
+use remit_loops::{Actor, ObjectId, Timestamp};
 
 use crate::context::Context;
 use crate::failure::Result;
-use crate::output::{BOLD, DIM, RED, Table, YELLOW, time, word};
+use crate::output::{BOLD, DIM, RED, Table, YELLOW, now_ms, time, word};
 
 /// One object, whole: as it is, or as it was at a time.
 pub(super) async fn show(context: &Context, id: &ObjectId, at: Option<&str>) -> Result<()> {
@@ -139,18 +139,19 @@ fn detail(text: &mut String, detail: &Detail) {
             last,
             updates,
             drift,
+            rules,
             ..
         } => {
             line("mode", mode.as_str().to_owned());
             line("copy of", copy_of.as_ref().map(ToString::to_string).unwrap_or_default());
             line("scenario", scenario.as_ref().map(scenario_line).unwrap_or_default());
-            let labels: Vec<String> = labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
-            line("labels", labels.join(", "));
+            line("labels", labels_line(labels));
             line("release", release.as_ref().map_or("none".into(), |r| r.version.clone()));
             line("pending", pending.as_ref().map(|r| r.version.clone()).unwrap_or_default());
             line("policy", updates.policy.to_string());
             updates.freezes.iter().for_each(|freeze| line("freeze", frozen(freeze)));
             line("drift", drift.as_deref().map(super::drift::line).unwrap_or_default());
+            rules.iter().for_each(|rule| line("rule", super::rules::line(rule, Timestamp(now_ms()))));
             line("runner", word(presence(runner)));
             line("last", last.as_ref().map(ended).unwrap_or_default());
             components.iter().for_each(|component| line("component", component_line(component)));
@@ -169,6 +170,11 @@ fn detail(text: &mut String, detail: &Detail) {
             }
         }
     }
+}
+
+fn labels_line(labels: &Values) -> String {
+    let labels: Vec<String> = labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    labels.join(", ")
 }
 
 fn component_line(component: &ComponentView) -> String {

@@ -66,6 +66,7 @@ impl<'r, 't> Checker<'r, 't> {
             inputs: sources,
             outputs: raw.outputs.iter().filter_map(|(n, o)| Some((n.clone(), o.clone()?))).collect(),
             commands: raw.commands.clone(),
+            actions: raw.actions.clone(),
         })
     }
 

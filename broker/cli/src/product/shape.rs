@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use remit_loops::id::is_name;
-use remit_seal::document::{ComponentKind, DriftSchedule, Output, Tool, ValueType};
+use remit_seal::document::{ComponentKind, DriftSchedule, Output, Rule, Tool, ValueType};
 use remit_seal::verify::is_field;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::problem::Problem;
 use super::reader::{Reader, Value, texts, wrong_type};
-use super::{duration, healing, inputs};
+use super::{duration, healing, inputs, rules};
 
 /// How long one job of a component may run when its file says nothing: 30 minutes.
 const LONGEST_RUN_MS_DEFAULT: i64 = 30 * 60 * 1000;
@@ -18,6 +18,8 @@ const LONGEST_RUN_MS_DEFAULT: i64 = 30 * 60 * 1000;
 const LONGEST_RUN_MS_MAX: i64 = 12 * 60 * 60 * 1000;
 /// The commands that a script may have.
 const COMMANDS: [&str; 4] = ["deploy", "destroy", "drift", "sweep"];
+/// Words that the runner knows and no action may be called.
+const RESERVED: [&str; 4] = ["adopt", "run", "health", "plan"];
 /// The kinds of components, in the order of the documentation.
 const KINDS: [ComponentKind; 5] = [
     ComponentKind::Terraform,
@@ -36,6 +38,7 @@ pub(super) struct Raw<'t> {
     pub(super) inputs: Vec<inputs::Raw>,
     pub(super) components: Vec<RawComponent<'t>>,
     pub(super) drift: Option<DriftSchedule>,
+    pub(super) rules: Vec<Rule>,
 }
 
 /// One component, read.
@@ -49,7 +52,10 @@ pub(super) struct RawComponent<'t> {
     pub(super) inputs: Vec<(Spanned<String>, &'t Value<'t>)>,
     /// None where the declaration could not be read: the output exists all the same.
     pub(super) outputs: BTreeMap<String, Option<Output>>,
+    /// Its actions among them.
     pub(super) commands: BTreeMap<String, Vec<String>>,
+    /// The names of commands that only rules run.
+    pub(super) actions: Vec<String>,
 }
 
 /// Reads the whole file.
@@ -60,11 +66,12 @@ pub(super) fn read<'t>(table: &'t DeTable<'t>, out: &mut Vec<Problem>) -> Raw<'t
     let (org, name, channel) = app.map(|app| app_names(app, out)).unwrap_or_default();
     let tools = top.entries("tools", out).into_iter().filter_map(|(n, v)| tool(&n, v, out)).collect();
     let inputs = top.entries("inputs", out).into_iter().map(|(n, v)| inputs::read(n, v, out)).collect();
-    let components =
+    let components: Vec<RawComponent<'_>> =
         top.entries("components", out).into_iter().filter_map(|(n, v)| component(n, v, out)).collect();
     let drift = healing::drift(&mut top, out);
+    let rules = rules::read(&mut top, &components, out);
     top.finish(out);
-    Raw { org, app: name, channel, tools, inputs, components, drift }
+    Raw { org, app: name, channel, tools, inputs, components, drift, rules }
 }
 
 fn version(top: &mut Reader<'_>, out: &mut Vec<Problem>) {
@@ -96,7 +103,7 @@ fn app_names(mut app: Reader<'_>, out: &mut Vec<Problem>) -> Names {
 }
 
 /// Whether this may name an object.
-fn check_name(name: &Spanned<String>, out: &mut Vec<Problem>) {
+pub(super) fn check_name(name: &Spanned<String>, out: &mut Vec<Problem>) {
     if !is_name(name.get_ref()) {
         let message = format!("`{}` is no name", name.get_ref());
         let problem = Problem::error("config.bad_name", name.span(), message);
@@ -147,9 +154,23 @@ fn component<'t>(
     }
     let outputs =
         fields.entries("outputs", out).into_iter().map(|(n, v)| output(&what, &n, v, out)).collect();
-    let commands = commands(&mut fields, &what, &name, kind, out);
+    let mut commands = commands(&mut fields, &what, &name, kind, out);
+    let own = actions(&mut fields, &what, kind, out);
+    let actions = own.keys().cloned().collect();
+    commands.extend(own);
     fields.finish(out);
-    Some(RawComponent { name, kind, source, needs, longest_run_ms, sandbox, inputs, outputs, commands })
+    Some(RawComponent {
+        name,
+        kind,
+        source,
+        needs,
+        longest_run_ms,
+        sandbox,
+        inputs,
+        outputs,
+        commands,
+        actions,
+    })
 }
 
 fn kind(text: &Spanned<String>, out: &mut Vec<Problem>) -> Option<ComponentKind> {
@@ -242,6 +263,31 @@ fn commands(
     given.into_iter().filter_map(|(n, v)| command(what, &n, v, out)).collect()
 }
 
+/// Commands with names of the vendor's own, for rules to run.
+fn actions(
+    fields: &mut Reader<'_>,
+    what: &str,
+    kind: Option<ComponentKind>,
+    out: &mut Vec<Problem>,
+) -> BTreeMap<String, Vec<String>> {
+    let given = fields.entries("actions", out);
+    if let (Some(kind), Some((first, _))) = (kind.filter(|k| *k != ComponentKind::Script), given.first()) {
+        let message = format!("{what} is of kind `{}`: only a script has actions", kind.as_str());
+        out.push(Problem::error("config.unknown_field", first.span(), message).label("not for this kind"));
+        return BTreeMap::new();
+    }
+    let mut actions = BTreeMap::new();
+    for (name, value) in given {
+        check_name(&name, out);
+        if COMMANDS.contains(&name.get_ref().as_str()) || RESERVED.contains(&name.get_ref().as_str()) {
+            let message = format!("`{}` means something else and is no action of {what}", name.get_ref());
+            out.push(Problem::error("config.bad_name", name.span(), message).help("give it another name"));
+        }
+        actions.insert(name.get_ref().clone(), program(what, &name, value, out));
+    }
+    actions
+}
+
 fn command(
     what: &str,
     name: &Spanned<String>,
@@ -254,6 +300,11 @@ fn command(
         out.push(problem.did_you_mean(name.get_ref(), COMMANDS));
         return None;
     }
+    Some((name.get_ref().clone(), program(what, name, value, out)))
+}
+
+/// A program and its arguments.
+fn program(what: &str, name: &Spanned<String>, value: &Value<'_>, out: &mut Vec<Problem>) -> Vec<String> {
     let words = texts(&format!("command `{}` of {what}", name.get_ref()), value, out);
     if words.is_empty() && matches!(value.get_ref(), DeValue::Array(items) if items.is_empty()) {
         let message = format!("command `{}` of {what} is empty", name.get_ref());
@@ -265,5 +316,5 @@ fn command(
         let problem = Problem::error("config.bad_reference", word.span(), message);
         out.push(problem.help("commands take none: a script finds its inputs in `$REMIT_INPUT_<NAME>`"));
     }
-    Some((name.get_ref().clone(), words.into_iter().map(Spanned::into_inner).collect()))
+    words.into_iter().map(Spanned::into_inner).collect()
 }

@@ -118,6 +118,7 @@ impl Component {
                 let removed = Removed { at, attempt: current.id.clone(), swept: success.swept.clone() };
                 self.facts = Facts { removed: Some(Box::new(removed)), ..Facts::default() };
             }
+            Action::Run => {}
             Action::Drift | Action::Adopt => match &task.word {
                 Some(word) => self.facts.adopted(at, word, success),
                 None => self.facts.looked(at, success),

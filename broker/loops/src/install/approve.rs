@@ -44,7 +44,7 @@ impl Live {
     fn needed(&self, op: &Operation, step: &Step) -> Needed {
         let approvals = match step.action {
             Action::Deploy => op.release.as_ref().map(|release| &release.approvals),
-            Action::Destroy | Action::Drift | Action::Adopt => {
+            Action::Destroy | Action::Drift | Action::Adopt | Action::Run => {
                 self.parts.get(&step.component).map(|part| &part.approvals)
             }
         };

@@ -94,6 +94,8 @@ impl Live {
             last: None,
             updates: super::updates::Updates::default(),
             drifting: super::Drifting::default(),
+            uses: super::Uses::new(),
+            to_run: vec![],
             buried: None,
         }
     }

@@ -22,6 +22,8 @@ impl Install {
         let State::Live(live) = &mut self.state else { return effects };
         effects.extend(live.updates.wake_snoozed(at));
         live.look_if_due(&self.id, at);
+        effects.extend(live.mend(at));
+        effects.extend(live.run_commands(&self.id, at));
         while live.turn(&self.id, at, &mut effects) {}
         effects.extend(live.recall(&self.id, at));
         live.set_wake(at, is_tick);
@@ -73,8 +75,8 @@ impl Live {
         let Some(op) = slot else { return false };
         let stuck = op.held_since().is_some();
         let superseded = stuck && (newer.is_some() || lane == Lane::Read);
-        if let Some(newer) = newer_deploy.filter(|_| op.only_asks()) {
-            let reason = format!("operation {newer} takes its place before its plans were approved");
+        if let Some(newer) = newer_deploy.filter(|_| op.only_asks() || op.only_mends()) {
+            let reason = format!("operation {newer} takes its place");
             op.graph.cancel_waiting(&reason, at);
             op.phase = Phase::Stopping { reason };
         }
@@ -299,7 +301,7 @@ impl Live {
     }
 
     /// What a step asks of its component. A deploy goes by the operation's release, anything else by the part's own.
-    fn task(&mut self, op: &Operation, index: usize) -> Option<Task> {
+    pub(super) fn task(&mut self, op: &Operation, index: usize) -> Option<Task> {
         let Step { component: name, action, stage, .. } = &op.graph.steps[index];
         let action = *action;
         let next = if action == Action::Deploy { op.intended(name) } else { None };
@@ -325,6 +327,7 @@ impl Live {
             begin_by: None,
             stage: stage.clone(),
             word: op.what.word(&op.by),
+            command: None,
         })
     }
 }
@@ -339,7 +342,8 @@ impl Operation {
     pub(super) fn deploys(&self, name: &str) -> Option<Part> {
         let index = self.graph.running(name)?;
         let step = &self.graph.steps[index];
-        self.intended(name).filter(|_| step.action == Action::Deploy && step.stage != Stage::Plan)
+        self.intended(name)
+            .filter(|_| step.action == Action::Deploy && step.stage != Stage::Plan && step.mending.is_none())
     }
 
     /// Whether what runs here of a component only plans.

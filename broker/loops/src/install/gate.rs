@@ -78,7 +78,12 @@ impl Install {
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
         match &self.state {
             State::Live(live) => {
-                let wakes = [live.updates.wake, live.plan_deadline(), live.look_deadline(&self.id)];
+                let wakes = [
+                    live.updates.wake,
+                    live.plan_deadline(),
+                    live.look_deadline(&self.id),
+                    live.mend_deadline(),
+                ];
                 wakes.into_iter().flatten().min()
             }
             State::Absent | State::Gone(_) => None,

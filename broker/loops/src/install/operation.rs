@@ -9,6 +9,9 @@ use crate::job::{Action, Changes, Failure, FailureClass, Outcome, Success};
 use crate::life::{record, record_at};
 use crate::release::{Release, ReleaseComponent};
 
+/// The code of a step that a person stopped.
+pub(super) const STOPPED: &str = "loop.step_stopped";
+
 /// An operation that has begun.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Operation {
@@ -151,7 +154,7 @@ impl Operation {
 fn stopped_by_hand(reason: &str) -> Failure {
     Failure {
         class: FailureClass::Interference,
-        code: "loop.step_stopped".to_owned(),
+        code: STOPPED.to_owned(),
         message: format!("it was stopped: {reason}"),
         hint: String::new(),
     }

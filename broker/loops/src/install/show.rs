@@ -72,6 +72,7 @@ fn nothing(removed: Vec<RemovedView>) -> Detail {
         last: None,
         updates: Box::default(),
         drift: None,
+        rules: vec![],
     }
 }
 
@@ -174,6 +175,7 @@ impl Live {
             last: self.last.clone(),
             updates: Box::new(self.updates.view()),
             drift: Some(Box::new(self.drift_view(id))),
+            rules: self.rule_views(),
         }
     }
 
@@ -183,7 +185,8 @@ impl Live {
         why.extend(self.paused_reason(id));
         why.extend(self.parent_reason(id));
         if let Some(op) = &self.work {
-            why.extend(op.held_reasons(id, self.epoch));
+            why.extend(op.mending_reasons(id, self.epoch));
+            why.extend(self.held_reasons(id, op));
             why.extend(op.asking_reasons(id, self.epoch));
             why.extend(self.runner_reason(id));
             why.extend(op.running_reasons(id, self.epoch));
@@ -196,6 +199,12 @@ impl Live {
         why.extend(self.drift_reasons(id));
         why.extend(self.release_reason(id));
         why
+    }
+
+    fn held_reasons(&self, id: &ObjectId, op: &Operation) -> Vec<Waiting> {
+        op.held_reasons(id, self.epoch, |step, failure| {
+            self.spent_rules(&step.component, step.action, failure)
+        })
     }
 
     fn paused_reason(&self, id: &ObjectId) -> Option<Waiting> {
@@ -344,7 +353,13 @@ impl Operation {
         Some(AttemptId { job, attempt: step.attempt })
     }
 
-    fn held_reasons(&self, id: &ObjectId, epoch: u64) -> Vec<Waiting> {
+    /// What a person must decide on; of each failure, `spent` says what rules there were.
+    fn held_reasons(
+        &self,
+        id: &ObjectId,
+        epoch: u64,
+        spent: impl Fn(&crate::graph::Step, &crate::job::Failure) -> String,
+    ) -> Vec<Waiting> {
         if self.held_since().is_none() {
             return vec![];
         }
@@ -355,10 +370,11 @@ impl Operation {
             Waiting {
                 code: "held.failed".into(),
                 reason: format!(
-                    "{name} failed to {} ({}): {}",
+                    "{name} failed to {} ({}): {}{}",
                     step.action.as_str(),
                     failure.code,
-                    failure.message
+                    failure.message,
+                    spent(step, failure)
                 ),
                 since: step.since,
                 on: id.child(name).ok(),

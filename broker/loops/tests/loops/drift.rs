@@ -92,7 +92,7 @@ fn the_release_says_how_often_where_nobody_else_does() {
     let mut world = active();
     assert_eq!(world.next_look(), None);
     let schedule = Schedule { every_ms: HOUR, then: Then::Report };
-    let healing = Healing { drift: Some(schedule) };
+    let healing = Healing { drift: Some(schedule), ..Healing::default() };
     world.publish(remit_loops::release::Release { healing, ..release("2.0.0", 2) }).unwrap();
     world.work_off();
     assert!(world.next_look().is_some());

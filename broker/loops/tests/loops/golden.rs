@@ -194,6 +194,7 @@ pub(crate) fn worlds() -> Vec<(&'static str, World)> {
     worlds.push(("deleting", world.clone()));
     world.work_off();
     worlds.push(("deleted", world));
+    worlds.push(("a rule waits", crate::rules::mending()));
     worlds.extend(plan_worlds());
     worlds
 }
@@ -394,6 +395,7 @@ fn task(operation: u64, action: Action) -> Notice {
         begin_by: None,
         stage: Default::default(),
         word: None,
+        command: None,
     })
 }
 

@@ -10,6 +10,7 @@ mod plans;
 mod receipts;
 mod rehearsing;
 mod rollouts;
+mod rules;
 mod states;
 mod steps;
 mod twins;

@@ -192,7 +192,7 @@ impl Story {
                 let drifted = self.site.made_of[&offer.spec.component] == "drifted";
                 Outcome::Succeeded(Success { drifted, ..Success::default() })
             }
-            Action::Deploy | Action::Destroy | Action::Adopt => self.deploy(&offer),
+            Action::Deploy | Action::Destroy | Action::Adopt | Action::Run => self.deploy(&offer),
         };
         self.world.complete(&offer.spec.component, outcome);
         true

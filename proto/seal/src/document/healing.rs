@@ -1,4 +1,5 @@
-//! What a release says is to be done by itself: how often drift is looked for.
+//! What a release says is to be done by itself: how often drift is looked for, and what is done about
+//! failed steps.
 //!
 //! It is for the broker, which does it; a runner keeps to it in nothing, and does only what jobs ask that
 //! the release allows anyway.
@@ -12,6 +13,9 @@ pub struct Healing {
     /// How often drift is looked for, and what then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drift: Option<DriftSchedule>,
+    /// What is done about failed steps; the first that fits acts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<Rule>,
 }
 
 impl Healing {
@@ -39,4 +43,98 @@ pub enum DriftThen {
     Report,
     /// It is mended.
     Heal,
+}
+
+/// What is done about the failures that fit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// Its name, unique in the release.
+    pub name: String,
+    /// The failures that it is for.
+    pub on: RuleMatch,
+    /// What it does, in this order.
+    pub actions: Vec<RuleAction>,
+    /// How often it may act in an install within `per_ms`.
+    pub times: u32,
+    /// Within how long.
+    pub per_ms: i64,
+    /// The shortest time between two uses.
+    pub cool_down_ms: i64,
+}
+
+/// Which failures a rule is for: all of these must fit, an empty list fits everything.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RuleMatch {
+    /// Their classes.
+    pub classes: Vec<RuleClass>,
+    /// Their codes; one that ends with `*` stands for all that begin like it.
+    pub codes: Vec<String>,
+    /// The components.
+    pub components: Vec<String>,
+    /// What was being done: `deploy` or `destroy`.
+    pub operations: Vec<RuleOperation>,
+}
+
+/// A class of failure that a rule is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RuleClass {
+    /// Somebody must grant something.
+    Permission,
+    /// Somebody must raise a limit.
+    Quota,
+    /// Somebody must pay.
+    Billing,
+    /// Something else owns the thing.
+    Conflict,
+    /// Something changed or stopped it from outside.
+    Interference,
+    /// It may work the next time.
+    Transient,
+    /// It took too long.
+    Timeout,
+    /// The product or Remit is wrong.
+    Bug,
+    /// The runner would not begin it.
+    Refused,
+}
+
+/// What was being done when a rule is for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RuleOperation {
+    /// A component was made or changed.
+    Deploy,
+    /// A component was removed.
+    Destroy,
+}
+
+/// One thing that a rule does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum RuleAction {
+    /// Tells people this.
+    Notify(String),
+    /// Runs this command of the failed component.
+    Run(String),
+    /// Waits so long, milliseconds, and lets the step be tried again; twice as long each further time.
+    Retry(i64),
+    /// Lets the step be planned anew.
+    RePlan,
+    /// Lets the step be tried again from its beginning at once.
+    ReApply,
+    /// Leaves it to a person.
+    Hold,
+}
+
+impl RuleAction {
+    /// Whether nothing that a rule does comes after it.
+    pub fn ends(&self) -> bool {
+        match self {
+            RuleAction::Retry(_) | RuleAction::RePlan | RuleAction::ReApply | RuleAction::Hold => true,
+            RuleAction::Notify(_) | RuleAction::Run(_) => false,
+        }
+    }
 }

@@ -53,7 +53,7 @@ pub(super) fn check_time(release: &Release, now_ms: i64) -> Result<(), Refusal> 
 
 fn check_sound(release: &Release) -> Result<(), Refusal> {
     check_head(release)?;
-    healing::check(&release.healing)?;
+    healing::check(release)?;
     for (name, spec) in &release.inputs {
         check_field("an input", name)?;
         check_spec(name, spec)?;
