@@ -1,7 +1,7 @@
 //! Whether an envelope may be acted on: TRUST.md §4's order, each check closed on failure,
 //! and what passed on record before anything else sees it.
 
-mod gate;
+pub(crate) mod gate;
 
 use remit_seal::Refusal;
 use remit_seal::verify::Bound;
@@ -65,7 +65,7 @@ fn refused(code: &'static str, message: impl Into<String>) -> Rejection {
 /// Checks an envelope that claims to be this attempt, and puts it on record.
 pub async fn admit(runner: &Runner, attempt: &Attempt, envelope: &[u8]) -> Result<Admitted, Rejection> {
     let (bound, action) = verify(runner, attempt, envelope).await?;
-    let stage = gate::stage(&bound)?;
+    let stage = gate(runner).stage(&bound)?;
     let rehearse = bound.job.sandbox || bound.component.sandbox || runner.config.sandbox;
     if runner.executors.pick(bound.component.kind, rehearse).is_none() {
         let kind = bound.component.kind.as_str();
@@ -118,7 +118,7 @@ fn gate(runner: &Runner) -> Gate {
         (state.seq_high, state.floors.clone())
     };
     let audience = runner.identity().audience(&runner.config);
-    Gate { view: runner.trust.view(), audience, seq_high, floors }
+    Gate { view: runner.trust.view(), audience, seq_high, floors, words: runner.approvals.words() }
 }
 
 async fn record(runner: &Runner, attempt: &Attempt, bound: &Bound, rehearsal: bool) -> Result<(), Rejection> {

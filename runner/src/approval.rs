@@ -96,11 +96,19 @@ impl Approvals {
 
     /// The customer's newest word on any of these, while it counts.
     pub fn word(&self, subjects: &[Subject]) -> Option<CustomerApproval> {
+        newest(&self.words(), subjects).cloned()
+    }
+
+    /// All words of the customer's that count now.
+    pub fn words(&self) -> Vec<CustomerApproval> {
+        if self.keys.is_empty() {
+            return Vec::new();
+        }
         let all = files(&self.dir).unwrap_or_default().into_iter().filter_map(|path| {
             let bytes = read_bounded(&path, FILE_LEN_MAX).ok().flatten()?;
             self.believe(&bytes).ok()
         });
-        all.filter(|approval| subjects.contains(&approval.subject)).max_by_key(|approval| approval.at_ms)
+        all.collect()
     }
 
     /// Takes one in, if it is the customer's and counts.
@@ -123,6 +131,11 @@ impl Approvals {
         }
         Ok(approval)
     }
+}
+
+/// The newest word on any of these.
+pub fn newest<'a>(words: &'a [CustomerApproval], subjects: &[Subject]) -> Option<&'a CustomerApproval> {
+    words.iter().filter(|word| subjects.contains(&word.subject)).max_by_key(|word| word.at_ms)
 }
 
 /// Puts a signed approval where the runner looks for it.

@@ -3,6 +3,7 @@
 //! Whatever happens, it ends with an outcome on record, nothing of it running, its lock
 //! free, and a report on its way.
 
+pub mod answers;
 mod execute;
 mod saved;
 mod watch;

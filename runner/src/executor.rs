@@ -146,6 +146,8 @@ pub struct Done {
     pub summary: String,
     /// What was planned; `None` where nothing is.
     pub planned: Option<Planned>,
+    /// The customer's policy wants the customer's approval of what was planned.
+    pub wants_customer: bool,
     /// For a destroy: how it was made sure that nothing is left; empty where nobody could look.
     pub swept: String,
     /// For a drift check: what differs.

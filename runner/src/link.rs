@@ -290,6 +290,12 @@ impl Link {
         Ok(bounded(CALL_TIMEOUT, self.client().complete_job(request)).await?.accepted)
     }
 
+    /// What the customer says of a plan; answers whether it waits for that.
+    pub async fn answer_plan(&self, answer: convert::PlanAnswer) -> Result<bool, Error> {
+        let request = v1::AnswerPlanRequest::from(answer);
+        Ok(bounded(CALL_TIMEOUT, self.client().answer_plan(request)).await?.accepted)
+    }
+
     /// Bytes by digest from an offset on, handed to `each`; `false` from it ends the call.
     pub async fn fetch(
         &self,

@@ -29,7 +29,7 @@ use crate::secret::Secrets;
 use crate::status::Metrics;
 use crate::stop::{Reason, Stop};
 use crate::trust::{self, Trust};
-use crate::{halt, lease, recovery, status};
+use crate::{attempt, halt, lease, recovery, status};
 
 /// How long a draining runner waits for the broker to take its last reports; they are sent
 /// again at the next start.
@@ -346,6 +346,7 @@ pub async fn start(config: Config) -> Result<Running, Error> {
     tokio::spawn(renew(runner.clone()));
     halt::obey(&runner);
     tokio::spawn(halt::watch(runner.clone()));
+    tokio::spawn(attempt::answers::watch(runner.clone()));
     let work = tokio::spawn({
         let runner = runner.clone();
         async move {

@@ -8,6 +8,7 @@ mod cycle;
 pub(crate) mod duration;
 mod healing;
 mod inputs;
+mod operations;
 pub mod problem;
 mod reader;
 mod reference;
@@ -18,7 +19,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use remit_loops::release::COMPONENTS_MAX;
-use remit_seal::document::{ComponentKind, Healing, Input, Output, Source, Tool};
+use remit_seal::document::{Approval, ComponentKind, Healing, Input, Output, Source, Tool};
 use toml::de::{DeTable, DeValue};
 
 pub(crate) use duration::parse_ms;
@@ -50,6 +51,8 @@ pub struct Product {
     pub components: Vec<Component>,
     /// What is done by itself.
     pub healing: Healing,
+    /// Whose approval operations need, by their names.
+    pub approvals: BTreeMap<String, Approval>,
 }
 
 /// One component of a product.
@@ -136,6 +139,7 @@ fn parse_into(text: &str, folder: &dyn Fn(&str) -> SourceFolder, out: &mut Vec<P
         inputs: raw.inputs.into_iter().filter_map(|i| Some((i.name.into_inner(), i.spec?))).collect(),
         components,
         healing: Healing { drift: raw.drift, rules: raw.rules },
+        approvals: raw.approvals,
     })
 }
 

@@ -95,7 +95,8 @@ pub fn draft(
 
 /// What may be done with every component, and how dangerous it is.
 fn operations(product: &Product) -> BTreeMap<String, Operation> {
-    let operation = |name: &str, class| (name.to_owned(), Operation { class, approval: Approval::None });
+    let approval = |name: &str| product.approvals.get(name).copied().unwrap_or(Approval::None);
+    let operation = |name: &str, class| (name.to_owned(), Operation { class, approval: approval(name) });
     let own = [
         operation("deploy", Class::Change),
         operation("destroy", Class::Destroy),

@@ -2,12 +2,13 @@
 
 use remit_loops::plan::{self, Plan, Reply};
 use remit_loops::runner::Report;
+use remit_loops::view::StepView;
 use remit_loops::{Actor, Body, RejectedCode, Timestamp};
 use remit_proto::convert::{self, PlanAnswer, PlanReply};
 use remit_proto::v1;
 use tonic::Status;
 
-use super::status::submit;
+use super::status::{internal, submit};
 use super::{Known, Service};
 use crate::engine::{Submission, SubmitError};
 
@@ -37,6 +38,16 @@ pub(super) fn action(action: convert::ChangeAction) -> plan::ChangeAction {
 }
 
 impl Service {
+    /// Whether this very plan waits for somebody's word.
+    async fn waits(&self, known: &Known, component: &str, digest: &str) -> Result<bool, Status> {
+        let install = self.edge.engine.query(&known.identity.install).await.map_err(internal)?;
+        let steps = install.and_then(|install| install.object.view().operation).map(|op| op.steps);
+        let is_it = |step: &StepView| {
+            step.component == component && step.asking.as_ref().is_some_and(|a| a.plan.digest == digest)
+        };
+        Ok(steps.unwrap_or_default().iter().any(is_it))
+    }
+
     /// Takes the customer's word on a plan; false when no such plan waits for it.
     pub(super) async fn answer(
         &self,
@@ -44,6 +55,9 @@ impl Service {
         answer: PlanAnswer,
     ) -> Result<v1::AnswerPlanResponse, Status> {
         let PlanAnswer { component, digest, reply } = answer;
+        if !self.waits(known, &component, &digest.to_string()).await? {
+            return Ok(v1::AnswerPlanResponse { accepted: false });
+        }
         let reply = match reply {
             PlanReply::Approved { by, until_ms } => Reply::Approved { by, until: Timestamp(until_ms) },
             PlanReply::Denied { by, reason } => Reply::Denied { by, reason },

@@ -143,7 +143,7 @@ async fn no_call_is_answered_to_a_stranger() {
         "Renew" => "renewed",
         "FetchTrust" => "status of rival",
         // Of its own install, which has no such plan.
-        "AnswerPlan" => "accepted true",
+        "AnswerPlan" => "accepted false",
         "LeaseJob" => "rpc.install_mismatch",
         "RenewLease" => "stop STOP_REASON_FENCED",
         "FetchArtifact" => "artifact.not_found",

@@ -4,10 +4,11 @@
 
 use std::collections::BTreeMap;
 
-use remit_seal::document::{Audience, Class, Job, Release, Side};
+use remit_seal::document::{Audience, Class, CustomerApproval, Job, Release, Side, Subject};
 use remit_seal::verify::{self, Bound, Context, Verified};
 
 use super::{Rejection, refused};
+use crate::approval::{approves, newest};
 use crate::data_dir::is_safe_name;
 use crate::executor::{Action, Stage};
 use crate::outcome::Attempt;
@@ -24,6 +25,8 @@ pub struct Gate {
     pub seq_high: u64,
     /// The lowest release counter that it accepts, by channel, from the releases that it has run.
     pub floors: BTreeMap<String, u64>,
+    /// What its customer says: signed by their key, and none of it by way of the broker.
+    pub words: Vec<CustomerApproval>,
 }
 
 impl Gate {
@@ -58,7 +61,7 @@ impl Gate {
         let context = self.context(own.max(self.view.standing.floor(app, channel)));
         let bound = verify::bind(&self.view.root, job, release, &context)?;
         let action = permitted(&bound)?;
-        stage(&bound)?;
+        self.stage(&bound)?;
         Ok((bound, action))
     }
 
@@ -99,18 +102,37 @@ fn permitted(bound: &Bound) -> Result<Action, Rejection> {
     Err(refused("runner.class_wrong", words))
 }
 
-/// How much of the action is asked for, and whether the customer agrees to it.
-pub(super) fn stage(bound: &Bound) -> Result<Stage, Rejection> {
-    let stage = match bound.job.plan {
+impl Gate {
+    /// How much of the action is asked for, and whether the customer agrees to it.
+    pub(super) fn stage(&self, bound: &Bound) -> Result<Stage, Rejection> {
+        let stage = asked(bound);
+        // What the envelope says of the customer's approval is the broker's word; the customer's own is here.
+        let wants_customer = bound.operation.approval.sides().contains(&Side::Customer);
+        if stage == Stage::Plan || !wants_customer {
+            return Ok(stage);
+        }
+        match newest(&self.words, &subjects(bound)) {
+            Some(word) if approves(word) => Ok(stage),
+            Some(word) => Err(refused("policy.denied", format!("{} denied it", word.by))),
+            None => {
+                let words =
+                    "the release wants the customer's approval of this, and the customer has not given it";
+                Err(refused("runner.customer_approval_missing", words))
+            }
+        }
+    }
+}
+
+/// What of the customer's words is about a job: on its plan, itself, or all of its operation.
+pub(crate) fn subjects(bound: &Bound) -> Vec<Subject> {
+    let job = [Subject::Job(bound.job.job.clone()), Subject::Operation(bound.job.operation.clone())];
+    job.into_iter().chain(bound.job.plan.map(|plan| Subject::Plan(plan.hex()))).collect()
+}
+
+fn asked(bound: &Bound) -> Stage {
+    match bound.job.plan {
         _ if bound.job.class == Class::Plan => Stage::Plan,
         Some(digest) => Stage::Apply(digest),
         None => Stage::Whole,
-    };
-    // What the envelope says of the customer's approval is the broker's word. The customer's own is not
-    // to be had here yet, so that nothing that needs it is carried out.
-    if stage != Stage::Plan && bound.operation.approval.sides().contains(&Side::Customer) {
-        let words = "the release wants the customer's approval of this, and the customer has not given it";
-        return Err(refused("runner.customer_approval_missing", words));
     }
-    Ok(stage)
 }

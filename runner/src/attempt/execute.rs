@@ -140,7 +140,8 @@ fn nothing_there(hand: &Hand, log: &Log, places: &Places) -> Result<(Done, Optio
 
 /// Gives what was planned its digest.
 fn seal(hand: &Hand, work: &Work, mut done: Done) -> Result<(Done, Option<Plan>), Undone> {
-    let wants_customer = hand.admitted.bound.operation.approval.sides().contains(&Side::Customer);
+    let sides = hand.admitted.bound.operation.approval.sides();
+    let wants_customer = done.wants_customer || sides.contains(&Side::Customer);
     let planned = done.planned.take();
     let seal = |planned| saved::seal(work, hand.runner.dir.id(), planned, wants_customer);
     let plan = planned.map(seal).transpose()?;

@@ -7,6 +7,7 @@ use std::io;
 
 use remit_seal::Digest;
 
+use super::answers::{OF_FILE, Of};
 use crate::attempt::execute::disk;
 use crate::data_dir::{make_dir, read_left, remove_dir, write_atomic};
 use crate::executor::{PLAN_FILE, Stage, Undone, Work};
@@ -17,7 +18,7 @@ const SCHEME: &str = "remit plan digest 1";
 /// The largest saved plan.
 const PLAN_LEN_MAX: u64 = 256 << 20;
 /// The name of the note of what was kept: the plan's digest.
-const NOTE_FILE: &str = "digest";
+pub(super) const NOTE_FILE: &str = "digest";
 
 /// Makes the place of the plan ready: empty for one who plans, with the approved plan for one who carries it out.
 pub(super) fn prepare(work: &Work, secret: &str) -> Result<(), Undone> {
@@ -62,6 +63,9 @@ pub(super) fn seal(
     };
     if work.stage == Stage::Plan {
         let note = work.places.plan.join(NOTE_FILE);
+        let (job, operation) = (work.supervisor.attempt.job.clone(), work.operation.clone());
+        let of = serde_json::to_vec(&Of { job, operation }).expect("two texts");
+        write_atomic(&work.places.plan.join(OF_FILE), &of).map_err(io)?;
         write_atomic(&note, digest.to_string().as_bytes()).map_err(io)?;
     } else {
         remove_dir(&work.places.plan).map_err(io)?;

@@ -44,7 +44,10 @@ impl Executor for Script {
             }
             let planned = plan(work);
             match work.stage {
-                Stage::Plan => Ok(Done::planned(planned)),
+                Stage::Plan => {
+                    let wants_customer = work.gate.needs_customer(None);
+                    Ok(Done { wants_customer, ..Done::planned(planned) })
+                }
                 Stage::Whole | Stage::Apply(_) => {
                     Ok(Done { changes: planned.changes, planned: Some(planned), ..run(work).await? })
                 }

@@ -77,7 +77,11 @@ impl Executor for Terraform {
                 (Action::Drift, _) => run.drift().await,
                 (Action::Adopt, _) => run.adopt().await,
                 (Action::Run, _) => Err(no_command()),
-                (_, Stage::Plan) => Ok(Done::planned(run.make_plan().await?.0.planned)),
+                (_, Stage::Plan) => {
+                    let (plan, facts) = run.make_plan().await?;
+                    let wants_customer = work.gate.needs_customer(Some(&facts));
+                    Ok(Done { wants_customer, ..Done::planned(plan.planned) })
+                }
                 (Action::Deploy, Stage::Whole | Stage::Apply(_)) => run.deploy().await,
                 (Action::Destroy, Stage::Whole | Stage::Apply(_)) => run.destroy().await,
             }

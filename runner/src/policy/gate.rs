@@ -8,6 +8,7 @@ use remit_seal::document::Subject;
 use remit_seal::verify::Bound;
 
 use super::{Answer, Clock, Decision, PlanFacts, Question};
+use crate::admission::gate as admission;
 use crate::approval;
 use crate::executor::{Progress, Undone};
 use crate::fault::now_ms;
@@ -42,7 +43,7 @@ pub enum Verdict {
 pub fn at_the_door(runner: &Runner, bound: &Bound, rehearsal: bool) -> Verdict {
     let question = question(runner, bound, rehearsal);
     let seq = bound.job.seq;
-    match ask(runner, &question, &subjects(&question, None)) {
+    match ask(runner, &question, &admission::subjects(bound)) {
         Asked::Denied(message) => Verdict::No { code: "policy.denied", message },
         Asked::Decided(question, decision) => match decision.answer {
             Answer::Permitted => {
@@ -71,11 +72,6 @@ enum Asked {
     Decided(Box<Question>, Decision),
 }
 
-fn subjects(question: &Question, plan: Option<&str>) -> Vec<Subject> {
-    let job = [Subject::Job(question.job.clone()), Subject::Operation(question.operation.clone())];
-    job.into_iter().chain(plan.map(|digest| Subject::Plan(digest.to_owned()))).collect()
-}
-
 /// Asks the policy, with the customer's own word.
 fn ask(runner: &Runner, question: &Question, subjects: &[Subject]) -> Asked {
     let mut question = question.clone();
@@ -95,6 +91,7 @@ pub struct Gate {
     attempt: Attempt,
     seq: u64,
     question: Question,
+    subjects: Vec<Subject>,
     escapes: Arc<Mutex<Option<BTreeSet<String>>>>,
     stop: Stop,
     progress: Progress,
@@ -120,6 +117,7 @@ impl Gate {
             attempt: attempt.clone(),
             seq: bound.job.seq,
             question,
+            subjects: admission::subjects(bound),
             escapes: Arc::default(),
             stop: stop.clone(),
             progress: progress.clone(),
@@ -149,15 +147,16 @@ impl Gate {
         })
     }
 
-    /// What would be asked of the customer if this plan were to be applied.
-    pub fn foresee(&self, facts: &PlanFacts) -> Decision {
-        let question = self.asked_now(Some(facts));
-        match ask(&self.runner, &question, &subjects(&question, Some(&facts.digest))) {
-            Asked::Decided(_, decision) => decision,
-            Asked::Denied(message) => {
-                Decision { answer: Answer::Forbidden, rules: Vec::new(), errors: vec![message] }
-            }
-        }
+    /// Whether the customer would have to approve if this plan, or what has none, were to be carried out.
+    pub fn needs_customer(&self, facts: Option<&PlanFacts>) -> bool {
+        let question = self.asked_now(facts);
+        self.runner.policy.decide(&question).answer == Answer::NeedsApproval
+    }
+
+    /// What the customer's words may be about: the file of the plan is what `--policy` shows of it.
+    fn subjects(&self, plan: Option<&str>) -> Vec<Subject> {
+        let plan = plan.map(|digest| Subject::Plan(digest.to_owned()));
+        self.subjects.iter().cloned().chain(plan).collect()
     }
 
     fn asked_now(&self, facts: Option<&PlanFacts>) -> Question {
@@ -176,7 +175,7 @@ impl Gate {
         let mut told = None;
         loop {
             let question = self.asked_now(facts);
-            let (question, decision) = match ask(&self.runner, &question, &subjects(&question, digest)) {
+            let (question, decision) = match ask(&self.runner, &question, &self.subjects(digest)) {
                 Asked::Denied(message) => return Err(no("policy.denied", message)),
                 Asked::Decided(question, decision) => (question, decision),
             };

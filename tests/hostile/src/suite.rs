@@ -70,7 +70,7 @@ impl Runner {
             standing: self.standing.clone(),
         };
         let (audience, seq_high) = (self.truth.audience.clone(), self.truth.seq_high);
-        Gate { view, audience, seq_high, floors: self.floors.clone() }
+        Gate { view, audience, seq_high, floors: self.floors.clone(), words: Vec::new() }
     }
 
     /// What the runner says to an offer: the code of its refusal, or nothing when it would begin.

@@ -2,6 +2,7 @@
 //! and the journey with bad luck.
 #![allow(clippy::unwrap_used)]
 
+mod approvals;
 mod backups;
 mod brokers;
 mod by_hand;

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use remit_loops::id::is_name;
-use remit_seal::document::{ComponentKind, DriftSchedule, Output, Rule, Tool, ValueType};
+use remit_seal::document::{Approval, ComponentKind, DriftSchedule, Output, Rule, Tool, ValueType};
 use remit_seal::verify::is_field;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::problem::Problem;
 use super::reader::{Reader, Value, texts, wrong_type};
-use super::{duration, healing, inputs, rules};
+use super::{duration, healing, inputs, operations, rules};
 
 /// How long one job of a component may run when its file says nothing: 30 minutes.
 const LONGEST_RUN_MS_DEFAULT: i64 = 30 * 60 * 1000;
@@ -39,6 +39,7 @@ pub(super) struct Raw<'t> {
     pub(super) components: Vec<RawComponent<'t>>,
     pub(super) drift: Option<DriftSchedule>,
     pub(super) rules: Vec<Rule>,
+    pub(super) approvals: BTreeMap<String, Approval>,
 }
 
 /// One component, read.
@@ -70,8 +71,9 @@ pub(super) fn read<'t>(table: &'t DeTable<'t>, out: &mut Vec<Problem>) -> Raw<'t
         top.entries("components", out).into_iter().filter_map(|(n, v)| component(n, v, out)).collect();
     let drift = healing::drift(&mut top, out);
     let rules = rules::read(&mut top, &components, out);
+    let approvals = operations::read(&mut top, out);
     top.finish(out);
-    Raw { org, app: name, channel, tools, inputs, components, drift, rules }
+    Raw { org, app: name, channel, tools, inputs, components, drift, rules, approvals }
 }
 
 fn version(top: &mut Reader<'_>, out: &mut Vec<Problem>) {
