@@ -13,6 +13,8 @@ const SECRET_LEN_MIN: usize = 4;
 const PIECE_LEN_MAX: usize = 1024;
 /// So much of an encoded secret is taken for a part of it: tools break what they encode into lines.
 const PART_LEN_MIN: usize = 12;
+/// And so much of its beginning at the end of a word, or of its end at the beginning of one.
+const EDGE_LEN_MIN: usize = 6;
 
 /// The forms to look for, longest first.
 #[derive(Clone, Default)]
@@ -112,15 +114,15 @@ impl Redactor {
 
     /// Which bytes of a word are a part of an encoded value.
     fn part_of(&self, word: &str) -> Option<(usize, usize)> {
-        if word.len() < PART_LEN_MIN {
+        if word.len() < EDGE_LEN_MIN {
             return None;
         }
         self.encoded.iter().find_map(|form| {
-            if form.contains(word) {
+            if word.len() >= PART_LEN_MIN && form.contains(word) {
                 return Some((0, word.len()));
             }
             let longest = word.len().min(form.len());
-            let (mut tails, mut heads) = ((PART_LEN_MIN..=longest).rev(), (PART_LEN_MIN..=longest).rev());
+            let (mut tails, mut heads) = ((EDGE_LEN_MIN..=longest).rev(), (EDGE_LEN_MIN..=longest).rev());
             // The value begins in this word and goes on in the next line, or the other way round.
             let begins = tails.find(|n| word.ends_with(&form[..*n])).map(|n| (word.len() - n, word.len()));
             begins.or_else(|| heads.find(|n| word.starts_with(&form[form.len() - n..])).map(|n| (0, n)))
