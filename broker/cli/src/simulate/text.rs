@@ -57,9 +57,10 @@ fn rollout(report: &Report) -> String {
         rollout.state, rollout.description, rollout.failed, rollout.failures_max, rollout.halts
     );
     let mut table =
-        Table::new(&["wave", "installs", "done", "failed", "wait", "not told", "began", "through"]);
+        Table::new(&["wave", "installs", "done", "failed", "wait", "not told", "began", "through in"]);
     for wave in &rollout.waves {
-        let after = |ms: Option<i64>| ms.map_or_else(|| "never".to_owned(), |ms| format!("+{}", span(ms)));
+        let never = || "never".to_owned();
+        let took = wave.began_ms.zip(wave.through_ms).map(|(began, through)| span(through - began));
         table.row([
             wave.name.clone(),
             wave.installs.to_string(),
@@ -67,8 +68,8 @@ fn rollout(report: &Report) -> String {
             wave.failed.to_string(),
             wave.waiting.to_string(),
             wave.ahead.to_string(),
-            after(wave.began_ms),
-            after(wave.through_ms),
+            wave.began_ms.map_or_else(never, |ms| format!("+{}", span(ms))),
+            took.unwrap_or_else(never),
         ]);
     }
     text.push_str(&table.render("no waves"));
