@@ -10,7 +10,7 @@ pub struct Figure {
     pub name: String,
     /// What was measured, in `unit`.
     pub value: f64,
-    /// `1/s`, `ms`, `us`, `KiB`, `MiB`, `%`.
+    /// `1/s`, `s`, `ms`, `us`, `h/s`, `KiB`, `MiB`, `%`.
     pub unit: String,
     /// The bare limit, measured in the same run and unit; none where there is nothing to compare with.
     pub reference: Option<f64>,

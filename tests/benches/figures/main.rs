@@ -5,6 +5,7 @@ mod api;
 mod bare;
 mod broker;
 mod engine;
+mod fleet;
 mod load;
 mod million;
 mod pickup;
@@ -33,6 +34,7 @@ const AREAS: &[(&str, Measure)] = &[
     ("api", api::figures),
     ("rpc", rpc::figures),
     ("runner", runner::figures),
+    ("fleet", fleet::figures),
 ];
 
 fn main() -> anyhow::Result<()> {

@@ -80,7 +80,7 @@ impl Vendor {
         self.clients[0].clone().send(request.body(Full::from(body))?).await
     }
 
-    async fn get(&self, path: &str) -> Result<Bytes> {
+    pub(crate) async fn get(&self, path: &str) -> Result<Bytes> {
         self.send("GET", path, Bytes::new()).await
     }
 
