@@ -201,7 +201,8 @@ impl World {
             .arg(self.policy()?)
             .arg("--input")
             .arg(format!("site_dir={}", self.path("site").display()))
-            .arg("--allow-write")
+            // As the README says for a kernel that cannot confine.
+            .args(["--confinement", "best", "--allow-write"])
             .arg(self.path("site"))
             .args(["--status-listen", &format!("127.0.0.1:{}", remit_postgres::free_port()?)]);
         command.args(&self.runner_args);

@@ -63,6 +63,11 @@ mod tests {
     use crate::fault::Coded;
 
     #[test]
+    fn who_says_nothing_is_confined_or_does_not_start() {
+        assert_eq!(Settings::default().strictness, Strictness::Required);
+    }
+
+    #[test]
     fn nothing_may_give_away_the_data_directory() {
         let temp = tempfile::tempdir().unwrap();
         let data = temp.path().canonicalize().unwrap().join("data");

@@ -76,7 +76,8 @@ impl Bench {
             .arg(self.path("inputs.toml"))
             .arg("--policy")
             .arg(self.path("remit.cedar"))
-            .arg("--allow-write")
+            // Tests of other things run on any kernel; what confinement does is tested apart.
+            .args(["--confinement", "best", "--allow-write"])
             .arg(self.path("site"))
             .arg("--data-dir")
             .arg(&self.data)

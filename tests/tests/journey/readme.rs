@@ -96,7 +96,18 @@ fn what_the_readme_says_by_hand_works() {
     place.run("shop", before);
     let status = format!("--status-listen 127.0.0.1:{}", remit_postgres::free_port().unwrap());
     let runner = format!("remit-runner run {status} {}", runner.trim());
-    let _runner = place.start("shop", "runner.log", &runner);
+    let mut started = place.start("shop", "runner.log", &runner);
+    let cannot_confine = wait_for("the runner's first words", || {
+        let log = fs::read_to_string(place.file("runner.log"))?;
+        Ok((log.contains("http://") || started.ended()?.is_some())
+            .then(|| log.contains("runner.confinement_missing")))
+    })
+    .unwrap();
+    let _started = if cannot_confine {
+        place.start("shop", "runner.log", &format!("{runner} --confinement best"))
+    } else {
+        started
+    };
 
     let forever = |line: &&str| !line.contains("logs acme -f");
     let commands: Vec<&str> = vendor_again.lines().filter(forever).collect();
