@@ -48,7 +48,7 @@ impl Live {
     }
 
     /// When the world is looked at next, if nothing holds that up.
-    fn look_due(&self, id: &ObjectId) -> Option<Timestamp> {
+    pub(super) fn look_due(&self, id: &ObjectId) -> Option<Timestamp> {
         let schedule = self.schedule()?;
         let rests = self.work.is_none() && self.read.is_none() && self.lanes.iter().next().is_none();
         let is_there = self.parts.values().any(|part| part.facts.deployed.is_some());
@@ -56,10 +56,6 @@ impl Live {
         let is_heard = matches!(self.runner, Presence::Online { .. });
         let since = self.drifting.checked.filter(|_| rests && is_there && may && is_heard)?;
         Some(since.plus_ms(spread(id, schedule.every_ms)))
-    }
-
-    pub(super) fn look_deadline(&self, id: &ObjectId) -> Option<Timestamp> {
-        self.look_due(id)
     }
 
     /// Asks for a look when it is time for one. It never waits behind work: there is none then.

@@ -78,12 +78,8 @@ impl Install {
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
         match &self.state {
             State::Live(live) => {
-                let wakes = [
-                    live.updates.wake,
-                    live.plan_deadline(),
-                    live.look_deadline(&self.id),
-                    live.mend_deadline(),
-                ];
+                let wakes =
+                    [live.updates.wake, live.plan_deadline(), live.look_due(&self.id), live.mend_deadline()];
                 wakes.into_iter().flatten().min()
             }
             State::Absent | State::Gone(_) => None,
