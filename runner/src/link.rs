@@ -178,6 +178,11 @@ impl Link {
         Ok(())
     }
 
+    /// The way that its connections take.
+    pub fn way(&self) -> &Way {
+        &self.way
+    }
+
     /// For calls that answer at once.
     fn client(&self) -> Client {
         client(self.channels.read().unwrap_or_else(PoisonError::into_inner)[0].clone())

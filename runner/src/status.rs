@@ -130,7 +130,7 @@ async fn status(State(runner): Shared) -> Json<Value> {
         "not_ready": reasons,
         "broker": {
             "url": runner.config.broker.to_string(),
-            "way": runner.config.way().to_string(),
+            "way": runner.link.way().to_string(),
             "heard_ms": broker.heard_ms,
             "trouble": broker.trouble,
         },

@@ -131,6 +131,11 @@ fn escape_hatches_are_refused_before_they_run() {
     assert!(exit == 1 && words.contains("1 of 2 past questions"), "{words}");
 }
 
+/// The plan that the runner says waits for the customer.
+fn plan_to_approve(bench: &Bench) -> String {
+    told(bench, "plans need approval").rsplit("approve ").next().unwrap().trim_end_matches('`').to_owned()
+}
+
 /// A policy with one more rule: of what a plan makes the customer is asked.
 fn asks_of_plans() -> String {
     let gate = "@id(\"gate\") @effect(\"approve\") @says(\"plans need approval\")\nforbid (principal, action, resource) when { context has plan && context.plan.create > 0 && !context.approved };\n";
@@ -157,8 +162,7 @@ fn a_plan_that_the_vendor_approved_waits_for_the_customers_policy_too() {
 
     let applies = bench.broker.job(&release, digest, "network", "deploy");
     let applies = bench.broker.offer(&Job { plan: Some(plan.digest), ..applies });
-    let line = told(&bench, "plans need approval");
-    let file = line.rsplit("approve ").next().unwrap().trim_end_matches('`').to_owned();
+    let file = plan_to_approve(&bench);
     let kept = bench.data.join("plans/real/network/plan.bin");
     assert_eq!(file, remit_seal::Digest::of(&std::fs::read(kept).unwrap()).hex(), "it is asked of that file");
     let state = bench.data.join("state/network/terraform.tfstate");
@@ -186,9 +190,8 @@ fn a_plan_is_applied_only_when_that_very_plan_is_approved() {
     let _runner = bench.runner();
     let job = bench.broker.job(&release, digest, "network", "deploy");
     let job = bench.broker.offer(&job);
-    let line = told(&bench, "plans need approval");
-    let plan = line.rsplit("approve ").next().unwrap().trim_end_matches('`').to_owned();
-    assert_eq!(plan.len(), 64, "{line}");
+    let plan = plan_to_approve(&bench);
+    assert_eq!(plan.len(), 64, "{plan}");
     let state = bench.data.join("state/network/terraform.tfstate");
     assert!(!read(&state).contains("terraform_data"));
     // Another plan's approval does not let this one through.
