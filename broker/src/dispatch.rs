@@ -225,7 +225,7 @@ fn make(path: &Path) -> Result<(), Error> {
 fn audience(install: &ObjectId, epoch: u64, generation: u64) -> Option<Audience> {
     let mut names = install.path().split('.').map(str::to_owned);
     let (org, app, install) = (names.next()?, names.next()?, names.next()?);
-    Some(Audience { org, app, install, epoch, generation })
+    Some(Audience { org, app, install, epoch, generation, account: None, region: None })
 }
 
 fn class(action: Action) -> Class {

@@ -366,6 +366,12 @@ pub struct Audience {
     pub epoch: u64,
     /// The runner's generation.
     pub generation: u64,
+    /// The cloud account that the runner has proven to be in, 12 digits; absent where none was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// The region of that account; absent where no account is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
 }
 
 /// The vendor's trust root: which keys may sign what.

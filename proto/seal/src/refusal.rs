@@ -270,7 +270,7 @@ pub enum Refusal {
     /// For another install.
     #[error("the job is for another {part} than this runner's")]
     Audience {
-        /// `org`, `app` or `install`.
+        /// `org`, `app`, `install`, `account` or `region`.
         part: &'static str,
     },
     /// For an earlier or later install of this name.

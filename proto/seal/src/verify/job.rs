@@ -91,10 +91,13 @@ pub fn is_job_id(id: &str) -> bool {
 }
 
 fn check_audience(found: &Audience, expected: &Audience) -> Result<(), Refusal> {
+    // A runner that knows of no account takes no job that names one, and the other way round.
     let parts = [
-        ("org", &found.org, &expected.org),
-        ("app", &found.app, &expected.app),
-        ("install", &found.install, &expected.install),
+        ("org", Some(&found.org), Some(&expected.org)),
+        ("app", Some(&found.app), Some(&expected.app)),
+        ("install", Some(&found.install), Some(&expected.install)),
+        ("account", found.account.as_ref(), expected.account.as_ref()),
+        ("region", found.region.as_ref(), expected.region.as_ref()),
     ];
     if let Some((part, ..)) = parts.into_iter().find(|(_, found, expected)| found != expected) {
         return Err(Refusal::Audience { part });

@@ -9,6 +9,7 @@ use remit_seal::{Digest, document::Algorithm};
 use crate::approvals::APPROVALS;
 use crate::destroying::DESTROYING;
 use crate::healing::HEALING;
+use crate::places::PLACES;
 use crate::rehearsals::REHEARSALS;
 use crate::world::{
     DAY, DISPATCH, Key, NOW, RELEASE, ROOT, STRANGER, World, component, input, map, run, text, world,
@@ -55,7 +56,8 @@ fn what_is_bound_is_what_was_signed() {
 
 pub(crate) fn all() -> Vec<Case> {
     let own = [GOOD, CONTAINER, PAYLOADS, SIGNATURES, ROOTS, RELEASES, SOURCES, INPUTS, JOBS, BINDING];
-    [own.concat(), DESTROYING.to_vec(), REHEARSALS.to_vec(), APPROVALS.to_vec(), HEALING.to_vec()].concat()
+    let others = [DESTROYING, REHEARSALS, APPROVALS, HEALING, PLACES];
+    [own.concat(), others.concat()].concat()
 }
 
 const GOOD: &[Case] = &[

@@ -91,13 +91,16 @@ fn any_audience() -> impl Strategy<Value = Audience> {
     let names =
         (select(vec!["demo", "demo", "demo", "other"]), select(vec!["shop", "shop", "shop", "other"]));
     let install = select(vec!["acme", "acme", "acme", "acme2"]);
-    (names, install, select(vec![1, 1, 1, 2]), select(vec![3, 3, 3, 2, 4])).prop_map(
-        |((org, app), install, epoch, generation)| Audience {
+    let account = select(vec![None, None, None, None, Some("123456789012".to_owned())]);
+    (names, install, select(vec![1, 1, 1, 2]), select(vec![3, 3, 3, 2, 4]), account).prop_map(
+        |((org, app), install, epoch, generation, account)| Audience {
             org: org.to_owned(),
             app: app.to_owned(),
             install: install.to_owned(),
             epoch,
             generation,
+            account,
+            region: None,
         },
     )
 }

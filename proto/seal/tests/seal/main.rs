@@ -14,6 +14,7 @@ mod hostile;
 mod kept;
 mod keys;
 mod oracle;
+mod places;
 mod rehearsals;
 mod rotation;
 mod status;
