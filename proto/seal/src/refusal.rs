@@ -393,6 +393,14 @@ pub enum Refusal {
         /// By so much.
         late_ms: i64,
     },
+    /// A job that passes the vendor's rules by a broken glass that is whole again.
+    #[error(
+        "the glass that was broken for this job is whole again since {late_ms} ms: break it again, or wait for the rules"
+    )]
+    BreakGlassOver {
+        /// Since when.
+        late_ms: i64,
+    },
     /// Longer than the component may run.
     #[error("the job may run {job_ms} ms, its component only {max_ms} ms")]
     LongestRun {

@@ -92,6 +92,7 @@ pub(crate) fn part(name: &str, kind: ComponentKind, packed: Vec<u8>) -> Made {
         outputs: BTreeMap::new(),
         commands: BTreeMap::new(),
         longest_run_ms: 60_000,
+        health: None,
     };
     Made { component, packed }
 }
@@ -153,7 +154,7 @@ pub(crate) fn output_ref(component: &str, output: &str) -> OutputRef {
 
 /// A release of these components, with every operation and one input of each authority.
 pub(crate) fn release(parts: &[&Made]) -> Release {
-    let operation = |class| Operation { class, approval: Approval::None };
+    let operation = |class| Operation { class, approval: Approval::None, terms: None };
     Release {
         vendor: "demo".to_owned(),
         app: "shop".to_owned(),

@@ -127,8 +127,9 @@ fn release(digest: Digest, now_ms: i64) -> Release {
         outputs: BTreeMap::new(),
         commands: [("deploy".to_owned(), vec!["true".to_owned()])].into(),
         longest_run_ms: 60_000,
+        health: None,
     };
-    let operation = |class| Operation { class, approval: Approval::None };
+    let operation = |class| Operation { class, approval: Approval::None, terms: None };
     Release {
         vendor: "demo".to_owned(),
         app: "shop".to_owned(),

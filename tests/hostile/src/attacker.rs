@@ -396,6 +396,7 @@ fn honest(vendor: &Vendor, runner: &Runner, luck: &mut Rng) -> Honest {
             rehearsal: None,
             plan: None,
             approvals: vec![],
+            break_glass: None,
             release: published.digest,
             release_counter: published.document.counter,
             inputs: [("size".to_owned(), Value::Integer(3))].into(),

@@ -135,7 +135,7 @@ fn twice(mut release: Published) -> Published {
 }
 
 fn release() -> Release {
-    let operation = |class, approval| Operation { class, approval };
+    let operation = |class, approval| Operation { class, approval, terms: None };
     let operations = [
         ("deploy", operation(Class::Change, Approval::None)),
         ("destroy", operation(Class::Destroy, Approval::None)),
@@ -171,6 +171,7 @@ fn component(name: &str, sandbox: bool) -> Component {
         outputs: BTreeMap::new(),
         commands: BTreeMap::new(),
         longest_run_ms: 600_000,
+        health: None,
     }
 }
 

@@ -57,6 +57,7 @@ impl Refusal {
             Refusal::ClassMismatch { .. } => "seal.class_mismatch",
             Refusal::ApprovalMissing { .. } => "seal.approval_missing",
             Refusal::ApprovalExpired { .. } => "seal.approval_expired",
+            Refusal::BreakGlassOver { .. } => "seal.break_glass_over",
             Refusal::LongestRun { .. } => "seal.longest_run",
             Refusal::SandboxRequired { .. } => "seal.sandbox_required",
             Refusal::RehearsalForReal => "seal.rehearsal_for_real",

@@ -187,6 +187,7 @@ fn job(audience: &Audience) -> Job {
         rehearsal: None,
         plan: None,
         approvals: Vec::new(),
+        break_glass: None,
     }
 }
 
@@ -206,10 +207,10 @@ fn release() -> Release {
         components: components(),
         inputs: inputs(),
         operations: map([
-            ("deploy", Operation { class: Class::Change, approval: Approval::None }),
-            ("destroy", Operation { class: Class::Destroy, approval: Approval::None }),
-            ("drift", Operation { class: Class::Read, approval: Approval::None }),
-            ("wipe", Operation { class: Class::Destroy, approval: Approval::Customer }),
+            ("deploy", Operation { class: Class::Change, approval: Approval::None, terms: None }),
+            ("destroy", Operation { class: Class::Destroy, approval: Approval::None, terms: None }),
+            ("drift", Operation { class: Class::Read, approval: Approval::None, terms: None }),
+            ("wipe", Operation { class: Class::Destroy, approval: Approval::Customer, terms: None }),
         ]),
     }
 }
@@ -253,6 +254,7 @@ pub(crate) fn component(name: &str, kind: ComponentKind, needs: &[&str]) -> Comp
         outputs: BTreeMap::new(),
         commands: BTreeMap::new(),
         longest_run_ms: 600_000,
+        health: None,
     }
 }
 
