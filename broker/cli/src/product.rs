@@ -7,6 +7,7 @@ mod check;
 mod cycle;
 pub(crate) mod duration;
 mod healing;
+mod health;
 mod inputs;
 mod operations;
 pub mod problem;
@@ -19,10 +20,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use remit_loops::release::COMPONENTS_MAX;
-use remit_seal::document::{Approval, ComponentKind, Healing, Input, Output, Source, Tool};
+use remit_seal::document::{ComponentKind, Healing, Health, Input, Output, Source, Tool};
 use toml::de::{DeTable, DeValue};
 
 pub(crate) use duration::parse_ms;
+pub use operations::Needed;
 pub use problem::{Problem, Severity};
 
 /// The name of a product's file.
@@ -52,7 +54,7 @@ pub struct Product {
     /// What is done by itself.
     pub healing: Healing,
     /// Whose approval operations need, by their names.
-    pub approvals: BTreeMap<String, Approval>,
+    pub approvals: BTreeMap<String, Needed>,
 }
 
 /// One component of a product.
@@ -78,6 +80,8 @@ pub struct Component {
     pub commands: BTreeMap<String, Vec<String>>,
     /// The names of its programs that only rules run.
     pub actions: Vec<String>,
+    /// When its probe runs, if it has one.
+    pub health: Option<Health>,
 }
 
 /// What a check found.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use remit_seal::Digest;
-use remit_seal::document::{Approval, Class, Component, Operation, Release};
+use remit_seal::document::{Approval, Class, Component, HEALTH, Operation, Release};
 use remit_seal::dsse::{Envelope, PayloadType};
 use remit_seal::key::SigningKey;
 use remit_seal::verify;
@@ -71,6 +71,7 @@ pub fn draft(
             outputs: component.outputs.clone(),
             commands: component.commands.clone(),
             longest_run_ms: component.longest_run_ms,
+            health: component.health,
         });
         packages.insert(package.digest, package);
     }
@@ -95,8 +96,11 @@ pub fn draft(
 
 /// What may be done with every component, and how dangerous it is.
 fn operations(product: &Product) -> BTreeMap<String, Operation> {
-    let approval = |name: &str| product.approvals.get(name).copied().unwrap_or(Approval::None);
-    let operation = |name: &str, class| (name.to_owned(), Operation { class, approval: approval(name) });
+    let operation = |name: &str, class| {
+        let needed = product.approvals.get(name);
+        let approval = needed.map_or(Approval::None, |needed| needed.approval);
+        (name.to_owned(), Operation { class, approval, terms: needed.and_then(|n| n.terms.clone()) })
+    };
     let own = [
         operation("deploy", Class::Change),
         operation("destroy", Class::Destroy),
@@ -104,7 +108,9 @@ fn operations(product: &Product) -> BTreeMap<String, Operation> {
         operation("adopt", Class::Change),
     ];
     let actions = product.components.iter().flat_map(|component| &component.actions);
-    own.into_iter().chain(actions.map(|name| operation(name, Class::Change))).collect()
+    let probed = product.components.iter().any(|component| component.health.is_some());
+    let health = probed.then(|| operation(HEALTH, Class::Read));
+    own.into_iter().chain(health).chain(actions.map(|name| operation(name, Class::Change))).collect()
 }
 
 /// Signs a release, and believes it only after verifying it as a runner will.
