@@ -54,6 +54,7 @@ pub async fn run(
         Active {
             component: admitted.bound.component.name.clone(),
             operation: admitted.bound.job.operation.clone(),
+            break_glass: admitted.bound.job.break_glass.clone(),
             phase: "waiting for the component's lock",
             since_ms: now_ms(),
             stop: stop.clone(),

@@ -9,6 +9,7 @@ pub mod terraform;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use remit_seal::Digest;
@@ -37,6 +38,8 @@ pub enum Action {
     Adopt,
     /// Run a command that the component declares.
     Run,
+    /// Look whether it does its work; changes nothing.
+    Health,
 }
 
 impl Action {
@@ -47,6 +50,7 @@ impl Action {
             "destroy" => Some(Action::Destroy),
             "drift" => Some(Action::Drift),
             "adopt" => Some(Action::Adopt),
+            "health" => Some(Action::Health),
             _ => None,
         }
     }
@@ -59,6 +63,7 @@ impl Action {
             Action::Drift => "drift",
             Action::Adopt => "adopt",
             Action::Run => "run",
+            Action::Health => "health",
         }
     }
 }
@@ -98,6 +103,8 @@ pub struct Work {
     pub release: String,
     /// The component's inputs.
     pub inputs: BTreeMap<String, Value>,
+    /// How long all of it may take.
+    pub longest_run: Duration,
     /// What a rehearsal is to pretend, where its job says so.
     pub rehearsal: Option<Rehearsal>,
     /// Where to work.

@@ -173,6 +173,8 @@ pub struct Active {
     pub component: String,
     /// Its operation.
     pub operation: String,
+    /// Who of the vendor let it pass the vendor's own rules.
+    pub break_glass: Option<remit_seal::document::BreakGlass>,
     /// What is being done with it.
     pub phase: &'static str,
     /// Since when it is in hand.

@@ -40,10 +40,8 @@ pub(super) async fn execute(hand: &mut Hand) -> Outcome {
         async move { logs::ship(&runner.link, &attempt, &log).await }
     };
     hand.shipping = Some(tokio::spawn(ship));
-    let job = &hand.admitted.bound.job;
-    let longest_ms = job.longest_run_ms.min(hand.admitted.bound.component.longest_run_ms);
-    let longest_run = Duration::from_millis(u64::try_from(longest_ms).unwrap_or(0));
     let hand = &*hand;
+    let longest_run = longest_run(hand);
     let outcome = tokio::select! {
         outcome = work(hand, resolved, &log) => outcome,
         () = watch(hand, longest_run) => stopped(crate::stop::Reason::Timeout),
@@ -51,6 +49,13 @@ pub(super) async fn execute(hand: &mut Hand) -> Outcome {
     say_outcome(&log, &outcome);
     log.end();
     outcome
+}
+
+/// How long the attempt may take.
+fn longest_run(hand: &Hand) -> Duration {
+    let bound = &hand.admitted.bound;
+    let longest_ms = bound.job.longest_run_ms.min(bound.component.longest_run_ms);
+    Duration::from_millis(u64::try_from(longest_ms).unwrap_or(0))
 }
 
 /// Secrets are fetched here and now, so that a changed one counts at once and none is kept.
@@ -215,6 +220,7 @@ fn prepare(hand: &Hand, mut resolved: Resolved, log: &Log, places: &Places) -> W
         tools: bound.release.tools.clone(),
         release: bound.job.release.hex(),
         inputs: std::mem::take(&mut resolved.values),
+        longest_run: longest_run(hand),
         rehearsal: bound.job.rehearsal.clone(),
         places: places.clone(),
         supervisor: Supervisor {
@@ -257,7 +263,7 @@ fn keep(hand: &Hand, places: &Places, done: &Done) -> Result<(), Undone> {
             .keep(hand.admitted.realm, component, outputs)
             .map_err(|e| Undone::Failed(outputs_failure(&e))),
         (Action::Destroy, _) => forget(hand, places),
-        (Action::Deploy | Action::Drift | Action::Adopt | Action::Run, _) => Ok(()),
+        (Action::Deploy | Action::Drift | Action::Adopt | Action::Run | Action::Health, _) => Ok(()),
     }
 }
 

@@ -76,7 +76,7 @@ impl Executor for Terraform {
             match (work.action, work.stage) {
                 (Action::Drift, _) => run.drift().await,
                 (Action::Adopt, _) => run.adopt().await,
-                (Action::Run, _) => Err(no_command()),
+                (Action::Run | Action::Health, _) => Err(no_command()),
                 (_, Stage::Plan) => {
                     let (plan, facts) = run.make_plan().await?;
                     let wants_customer = work.gate.needs_customer(Some(&facts));

@@ -33,6 +33,9 @@ pub struct Question {
     pub rehearsal: bool,
     /// The customer approved it.
     pub approved: bool,
+    /// Somebody of the vendor broke the glass: the vendor's own rules did not hold it up.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub break_glass: bool,
     /// The runner's clock.
     pub now: Clock,
     /// How many resources the plans of the last 24 hours removed.
@@ -132,6 +135,7 @@ impl Question {
             },
             rehearsal,
             approved: false,
+            break_glass: bound.job.break_glass.is_some(),
             now,
             removed_24h,
             escapes: None,
@@ -162,6 +166,7 @@ impl Question {
             "release": self.release,
             "rehearsal": self.rehearsal,
             "approved": self.approved,
+            "break_glass": self.break_glass,
             "now": self.now,
             "removed_24h": self.removed_24h,
         });

@@ -15,6 +15,7 @@ fn question(class: &str, kind: &str) -> Question {
         release: Release { version: "1.0.0".to_owned(), counter: 3, channel: "stable".to_owned() },
         rehearsal: false,
         approved: false,
+        break_glass: false,
         now: Clock { hour: 12, minute: 0, weekday: "Mon".to_owned() },
         removed_24h: 0,
         escapes: None,

@@ -82,6 +82,15 @@ pub fn for_people(answer: &Value) -> String {
         text(&confinement["processes"]["kept_by"]),
         text(&confinement["metadata"])
     ));
+    let glass = &status["break_glass"];
+    if glass.is_object() {
+        out.push_str(&format!(
+            "  the vendor broke the glass last: {}, until {} ms: {}\n",
+            text(&glass["by"]),
+            glass["until_ms"],
+            text(&glass["reason"])
+        ));
+    }
     let journal = &status["journal"];
     out.push_str(&format!(
         "  journal: {} records, {} unreported\n",
