@@ -77,6 +77,7 @@ fn short() -> Routes {
         .routes(routes!(updates::updates))
         .routes(routes!(updates::preview))
         .routes(routes!(signals::send))
+        .routes(routes!(signals::dry_run))
         .routes(routes!(runners::make_token))
         .routes(routes!(webhooks::create, webhooks::list))
         .routes(routes!(webhooks::delete))

@@ -15,8 +15,8 @@ use remit_loops::scenario::{Act, Fails};
 use remit_loops::{ObjectId, Timestamp};
 use remit_seal::Digest;
 use remit_seal::document::{
-    Approved, Audience, Class, Job, KeySpec, PretendedChanges, PretendedClass, PretendedFailure, Rehearsal,
-    Side, Status as SealedStatus, Value,
+    Approved, Audience, BreakGlass, Class, Job, KeySpec, PretendedChanges, PretendedClass, PretendedFailure,
+    Rehearsal, Side, Status as SealedStatus, Value,
 };
 use remit_seal::dsse::{Envelope, PayloadType};
 use remit_seal::key::SigningKey;
@@ -197,6 +197,7 @@ impl DispatchKeys {
             rehearsal: spec.act.as_ref().filter(|_| spec.mode == Mode::Sandbox).map(rehearsal),
             plan: plan(spec).map_err(refused)?,
             approvals: approvals(spec),
+            break_glass: break_glass(spec, now),
         };
         self.signed(PayloadType::Job, &job).map_err(|e| refused(e.to_string()))
     }
@@ -233,7 +234,7 @@ fn class(action: Action) -> Class {
         // Terraform's state is written, which is the customer's too.
         Action::Deploy | Action::Adopt | Action::Run => Class::Change,
         Action::Destroy => Class::Destroy,
-        Action::Drift => Class::Read,
+        Action::Drift | Action::Health => Class::Read,
     }
 }
 
@@ -296,6 +297,12 @@ fn approvals(spec: &JobSpec) -> Vec<Approved> {
         until_ms: approval.until.0,
     };
     plan.approvals.iter().take(APPROVALS_MAX).map(approved).collect()
+}
+
+/// Who let it pass the vendor's own rules; nobody any more when the time for that is over.
+fn break_glass(spec: &JobSpec, now: Timestamp) -> Option<BreakGlass> {
+    let glass = spec.glass.as_ref().filter(|glass| glass.holds(now))?;
+    Some(BreakGlass { by: glass.by.clone(), reason: glass.reason.clone(), until_ms: glass.until.0 })
 }
 
 /// The typed values of inputs that the loops hold as JSON texts.

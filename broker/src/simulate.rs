@@ -354,7 +354,8 @@ impl World {
         let outcome = match fails {
             Some((class, message, code)) => {
                 self.tally.failed(&spec.component, class);
-                let code = code.unwrap_or_else(|| "simulated".to_owned());
+                let plain = if spec.action == Action::Health { UNHEALTHY } else { "simulated" };
+                let code = code.unwrap_or_else(|| plain.to_owned());
                 Outcome::Failed(Failure { class, code, message, hint: String::new() })
             }
             None => Outcome::Succeeded(Success {

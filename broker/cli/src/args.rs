@@ -2,6 +2,7 @@
 
 mod dev;
 pub mod drift;
+pub mod glass;
 mod logs;
 mod plan;
 pub mod rollouts;
@@ -179,6 +180,15 @@ Examples:
     },
     /// Bring an install to a release, by its window or now.
     Deploy(updates::DeployArgs),
+    /// Let an install pass your own rules for a time: windows, freezes, your people's approvals.
+    ///
+    /// The customer's remit holds as ever. Each job says to the customer who broke the glass, why, and until
+    /// when; their policy may forbid it.
+    BreakGlass(glass::BreakGlassArgs),
+    /// Give up what a lost runner had begun, with a proof that nothing of it runs any more.
+    ///
+    /// Silence is no proof: a host that is cut off may be in the middle of a change.
+    Unlock(glass::UnlockArgs),
     /// Times in which nothing is changed: in an install, the app or the org.
     #[command(subcommand)]
     Freeze(updates::FreezeCommand),
@@ -206,6 +216,14 @@ Examples:
         /// Which shell.
         shell: clap_complete::Shell,
     },
+}
+
+/// Whether something is done, or only tried.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub struct TryArgs {
+    /// Only show what it would do at once: lines of the timeline, states, the queue. Changes nothing.
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// `remit org`

@@ -16,6 +16,7 @@ use remit_broker::api::wire::{
     ObjectList, ObjectView, OrgCreated, ReleaseAccepted, RunnerToken, SignalAccepted, Timeline, TokenList,
     TokenMade, WhoAmI, Why, WhyPage,
 };
+use remit_loops::trial::Trial;
 use remit_loops::{Kind, ObjectId};
 use remit_seal::Digest;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -205,6 +206,11 @@ impl Client {
         let mut call = Call::post(format!("/v1/objects/{id}/signals"), signal)?;
         call.key = key.or(call.key);
         self.read(call).await
+    }
+
+    /// What a signal would do. Nothing changes.
+    pub async fn trial(&self, id: &ObjectId, signal: &impl Serialize) -> Result<Trial> {
+        self.read(Call::post(format!("/v1/objects/{id}/signals/dry-run"), signal)?).await
     }
 
     /// When an install takes releases, and which ones wait.

@@ -4,6 +4,7 @@ mod app;
 mod bulk;
 mod drift;
 mod freeze;
+mod glass;
 mod init;
 pub(crate) mod install;
 pub mod keys;
@@ -19,6 +20,7 @@ mod rules;
 mod scenario;
 pub mod signal;
 mod simulate;
+mod tell;
 mod token;
 mod updates;
 mod webhooks;
@@ -66,6 +68,8 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Decline { waiting, reason } => updates::decline(&context, waiting, reason).await,
         Command::Snooze { waiting, until, zone } => updates::snooze(&context, waiting, &until, &zone).await,
         Command::Deploy(args) => updates::deploy(&context, args).await,
+        Command::BreakGlass(args) => glass::break_glass(&context, args).await,
+        Command::Unlock(args) => glass::unlock(&context, args).await,
         Command::Freeze(command) => freeze::run(&context, command).await,
         Command::Rollout(command) => rollout::run(&context, command).await,
         Command::Bulk(args) => bulk::run(&context, args).await,

@@ -12,7 +12,9 @@ pub mod component;
 pub mod drift;
 pub mod event;
 pub mod freeze;
+pub mod glass;
 pub mod graph;
+pub mod health;
 pub mod id;
 pub mod install;
 pub mod job;
@@ -25,6 +27,7 @@ pub mod release;
 pub mod rules;
 pub mod runner;
 pub mod scenario;
+pub mod trial;
 pub mod view;
 pub mod window;
 

@@ -6,12 +6,14 @@
 
 mod identity;
 mod marks;
+mod proof;
 mod receipts;
 mod report;
 mod show;
 mod twins;
 
 pub use identity::Boot;
+pub use proof::Proof;
 pub use receipts::Receipts;
 pub use report::{Info, Report};
 use twins::Starts;
@@ -52,8 +54,15 @@ pub enum Signal {
     Resume {},
     /// A person has made sure that nothing of the unconfirmed attempts runs any more: give them up.
     DeclareLost {
-        /// How they made sure; on the record.
+        /// Why, for people; it stays on the record.
         reason: String,
+        /// Those of this component, or all.
+        #[serde(default)]
+        component: Option<String>,
+        /// What shows it: `{"host_terminated":{"host":"i-0abc","evidence":"…"}}`, or
+        /// `{"journal_ended":{"receipt":"…","evidence":"…"}}`. Without it nothing is given up.
+        #[serde(default)]
+        proof: Option<Proof>,
     },
 }
 
@@ -312,7 +321,8 @@ impl Runner {
 
     fn signal(&mut self, event: &Event, signal: &Signal) -> Result<Vec<Effect>, Rejected> {
         self.check_wanted()?;
-        if let Signal::Revoke { reason } | Signal::Drain { reason } | Signal::DeclareLost { reason } = signal
+        if let Signal::Revoke { reason } | Signal::Drain { reason } | Signal::DeclareLost { reason, .. } =
+            signal
         {
             check_reason(reason)?;
         }
@@ -336,7 +346,9 @@ impl Runner {
                 let text = format!("{} hands it work again", event.by);
                 Ok(vec![record("runner.resumed", text), Effect::WakeRunner(self.id.clone())])
             }
-            Signal::DeclareLost { reason } => Ok(self.declare_lost(event, reason)),
+            Signal::DeclareLost { reason, component, proof } => {
+                self.declare_lost(event, reason, component.as_deref(), proof.as_ref())
+            }
         }
     }
 

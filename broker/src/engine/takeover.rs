@@ -91,6 +91,7 @@ fn component(name: &str, needs: &[&str]) -> ReleaseComponent {
         longest_run_ms: 60_000,
         sandbox: false,
         recipe: None,
+        health: None,
     }
 }
 
@@ -107,6 +108,7 @@ fn in_flight(store: &MemoryStore) -> Broker {
         rollback_floor: 1,
         inputs: vec![],
         approvals: std::collections::BTreeMap::new(),
+        terms: Default::default(),
         healing: Default::default(),
         components: vec![component("network", &[]), component("seed", &["network"])],
     };

@@ -330,6 +330,8 @@ fn task() -> component::Task {
         stage: remit_loops::plan::Stage::Whole,
         word: None,
         command: None,
+        gate: false,
+        glass: None,
     }
 }
 

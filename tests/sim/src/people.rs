@@ -26,6 +26,7 @@ pub(crate) fn release(counter: u64) -> Release {
             outputs: vec![],
             customer: false,
         }),
+        health: None,
     };
     let mut components = vec![
         component("network", &[]),
@@ -49,6 +50,7 @@ pub(crate) fn release(counter: u64) -> Release {
         rollback_floor: counter.saturating_sub(2),
         inputs: vec!["size".into()],
         approvals: std::collections::BTreeMap::new(),
+        terms: Default::default(),
         healing: Default::default(),
         components,
     }

@@ -9,6 +9,7 @@ mod by_hand;
 mod canary;
 mod dev;
 mod drift;
+mod health;
 mod kills;
 mod misfortune;
 mod proxies;

@@ -319,6 +319,7 @@ mod tests {
             channel: channel.into(),
             rollback_floor: 1,
             approvals: std::collections::BTreeMap::new(),
+            terms: Default::default(),
             healing: Default::default(),
             components: vec![],
             inputs: Default::default(),

@@ -55,7 +55,7 @@ impl Live {
         let Some(index) = (0..op.graph.steps.len()).find(is_it) else { return vec![] };
         let (action, failure) = match op.graph.failure(index) {
             Some(failure) if failure.code != super::operation::STOPPED => {
-                (op.graph.steps[index].action, failure.clone())
+                (op.graph.steps[index].failed_at(failure), failure.clone())
             }
             Some(_) | None => return vec![],
         };
@@ -268,6 +268,16 @@ impl Live {
             acting: acting(rule),
         };
         self.rules().iter().map(view).collect()
+    }
+
+    /// Whether a rule would act on a failed probe, and may.
+    pub(super) fn has_remedy(&self, at: Timestamp, component: &str, failure: &Failure) -> bool {
+        let is_free = |rule: &Rule| {
+            let uses = self.uses.get(&rule.name).map(Vec::as_slice).unwrap_or_default();
+            rule.used(uses, at, None) < rule.budget.times
+        };
+        let fits = |rule: &&Rule| rule.on.fits(component, Action::Health, failure) && !rule.only_holds();
+        self.rules().iter().filter(fits).any(is_free)
     }
 
     /// Which rules would have acted on what is held, and have no budget left.

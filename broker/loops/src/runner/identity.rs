@@ -4,8 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Info, Phase, Presence, Runner};
-use crate::event::{Effect, Event, Level, Notice, Rejected, RejectedCode, Timestamp};
-use crate::job::{Failure, FailureClass, Outcome};
+use crate::event::{Effect, Level, Notice, Rejected, RejectedCode, Timestamp};
 use crate::life::{record, record_at};
 
 /// One start of the process of one generation. While it lasts, the customer's values are the same;
@@ -136,24 +135,6 @@ impl Runner {
                 }
                 Phase::Offered | Phase::Unconfirmed | Phase::Unnumbered => {}
             }
-        }
-        effects
-    }
-
-    pub(super) fn declare_lost(&mut self, event: &Event, reason: &str) -> Vec<Effect> {
-        let (lost, kept): (Vec<_>, Vec<_>) =
-            self.slots.drain(..).partition(|s| matches!(s.phase, Phase::Unconfirmed));
-        self.slots = kept;
-        let text = format!("{} gave up {} unconfirmed attempts: {reason}", event.by, lost.len());
-        let mut effects = vec![record_at(Level::Warning, "attempt.declared_lost", text)];
-        for slot in lost {
-            let outcome = Outcome::Failed(Failure {
-                class: FailureClass::Interference,
-                code: "runner.lost".to_owned(),
-                message: format!("its runner was lost in the middle of it; {} made sure of that", event.by),
-                hint: "the next attempt starts from what is there".to_owned(),
-            });
-            effects.extend(self.over(slot, outcome));
         }
         effects
     }

@@ -396,6 +396,8 @@ fn task(operation: u64, action: Action) -> Notice {
         stage: Default::default(),
         word: None,
         command: None,
+        gate: false,
+        glass: None,
     })
 }
 
