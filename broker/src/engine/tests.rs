@@ -306,11 +306,7 @@ fn after_a_failed_commit_nothing_is_promised_any_more() {
         let late = engine.put_record("s", "k", vec![]).await.unwrap_err();
         assert_eq!(late.code(), "store.failed");
         let shown = engine.query(&id("org_a")).await.unwrap().unwrap();
-        assert_eq!(
-            (shown.revision, &shown.object),
-            (1, &before.snapshot.object),
-            "only what is stored is shown"
-        );
+        assert_eq!((shown.revision, &shown.object), (1, &before.snapshot.object), "only what is stored");
     });
 }
 

@@ -43,10 +43,10 @@ impl Live {
 
     /// Whose approval the signed release wants for a step; a broken glass passes the vendor's.
     fn needed(&self, op: &Operation, step: &Step) -> Needed {
-        let (part, release) = (self.parts.get(&step.component), op.release.as_ref());
-        let approvals = match (step.action, release) {
-            (Action::Deploy, release) => release.map(|release| &release.approvals),
-            (_, _) => part.map(|part| &part.approvals),
+        let approvals = if step.action == Action::Deploy {
+            op.release.as_ref().map(|release| &release.approvals)
+        } else {
+            self.parts.get(&step.component).map(|part| &part.approvals)
         };
         let needed = approvals.and_then(|all| all.get(step.action.as_str())).copied().unwrap_or_default();
         if self.glass.is_some() { needed.of_customer() } else { needed }
@@ -54,10 +54,10 @@ impl Live {
 
     /// The terms of the vendor's approval that the signed release wants for a step.
     fn terms(&self, op: &Operation, step: &Step) -> Option<Terms> {
-        let (part, release) = (self.parts.get(&step.component), op.release.as_ref());
-        let terms = match (step.action, release) {
-            (Action::Deploy, release) => release.map(|release| &release.terms),
-            (_, _) => part.map(|part| &part.terms),
+        let terms = if step.action == Action::Deploy {
+            op.release.as_ref().map(|release| &release.terms)
+        } else {
+            self.parts.get(&step.component).map(|part| &part.terms)
         };
         terms.and_then(|all| all.get(step.action.as_str())).cloned()
     }

@@ -166,8 +166,9 @@ impl Live {
 
     /// What does not do its work, for people.
     pub(super) fn unwell(&self) -> impl Iterator<Item = (&String, &crate::health::Unwell)> {
-        let of = |(name, part): &(&String, &super::Part)| part.facts.deployed.is_some() && !name.is_empty();
-        self.parts.iter().filter(of).filter_map(|(name, part)| Some((name, part.health.unwell.as_deref()?)))
+        let is_there = |(_, part): &(&String, &super::Part)| part.facts.deployed.is_some();
+        let parts = self.parts.iter().filter(is_there);
+        parts.filter_map(|(name, part)| Some((name, part.health.unwell.as_deref()?)))
     }
 
     pub(super) fn health_reasons(&self, id: &ObjectId) -> Vec<Waiting> {
