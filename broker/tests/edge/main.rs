@@ -11,6 +11,7 @@ mod logs;
 mod past;
 mod rpc;
 mod strangers;
+mod trials;
 mod trust;
 mod why;
 mod world;
