@@ -129,7 +129,7 @@ mod tests {
     #[test]
     fn it_is_unwell_after_so_many_in_a_row_and_well_after_one() {
         let mut health = Health::default();
-        let mut fail = |health: &mut Health| health.failed(Timestamp(1), &failure(UNHEALTHY), 2);
+        let fail = |health: &mut Health| health.failed(Timestamp(1), &failure(UNHEALTHY), 2);
         assert_eq!([fail(&mut health), fail(&mut health)], [News::None, News::Unwell]);
         assert_eq!([fail(&mut health), fail(&mut health)], [News::None, News::StillUnwell]);
         assert_eq!(health.passed(Timestamp(2)), News::Well);

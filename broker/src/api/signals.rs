@@ -73,7 +73,7 @@ pub(super) async fn send(
 pub(super) async fn dry_run(
     State(edge): State<Arc<Edge>>,
     target: Target,
-    IdempotencyKey(_): IdempotencyKey,
+    IdempotencyKey(_key): IdempotencyKey,
     Whole(body): Whole,
 ) -> Result<Answer<Trial>, ApiError> {
     let signal = parse(target.id.kind(), &body)?;

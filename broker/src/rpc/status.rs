@@ -52,6 +52,8 @@ pub(super) fn submit(error: &SubmitError) -> Status {
                 | RejectedCode::Stale
                 | RejectedCode::PlanStale
                 | RejectedCode::NotApprover
+                | RejectedCode::BreakGlassInvalid
+                | RejectedCode::ProofMissing
                 | RejectedCode::RunnerMissing
                 | RejectedCode::FreezeOverlaps
                 | RejectedCode::BelowFloor => Code::FailedPrecondition,

@@ -17,7 +17,6 @@ async fn a_dry_run_says_what_would_happen_and_changes_nothing() {
     let path = format!("{INSTALL}/signals/dry-run");
     let signals = [
         (json!({"pause": {"reason": "a holiday"}}), "install.paused"),
-        (json!({"cancel": {"reason": "enough"}}), "operation.cancelled"),
         (json!({"break_glass": {"for_ms": 60_000, "reason": "an emergency"}}), "glass.broken"),
         (json!({"delete": {}}), "install.deleting"),
     ];

@@ -107,7 +107,7 @@ fn a_broken_glass_passes_a_freeze_and_the_customer_sees_it() {
     world.until_status(&install, "active").unwrap();
     let until = tomorrow();
     world.remit(&["freeze", "add", "fair", "--on", "acme", "--until", &until, "--reason", "a fair"]).unwrap();
-    world.remit(&["deploy", "acme"]).unwrap();
+    world.remit(&["signal", "acme", "reprovision"]).unwrap();
     assert!(why(&world).contains("freeze fair"), "{}", why(&world));
     let glass = ["break-glass", "acme", "--for", "1h", "--reason", "the shop is down"];
     let tried = world.remit(&[&glass[..], &["--dry-run"]].concat()).unwrap();
@@ -115,7 +115,7 @@ fn a_broken_glass_passes_a_freeze_and_the_customer_sees_it() {
     assert!(why(&world).contains("freeze fair"), "a dry run changes nothing");
     world.remit(&glass).unwrap();
     let is_done = |view: &Value| view["queue"] == Value::Array(vec![]) && view["operation"].is_null();
-    world.until(&install, "the deploy is through", is_done).unwrap();
+    world.until(&install, "everything is deployed again", is_done).unwrap();
     assert!(why(&world).contains("broke its glass"), "{}", why(&world));
     let glass = runner_says(&world, &install)["status"]["break_glass"].clone();
     assert_eq!(glass["reason"], "the shop is down", "{glass}");
@@ -123,4 +123,33 @@ fn a_broken_glass_passes_a_freeze_and_the_customer_sees_it() {
     assert!(!why(&world).contains("broke its glass"), "{}", why(&world));
     let again = world.try_remit(&["break-glass", "acme", "--for", "9h", "--reason", "x"]).unwrap();
     assert!(String::from_utf8_lossy(&again.stderr).contains("loop.break_glass_invalid"), "{again:?}");
+}
+
+const UNWELL: &str = r#"
+version = 1
+seed = 1
+description = "The first deploy is made, and does not do its work."
+[[step]]
+component = "warehouse"
+action = "health"
+attempts = [2]                # the deploy was the first
+fails = { class = "timeout", message = "no answer from port 5439" }
+"#;
+
+#[test]
+fn an_unhealthy_component_is_rehearsed() {
+    let mut world = warehouse("");
+    let (file, out_dir) = (world.path("unwell.toml"), world.path("for-acme"));
+    fs::write(&file, UNWELL).unwrap();
+    fs::create_dir(&out_dir).unwrap();
+    let paths = [file, out_dir].map(|path| path.display().to_string());
+    let create = ["install", "create", "acme", "--sandbox", "--scenario", &paths[0], "--out-dir", &paths[1]];
+    world.remit(&create).unwrap();
+    let install = "ins_demo.misfortune.acme";
+    world.start_runner(install).unwrap();
+    world.until_status(install, "held").unwrap();
+    let said = why(&world);
+    assert!(said.contains("executor.unhealthy") && said.contains("port 5439"), "{said}");
+    world.remit(&["signal", "acme", "retry"]).unwrap();
+    world.until_status(install, "active").unwrap();
 }

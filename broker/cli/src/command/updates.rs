@@ -14,7 +14,7 @@ use crate::args::TryArgs;
 use crate::args::updates::{DeployArgs, LateArg, PolicyCommand, WaitingArgs};
 use crate::context::Context;
 use crate::failure::{Failure, Result};
-use crate::output::{BOLD, DIM, Table, YELLOW, time, word};
+use crate::output::{BOLD, DIM, Table, time};
 use crate::product::parse_ms;
 use crate::times;
 

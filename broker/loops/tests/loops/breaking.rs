@@ -54,6 +54,14 @@ fn terms(quorum: u32, approvers: &[&str]) -> Terms {
     Terms { quorum, approvers, valid_ms: HOUR }
 }
 
+/// A world in which a plan that two must approve waits, and the glass is broken for the customer's half.
+pub(crate) fn broken() -> World {
+    let mut world = wanting(Needed::Both, Some(terms(2, &["ann", "bob"])), Policy::default());
+    world.complete("network", planned(1, false));
+    world.install(break_glass(HOUR)).unwrap();
+    world
+}
+
 impl World {
     fn says_yes(&mut self, name: &str) -> Result<(), RejectedCode> {
         let plan = self.view(INSTALL).operation.unwrap().steps[0].asking.clone().unwrap().plan.digest;
@@ -132,9 +140,7 @@ fn a_broken_glass_passes_the_vendors_people_and_never_the_customer() {
     world.install(break_glass(HOUR)).unwrap();
     world.complete("network", planned(1, false));
     assert_eq!(world.offers().len(), 1, "the plan that was under way is carried out");
-    let mut world = wanting(Needed::Both, Some(terms(2, &[])), Policy::default());
-    world.install(break_glass(HOUR)).unwrap();
-    world.complete("network", planned(1, false));
+    let world = broken();
     assert!(world.offers().is_empty(), "the customer has not approved it");
     let why = world.why(INSTALL);
     assert!(why.iter().any(|w| w.code == "waiting.approval" && w.reason.contains("the customer")), "{why:?}");

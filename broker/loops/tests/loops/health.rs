@@ -54,6 +54,21 @@ fn active(rules: Vec<Rule>) -> World {
     world
 }
 
+/// A world in which a deploy waits for its probe.
+pub(crate) fn probing() -> World {
+    let mut world = made(vec![]);
+    world.complete("network", success());
+    world
+}
+
+/// A world in which a component at rest is unwell, and a rule is about to act on it.
+pub(crate) fn unwell() -> World {
+    let mut world = active(vec![on_health(vec![Remedy::Retry { after_ms: MINUTE }], 2)]);
+    world.probe(unhealthy());
+    world.probe(unhealthy());
+    world
+}
+
 fn on_health(actions: Vec<Remedy>, times: u32) -> Rule {
     Rule {
         name: "unwell".into(),
@@ -97,8 +112,7 @@ impl World {
 
 #[test]
 fn a_deploy_is_done_when_its_probe_passes() {
-    let mut world = made(vec![]);
-    world.complete("network", success());
+    let mut world = probing();
     assert!(world.is_at("network", Action::Health), "what needs it waits: {:?}", world.actions());
     let offer = world.offers().remove(0);
     assert_eq!((offer.spec.longest_run_ms, world.state_of("network").as_str()), (40_000, "probing"));
@@ -112,8 +126,7 @@ fn a_deploy_is_done_when_its_probe_passes() {
 
 #[test]
 fn a_deploy_whose_probe_never_passes_has_failed_and_is_tried_from_its_beginning() {
-    let mut world = made(vec![]);
-    world.complete("network", success());
+    let mut world = probing();
     world.complete("network", unhealthy());
     assert_eq!((world.status(INSTALL).as_str(), world.state_of("network").as_str()), ("held", "failed"));
     let why = world.why(INSTALL).remove(0);
@@ -127,14 +140,12 @@ fn a_deploy_whose_probe_never_passes_has_failed_and_is_tried_from_its_beginning(
 
 #[test]
 fn a_gate_is_a_change_that_nothing_comes_between() {
-    let mut world = made(vec![]);
-    world.complete("network", success());
+    let mut world = probing();
     world.install(install::Signal::CheckDrift {}).unwrap();
     assert!(world.is_at("network", Action::Health), "a look does not end it: {:?}", world.actions());
     world.work_off();
     assert_eq!(world.status(INSTALL), "active");
-    let mut world = made(vec![]);
-    world.complete("network", success());
+    let mut world = probing();
     world.start("network");
     world.install(install::Signal::Cancel { operation: None, reason: "enough".into() }).unwrap();
     assert!(world.must_stop("network"));
@@ -263,7 +274,7 @@ fn a_rollout_counts_what_becomes_unwell_while_it_bakes() {
         leaves_waiting: false,
         rollback: false,
     };
-    world.signal("app_demo.shop", app(app::Signal::StartRollout(plan))).unwrap();
+    world.signal("app_demo.shop", app(app::Signal::StartRollout { plan })).unwrap();
     world.work_off();
     let state = |world: &World| match world.view("app_demo.shop").detail {
         Detail::App { rollout, .. } => rollout.unwrap().state,

@@ -46,6 +46,9 @@ fn kept(version: u32) -> BTreeMap<String, Map<String, Value>> {
 fn worlds() -> Vec<(&'static str, World)> {
     let mut worlds = golden::worlds();
     worlds.extend(golden::rollouts());
+    worlds.push(("a deploy waits for its probe", crate::health::probing()));
+    worlds.push(("a rule acts on what is unwell", crate::health::unwell()));
+    worlds.push(("its glass is broken", crate::breaking::broken()));
     let mut world = worlds.iter().find(|(name, _)| *name == "active").unwrap().1.clone();
     world.publish(with_recipes(release("1.0.1", 2))).unwrap();
     world.work_off();
