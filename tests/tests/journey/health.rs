@@ -19,7 +19,7 @@ commands = { deploy = ["sh", "deploy.sh"], destroy = ["sh", "destroy.sh"] }
 actions = { open = ["sh", "open.sh"] }
 inputs = { site_dir = "{{ inputs.site_dir }}", load_seconds = "{{ inputs.load_seconds }}" }
 outputs = { rows = "integer" }
-health = { command = ["sh", "health.sh"], within = "2s", timeout = "1s", failures = 1 }
+health = { command = ["sh", "health.sh"], within = "4s", timeout = "1s", failures = 1 }
 "#;
 const PROBE: &str =
     "test -e \"$REMIT_INPUT_SITE_DIR/open\" && exit 0\necho 'the warehouse is closed'\nexit 1\n";

@@ -9,7 +9,7 @@ use remit_loops::rules::{Budget, Match, Remedy, Rule};
 use remit_loops::view::Detail;
 use remit_loops::{Signal, app, install, org};
 
-use crate::world::{World, failure, release, success};
+use crate::world::{World, failure, release, success, with_recipes};
 
 const INSTALL: &str = "ins_demo.shop.acme";
 const MINUTE: i64 = 60_000;
@@ -19,7 +19,7 @@ fn probed(version: &str, counter: u64, rules: Vec<Rule>) -> Release {
     let mut release = Release { healing: Healing { drift: None, rules }, ..release(version, counter) };
     let probe = Probe { within_ms: 40_000, timeout_ms: 5_000, every_ms: Some(5 * MINUTE), failures: 2 };
     release.components[0].health = Some(probe);
-    release
+    with_recipes(release)
 }
 
 fn unhealthy() -> Outcome {
