@@ -8,6 +8,7 @@
 
 pub mod app;
 pub mod approval;
+mod children;
 pub mod component;
 pub mod drift;
 pub mod event;
@@ -20,6 +21,7 @@ pub mod lanes;
 mod life;
 pub mod object;
 pub mod org;
+pub mod page;
 pub mod plan;
 pub mod release;
 pub mod rules;
@@ -28,6 +30,7 @@ pub mod scenario;
 pub mod view;
 pub mod window;
 
+pub use children::Children;
 pub use event::{
     Actor, Body, Effect, Entry, Event, Evidence, Notice, Rejected, RejectedCode, Signal, Timestamp, Urgency,
     Waiting,

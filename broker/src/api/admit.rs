@@ -110,7 +110,7 @@ pub(super) async fn check_room(edge: &Edge, id: &ObjectId) -> Result<(), ApiErro
 }
 
 /// How many there are already, if this one would be one more.
-fn room_taken(id: &ObjectId, siblings: &BTreeSet<ObjectId>) -> Option<usize> {
+fn room_taken(id: &ObjectId, siblings: &Children) -> Option<usize> {
     (!siblings.contains(id)).then_some(siblings.len())
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use remit_broker::store::{
     EventWrite, InboxNotice, MemoryStore, ObjectWrite, Peers, Reader, Row, SpilledKey, Store, StoreError,
-    StoredEvent, StoredObject, Transaction,
+    StoredEvent, StoredObject, StoredPage, Transaction,
 };
 use remit_loops::{ObjectId, Timestamp};
 
@@ -188,6 +188,14 @@ impl Transaction for Passing<'_> {
         self.inner.write(&ObjectWrite { keys, ..*object })
     }
 
+    fn pages(&mut self, row: Row) -> Result<Vec<StoredPage>, StoreError> {
+        self.inner.pages(row)
+    }
+
+    fn write_page(&mut self, row: Row, number: u64, page: Option<&[u8]>) -> Result<(), StoreError> {
+        self.inner.write_page(row, number, page)
+    }
+
     fn push_inbox(&mut self, to: &ObjectId, by: &[u8], body: &[u8]) -> Result<(), StoreError> {
         if self.notes().is_struck(Bug::LostNotice, 20) {
             return Ok(());
@@ -260,6 +268,10 @@ struct Forgetful {
 impl Reader for Forgetful {
     fn object(&self, id: &ObjectId) -> Result<Option<StoredObject>, StoreError> {
         self.inner.object(id)
+    }
+
+    fn pages(&self, row: Row) -> Result<Vec<StoredPage>, StoreError> {
+        self.inner.pages(row)
     }
 
     fn list(
