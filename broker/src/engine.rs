@@ -42,7 +42,7 @@ pub use driver::Driver;
 pub use logged::LoggedEvent;
 pub use metrics::{BATCH_BUCKETS, Metrics};
 pub use replay::{ReplayError, Replayed, replay};
-pub use watch::Changes;
+pub use watch::{Changes, News};
 
 use committer::{Committer, EndGuard, Shared};
 use intake::{Closed, Intake, Item, Pending, RecordChange, RecordWrite, Refusal};
@@ -309,6 +309,11 @@ impl Engine {
     /// Watches an object, from now on; an install's watch also tells of its components and runner.
     pub fn watch(&self, id: &ObjectId) -> Changes {
         self.inner.shared.watchers.watch(id)
+    }
+
+    /// Watches the whole log, from now on.
+    pub fn watch_all(&self) -> News {
+        self.inner.shared.watchers.watch_all()
     }
 
     /// Writes a record of the edge, over an older one.
