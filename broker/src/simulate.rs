@@ -5,6 +5,7 @@
 
 pub mod fleet;
 mod report;
+mod tally;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
@@ -20,8 +21,8 @@ use remit_loops::{
 };
 
 pub use fleet::{Fleet, Group};
-use report::Tally;
 pub use report::{GroupDone, Phase, Report, RolloutDone, Series, State, Waited, WaveDone};
+use tally::Tally;
 
 /// How long a rehearsed attempt takes where the scenario does not say, milliseconds.
 const TAKES_MS: i64 = 2_000;
