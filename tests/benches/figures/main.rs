@@ -6,6 +6,7 @@ mod bare;
 mod broker;
 mod engine;
 mod fleet;
+mod light;
 mod load;
 mod million;
 mod pickup;
