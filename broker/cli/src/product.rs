@@ -6,6 +6,7 @@
 mod check;
 mod cycle;
 pub(crate) mod duration;
+mod escapes;
 mod healing;
 mod inputs;
 mod operations;
@@ -15,7 +16,7 @@ mod reference;
 mod rules;
 mod shape;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use remit_loops::release::COMPONENTS_MAX;
@@ -78,6 +79,8 @@ pub struct Component {
     pub commands: BTreeMap<String, Vec<String>>,
     /// The names of its programs that only rules run.
     pub actions: Vec<String>,
+    /// What its source does that no plan shows.
+    pub escapes: BTreeSet<String>,
 }
 
 /// What a check found.

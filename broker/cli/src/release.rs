@@ -71,6 +71,7 @@ pub fn draft(
             outputs: component.outputs.clone(),
             commands: component.commands.clone(),
             longest_run_ms: component.longest_run_ms,
+            escapes: component.escapes.clone(),
         });
         packages.insert(package.digest, package);
     }

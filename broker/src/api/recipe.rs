@@ -136,6 +136,7 @@ mod tests {
             outputs: BTreeMap::new(),
             commands: BTreeMap::from([("deploy".into(), vec!["sh".into()])]),
             longest_run_ms: 60_000,
+            escapes: BTreeSet::new(),
         };
         let inputs =
             [("size", Authority::Broker), ("region", Authority::Customer), ("unused", Authority::Broker)];

@@ -131,6 +131,7 @@ impl World {
             outputs: BTreeMap::new(),
             commands: [("deploy".to_owned(), vec!["true".to_owned()])].into(),
             longest_run_ms: 60_000,
+            escapes: Default::default(),
         };
         let operation = |class| Operation { class, approval: Approval::None };
         Release {

@@ -8,7 +8,7 @@ mod countersign;
 mod healing;
 mod rehearsal;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -115,6 +115,10 @@ pub struct Component {
     pub commands: BTreeMap<String, Vec<String>>,
     /// How long one job of it may run.
     pub longest_run_ms: i64,
+    /// What its source does that no plan shows, as `verify::is_escape` names it; a source that does more is
+    /// refused. A component without any is written as before there were some.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub escapes: BTreeSet<String>,
 }
 
 /// The command of a script that looks for what its destroy has left: a part of the destroying, no operation.

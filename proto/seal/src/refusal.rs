@@ -267,6 +267,14 @@ pub enum Refusal {
         /// What is wrong.
         detail: &'static str,
     },
+    /// Escape hatches that cannot be declared so.
+    #[error("escape hatches of component `{component}`: {detail}")]
+    Escapes {
+        /// The component.
+        component: String,
+        /// What is wrong.
+        detail: &'static str,
+    },
     /// For another install.
     #[error("the job is for another {part} than this runner's")]
     Audience {

@@ -7,6 +7,7 @@ mod approval;
 mod bind;
 mod checkpoint;
 mod countersign;
+mod escape;
 mod healing;
 mod input;
 mod job;
@@ -28,6 +29,7 @@ pub use approval::APPROVALS_MAX;
 pub use bind::{Bound, bind};
 pub use checkpoint::checkpoint;
 pub use countersign::customer_approval;
+pub use escape::{ESCAPE_LEN_MAX, ESCAPES, ESCAPES_MAX, is_escape};
 pub use healing::{
     DRIFT_EVERY_MAX_MS, DRIFT_EVERY_MIN_MS, RULE_COOL_DOWN_MAX_MS, RULE_LIST_MAX, RULE_PER_MAX_MS,
     RULE_PER_MIN_MS, RULE_RETRY_MAX_MS, RULE_RETRY_MIN_MS, RULE_TEXT_LEN_MAX, RULE_TIMES_MAX, RULES_MAX,

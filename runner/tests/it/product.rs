@@ -1,6 +1,6 @@
 //! Releases, artefacts and jobs as a vendor and a broker would sign them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use remit_seal::Digest;
 use remit_seal::document::{
@@ -92,6 +92,7 @@ pub(crate) fn part(name: &str, kind: ComponentKind, packed: Vec<u8>) -> Made {
         outputs: BTreeMap::new(),
         commands: BTreeMap::new(),
         longest_run_ms: 60_000,
+        escapes: BTreeSet::new(),
     };
     Made { component, packed }
 }
@@ -127,6 +128,11 @@ impl Made {
             }
         }
         self.component.inputs.insert(name.to_owned(), source);
+        self
+    }
+
+    pub(crate) fn declares(mut self, escape: &str) -> Self {
+        self.component.escapes.insert(escape.to_owned());
         self
     }
 

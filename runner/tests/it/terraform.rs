@@ -59,6 +59,7 @@ fn a_module_is_deployed_drifts_is_healed_and_destroyed() {
     let mut bench = Bench::new();
     let file = bench.site("made.txt");
     let network = module(MODULE)
+        .declares("local-exec")
         .input("size", Source::Input("size".to_owned()))
         .input("key", Source::Input("secret".to_owned()))
         .input("file", literal(&file.display().to_string()))
@@ -107,7 +108,7 @@ fn says(name: &str, words: &str) -> Made {
     let text = format!(
         "resource \"terraform_data\" \"x\" {{\n provisioner \"local-exec\" {{\n command = {command:?}\n }}\n}}"
     );
-    rename(module(&text), name)
+    rename(module(&text), name).declares("local-exec")
 }
 
 fn failure(
@@ -229,7 +230,7 @@ fn a_hanging_apply_is_cancelled_whole_and_goes_on_in_the_next_attempt() {
         "resource \"terraform_data\" \"x\" {{\n provisioner \"local-exec\" {{\n command = \"test -e {0} || sleep 86407\"\n }}\n}}",
         gate.display()
     );
-    let (release, digest) = bench.broker.publish(&[&module(&text)]);
+    let (release, digest) = bench.broker.publish(&[&module(&text).declares("local-exec")]);
     let _runner = bench.runner();
     let job = bench.broker.job(&release, digest, "network", "deploy");
     let id = bench.broker.offer(&job);

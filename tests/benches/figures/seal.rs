@@ -137,6 +137,7 @@ fn release(inputs: usize) -> Release {
         outputs: BTreeMap::new(),
         commands: BTreeMap::new(),
         longest_run_ms: HOUR_MS,
+        escapes: Default::default(),
     };
     let input = Input {
         value_type: ValueType::String,

@@ -127,6 +127,7 @@ fn release(digest: Digest, now_ms: i64) -> Release {
         outputs: BTreeMap::new(),
         commands: [("deploy".to_owned(), vec!["true".to_owned()])].into(),
         longest_run_ms: 60_000,
+        escapes: Default::default(),
     };
     let operation = |class| Operation { class, approval: Approval::None };
     Release {

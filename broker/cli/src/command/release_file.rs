@@ -39,8 +39,8 @@ pub(super) fn sign(context: &Context, file: &Path, key: Option<&Path>) -> Result
 fn describe(release: &Verified<Release>) -> String {
     let document = release.get();
     let names: Vec<&str> = document.components.iter().map(|component| component.name.as_str()).collect();
-    format!(
-        "release {} of {}/{}, channel {}, counter {}: {} components: {}\nsigned by {} keys\n{}",
+    let head = format!(
+        "release {} of {}/{}, channel {}, counter {}: {} components: {}",
         document.version,
         document.vendor,
         document.app,
@@ -48,9 +48,15 @@ fn describe(release: &Verified<Release>) -> String {
         document.counter,
         names.len(),
         names.join(", "),
-        release.signers(),
-        release.digest()
-    )
+    );
+    let declaring = document.components.iter().filter(|component| !component.escapes.is_empty());
+    let escapes = declaring.map(|component| {
+        let names: Vec<&str> = component.escapes.iter().map(String::as_str).collect();
+        format!("{} does what no plan shows: {}", component.name, names.join(", "))
+    });
+    let tail = [format!("signed by {} keys", release.signers()), release.digest().to_string()];
+    let lines: Vec<String> = [head].into_iter().chain(escapes).chain(tail).collect();
+    lines.join("\n")
 }
 
 /// Brings a signed release to the broker.

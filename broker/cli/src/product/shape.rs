@@ -1,6 +1,6 @@
 //! The shape of a product's file: which fields there are, each read once, with its place.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use remit_loops::id::is_name;
 use remit_seal::document::{Approval, ComponentKind, DriftSchedule, Output, Rule, Tool, ValueType};
@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::problem::Problem;
 use super::reader::{Reader, Value, texts, wrong_type};
-use super::{duration, healing, inputs, operations, rules};
+use super::{duration, escapes, healing, inputs, operations, rules};
 
 /// How long one job of a component may run when its file says nothing: 30 minutes.
 const LONGEST_RUN_MS_DEFAULT: i64 = 30 * 60 * 1000;
@@ -57,6 +57,7 @@ pub(super) struct RawComponent<'t> {
     pub(super) commands: BTreeMap<String, Vec<String>>,
     /// The names of commands that only rules run.
     pub(super) actions: Vec<String>,
+    pub(super) escapes: BTreeSet<String>,
 }
 
 /// Reads the whole file.
@@ -160,6 +161,7 @@ fn component<'t>(
     let own = actions(&mut fields, &what, kind, out);
     let actions = own.keys().cloned().collect();
     commands.extend(own);
+    let escapes = escapes::read(&mut fields, &what, kind, out);
     fields.finish(out);
     Some(RawComponent {
         name,
@@ -172,6 +174,7 @@ fn component<'t>(
         outputs,
         commands,
         actions,
+        escapes,
     })
 }
 

@@ -39,6 +39,7 @@ impl Refusal {
             Refusal::SourceOrder { .. } => "seal.source_order",
             Refusal::InputSpec { .. } => "seal.input_spec",
             Refusal::Commands { .. } => "seal.commands",
+            Refusal::Escapes { .. } => "seal.escapes",
             Refusal::Audience { .. } => "seal.audience",
             Refusal::Epoch { .. } => "seal.epoch",
             Refusal::Generation { .. } => "seal.generation",

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::input::{TEXT_LEN_MAX, check_spec};
 use super::name::{check_field, check_name};
 use super::root::{check_unexpired, check_vendor};
-use super::{RoleName, Verified, healing, signed};
+use super::{RoleName, Verified, escape, healing, signed};
 use crate::Refusal;
 use crate::document::{Component, ComponentKind, OutputRef, Part, Release, Root, SWEEP, Source, Value};
 use crate::dsse::PayloadType;
@@ -131,6 +131,7 @@ fn by_name(components: &[Component]) -> Result<ByName<'_>, Refusal> {
 
 fn check_component(release: &Release, all: &ByName<'_>, component: &Component) -> Result<(), Refusal> {
     check_sizes(component)?;
+    escape::check(component)?;
     check_needs(all, component)?;
     limit("a component's outputs", component.outputs.len(), FIELDS_MAX)?;
     component.outputs.keys().try_for_each(|name| check_field("an output", name))?;

@@ -8,6 +8,7 @@ use remit_seal::{Digest, document::Algorithm};
 
 use crate::approvals::APPROVALS;
 use crate::destroying::DESTROYING;
+use crate::escapes::DECLARING;
 use crate::healing::HEALING;
 use crate::places::PLACES;
 use crate::rehearsals::REHEARSALS;
@@ -56,7 +57,7 @@ fn what_is_bound_is_what_was_signed() {
 
 pub(crate) fn all() -> Vec<Case> {
     let own = [GOOD, CONTAINER, PAYLOADS, SIGNATURES, ROOTS, RELEASES, SOURCES, INPUTS, JOBS, BINDING];
-    let others = [DESTROYING, REHEARSALS, APPROVALS, HEALING, PLACES];
+    let others = [DESTROYING, REHEARSALS, APPROVALS, HEALING, PLACES, DECLARING];
     [own.concat(), others.concat()].concat()
 }
 

@@ -9,6 +9,7 @@ mod cases;
 mod checkpoint;
 mod codes;
 mod destroying;
+mod escapes;
 mod healing;
 mod hostile;
 mod kept;

@@ -1,6 +1,6 @@
 //! A vendor, a broker and a runner with everything in order: what each case then spoils.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use remit_seal::document::{
     Approval, Audience, Authority, Class, Component, ComponentKind, Input, Job, Operation, Output, OutputRef,
@@ -253,6 +253,7 @@ pub(crate) fn component(name: &str, kind: ComponentKind, needs: &[&str]) -> Comp
         outputs: BTreeMap::new(),
         commands: BTreeMap::new(),
         longest_run_ms: 600_000,
+        escapes: BTreeSet::new(),
     }
 }
 
