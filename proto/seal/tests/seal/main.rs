@@ -5,11 +5,15 @@
 #![allow(clippy::disallowed_methods)]
 
 mod approvals;
+#[path = "../../fuzz/bodies.rs"]
+mod bodies;
 mod cases;
 mod checkpoint;
 mod codes;
+mod customer;
 mod destroying;
 mod escapes;
+mod fuzzed;
 mod healing;
 mod hostile;
 mod kept;
