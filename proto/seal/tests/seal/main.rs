@@ -7,6 +7,7 @@
 mod approvals;
 #[path = "../../fuzz/bodies.rs"]
 mod bodies;
+mod bounds;
 mod cases;
 mod checkpoint;
 mod codes;
@@ -24,4 +25,5 @@ mod rehearsals;
 mod rotation;
 mod status;
 mod vectors;
+mod words;
 mod world;
