@@ -18,6 +18,7 @@ mod private_file;
 mod progress;
 mod rpc;
 pub mod serve;
+pub mod signer;
 pub mod simulate;
 pub mod store;
 mod tokens;

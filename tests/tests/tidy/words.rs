@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::{files, none, root, sources};
 
 /// The areas of error codes; each has its page in docs/errors.
-const AREAS: [&str; 19] = [
+const AREAS: [&str; 20] = [
     "api",
     "artifact",
     "broker",
@@ -17,6 +17,7 @@ const AREAS: [&str; 19] = [
     "executor",
     "installer",
     "journal",
+    "kms",
     "loop",
     "package",
     "policy",
