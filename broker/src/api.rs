@@ -6,6 +6,7 @@
 
 mod admit;
 mod answer;
+mod dispatch_keys;
 mod error;
 mod events;
 mod guard;
@@ -62,8 +63,8 @@ fn short() -> Routes {
         .routes(routes!(system::metrics))
         .routes(routes!(system::whoami))
         .routes(routes!(system::dispatch_key))
-        .routes(routes!(trust::dispatch_keys, trust::next_dispatch_key))
-        .routes(routes!(trust::retire_dispatch_key))
+        .routes(routes!(dispatch_keys::dispatch_keys, dispatch_keys::next_dispatch_key))
+        .routes(routes!(dispatch_keys::retire_dispatch_key))
         .routes(routes!(trust::roots, trust::publish_root))
         .routes(routes!(trust::standing, trust::restrict))
         .routes(routes!(orgs::create))

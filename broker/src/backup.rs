@@ -22,7 +22,8 @@ pub(crate) const RESTORED: (&str, &str) = ("system", "restored");
 const MANIFEST: &str = "backup.json";
 const DATABASE: &str = "broker.db";
 /// Everything else that is copied, if it is there.
-const BESIDE: [&str; 6] = ["objects", "ca.key", "ca.pem", "dispatch.key", "operator.token", "webhooks.key"];
+const BESIDE: [&str; 7] =
+    ["objects", "ca.key", "ca.pem", "dispatch.key", "dispatch.next.key", "operator.token", "webhooks.key"];
 const FORMAT: u32 = 1;
 
 /// What a backup says of itself.
@@ -180,8 +181,10 @@ fn copy(from: &Path, to: &Path) -> Result<(), Error> {
             copy(&entry.path(), &to.join(entry.file_name()))?;
         }
     } else if found.is_file() {
-        match fs::copy(from, to) {
-            Ok(_) => {}
+        // With its time: that of a dispatch key says how old it is.
+        let copied = fs::copy(from, to).and_then(|_| File::open(to)?.set_modified(found.modified()?));
+        match copied {
+            Ok(()) => {}
             // A log's last chunk may have been put in place anew since the directory was read.
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(file(from)(error)),
@@ -227,6 +230,9 @@ mod tests {
         fs::create_dir_all(data.join("objects/logs")).unwrap();
         fs::write(data.join("objects/logs/one"), b"words").unwrap();
         fs::write(data.join("ca.key"), b"secret").unwrap();
+        fs::write(data.join("dispatch.next.key"), b"secret too").unwrap();
+        let long_ago = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000);
+        File::open(data.join("dispatch.next.key")).unwrap().set_modified(long_ago).unwrap();
         let engine = Engine::start(SqliteStore::open(&data.join(DATABASE)).unwrap(), Options::default());
         let engine = engine.unwrap();
         send(&engine, 0).await;
@@ -246,6 +252,8 @@ mod tests {
         assert!(taken.events >= 1 && taken.events <= 2_000, "{taken:?}");
         assert_eq!(restore(&backup, &other).unwrap(), taken);
         assert_eq!(fs::read(other.join("objects/logs/one")).unwrap(), b"words");
+        let next = fs::metadata(other.join("dispatch.next.key")).unwrap();
+        assert_eq!(next.modified().unwrap(), long_ago, "a key is as old as it was");
         assert_eq!(fs::metadata(&other).unwrap().permissions().mode() & 0o777, 0o700);
         let reader = sqlite::open_copy(&other.join(DATABASE)).unwrap();
         assert!(reader.record(RESTORED.0, RESTORED.1).unwrap().is_some());

@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::Args;
 use serde::Deserialize;
 
+use crate::signer::Reference;
 use crate::webhooks;
 
 /// The most names that the server certificate holds.
@@ -55,6 +56,11 @@ pub struct Flags {
     /// Certificate authorities that webhooks trust beside the system's, PEM.
     #[arg(long, env = "REMIT_WEBHOOK_CA_FILE", value_name = "FILE")]
     pub webhook_ca_file: Option<PathBuf>,
+    /// Where the next dispatch key comes from: a key of AWS KMS, ECC_NIST_P256, such as
+    /// awskms:///alias/remit-dispatch?region=eu-central-1. The first start takes it; later
+    /// `remit keys dispatch rotate` does [default: a file in the data directory].
+    #[arg(long, env = "REMIT_DISPATCH_KMS", value_name = "URI")]
+    pub dispatch_kms: Option<String>,
     /// A TOML file with the same settings, names in snake_case.
     #[arg(long, env = "REMIT_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -78,6 +84,7 @@ struct File {
     webhook_allow_private: bool,
     webhook_ca_file: Option<PathBuf>,
     runner_silent_after: Option<u64>,
+    dispatch_kms: Option<String>,
     log: Option<String>,
 }
 
@@ -96,6 +103,8 @@ pub struct Config {
     pub public_hosts: Vec<String>,
     /// So long a silence makes a runner lost.
     pub runner_silent_after: Duration,
+    /// Where the next dispatch key comes from, if it is not to be a file.
+    pub dispatch_kms: Option<Reference>,
     /// Whom webhooks may call.
     pub webhooks: webhooks::Options,
     /// What to log.
@@ -146,6 +155,7 @@ impl Config {
             public_hosts: vec![],
             webhooks: webhooks::Options { allow_private: true, ca_file: None },
             runner_silent_after: SILENT_AFTER,
+            dispatch_kms: None,
             log: "info".to_owned(),
         }
     }
@@ -165,6 +175,8 @@ impl Config {
         let public_hosts =
             if flags.public_host.is_empty() { file.public_host } else { flags.public_host.clone() };
         check_hosts(&public_hosts)?;
+        let dispatch_kms = flags.dispatch_kms.as_deref().or(file.dispatch_kms.as_deref());
+        let dispatch_kms = dispatch_kms.map(str::parse::<Reference>).transpose();
         let store = flags.store.clone().or(file.store);
         let password_file = flags.store_password_file.clone().or(file.store_password_file);
         Ok(Self {
@@ -178,6 +190,7 @@ impl Config {
                 ca_file: flags.webhook_ca_file.clone().or(file.webhook_ca_file),
             },
             runner_silent_after: silence(flags.runner_silent_after.or(file.runner_silent_after))?,
+            dispatch_kms: dispatch_kms.map_err(|e| Error(format!("dispatch-kms: {e}")))?,
             log: pick(&flags.log, file.log, "info"),
         })
     }
@@ -265,6 +278,7 @@ mod tests {
             ("store = \"mysql://x\"", "sqlite:FILE"),
             ("store = \"sqlite:\"", "postgres://"),
             ("runner_silent_after = 5", "from 15 to 3600"),
+            ("dispatch_kms = \"alias/dispatch\"", "awskms://"),
         ] {
             let error = Config::merge(&flags(), Some(file)).unwrap_err().to_string();
             assert!(error.contains(word), "{error}");

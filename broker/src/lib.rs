@@ -16,6 +16,7 @@ mod pki;
 mod presence;
 mod private_file;
 mod progress;
+mod reminders;
 mod rpc;
 pub mod serve;
 pub mod signer;

@@ -149,7 +149,10 @@ async fn start(config: &Config) -> Result<Running, serve::Error> {
 async fn until_told(config: &Config) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let running = start(config).await.map_err(|e| anyhow::anyhow!("{}: {e}", e.code()))?;
+    let running = start(config).await.map_err(|error| {
+        let hint = error.hint().map(|hint| format!("\n  {hint}")).unwrap_or_default();
+        anyhow::anyhow!("{}: {error}{hint}", error.code())
+    })?;
     greet(&running);
     tokio::select! {
         _ = terminate.recv() => {}

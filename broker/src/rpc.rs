@@ -233,8 +233,8 @@ impl RunnerService for Service {
             let ask: TrustRequest = read(request.into_inner())?;
             let org = known.identity.install.org_name();
             let after = self.edge.trust.after(org, ask.root_version).await.map_err(|e| status::store(&e))?;
-            let trust = after.signed(|status| self.edge.dispatch.sign_status(status));
-            Ok(trust.map_err(status::internal)?.into())
+            let trust = after.signed(&self.edge.dispatch).await;
+            Ok(trust.map_err(|e| status::unsigned(&e))?.into())
         };
         self.counted("FetchTrust", result.await)
     }

@@ -28,6 +28,7 @@ use crate::metrics::Metrics;
 use crate::pki::{self, Authority};
 use crate::presence::Presence;
 use crate::progress::Progress;
+use crate::reminders::{self, Reminders};
 use crate::store::postgres::Address;
 use crate::store::{PostgresStore, SqliteStore, StoreError};
 use crate::tokens::{self, Tokens};
@@ -129,9 +130,18 @@ impl Error {
             Error::Listen { .. } => "broker.listen",
             Error::Store(error) => error.code(),
             Error::StoreAddress(_) => "broker.config_invalid",
-            Error::Pki(_) | Error::Dispatch(_) | Error::Tls(_) | Error::Tokens(_) | Error::Webhooks(_) => {
-                "broker.keys"
-            }
+            Error::Dispatch(error) => error.code(),
+            Error::Pki(_) | Error::Tls(_) | Error::Tokens(_) | Error::Webhooks(_) => "broker.keys",
+        }
+    }
+}
+
+impl Error {
+    /// What to do next, where more can be said than the message does.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Error::Dispatch(dispatch::Error::Kms(error)) => Some(error.hint()),
+            _ => None,
         }
     }
 }
@@ -191,7 +201,7 @@ pub async fn serve(config: &Config, listeners: Listeners) -> Result<Running, Err
     // Brokers that share a data directory make its keys one after the other.
     let keys_lock = lock_keys(data).await?;
     let stopping = CancellationToken::new();
-    let edge = Arc::new(edge(config, engine.clone(), rpc_addr, stopping.clone())?);
+    let edge = Arc::new(edge(config, engine.clone(), rpc_addr, stopping.clone()).await?);
     let operator_token_file = data.join("operator.token");
     edge.tokens.ensure_operator(&operator_token_file).await?;
     drop(keys_lock);
@@ -202,6 +212,7 @@ pub async fn serve(config: &Config, listeners: Listeners) -> Result<Running, Err
     let doors = doors(config, &edge, listeners)?;
     let mut tasks: Vec<_> = doors.map(|door| tokio::spawn(door.serve(stopping.clone()))).into();
     tasks.push(tokio::spawn(webhooks::run(edge.webhooks.clone(), stopping.clone())));
+    tasks.push(tokio::spawn(reminders::run(edge.clone(), stopping.clone())));
     let watcher = tokio::spawn(edge.presence.clone().watch(engine.clone()));
     tracing::info!(%api_addr, %rpc_addr, data_dir = %data.display(), "the broker is up");
     let (ca_file, engine) = (data.join("ca.pem"), StopEngine(engine));
@@ -270,7 +281,7 @@ async fn lock_keys(data: &Path) -> Result<File, Error> {
     locked.await.map_err(io::Error::other).flatten().map_err(failed)
 }
 
-fn edge(
+async fn edge(
     config: &Config,
     engine: Engine,
     rpc_addr: SocketAddr,
@@ -279,15 +290,18 @@ fn edge(
     let data = &config.data_dir;
     let objects = objects(data)?;
     let presence = Presence::new(config.runner_silent_after);
+    let reminders = Arc::<Reminders>::default();
+    let dispatch = Arc::new(DispatchKeys::open(data, config.dispatch_kms.clone()).await?);
     Ok(Edge {
         tokens: Tokens::new(engine.clone()),
         artifacts: Artifacts::new(objects.clone()),
         logs: Logs::new(objects, engine.is_shared()),
         progress: Progress::default(),
         authority: Authority::open(data, engine.now())?,
-        dispatch: DispatchKeys::open(data)?,
         trust: Trust::new(engine.clone()),
-        metrics: Metrics::new(engine.clone(), presence.clone()),
+        metrics: Metrics::new(engine.clone(), presence.clone(), dispatch.clone(), reminders.clone()),
+        dispatch,
+        reminders,
         webhooks: Arc::new(Webhooks::open(engine.clone(), data, &config.webhooks)?),
         rpc_url: rpc_url(config, rpc_addr),
         making_org: tokio::sync::Mutex::new(()),

@@ -69,8 +69,7 @@ pub(super) fn check_root(edge: &Edge, org: &str, root: &remit_seal::document::Ro
 }
 
 pub(super) async fn is_alive(edge: &Edge, org: &ObjectId) -> Result<bool, ApiError> {
-    let found = edge.engine.query(org).await?;
-    Ok(found.is_some_and(|s| s.object.view().status.word != "deleted"))
+    Ok(edge.is_alive(org).await?)
 }
 
 /// Makes a token for an org. It is shown this once.

@@ -18,7 +18,8 @@ use utoipa::ToSchema;
 pub use webhooks::{Deliveries, Delivery, NewWebhook, Replay, WebhookInfo, WebhookList, WebhookMade};
 
 pub use trust::{
-    DispatchKeyInfo, DispatchKeyList, NewRestriction, RootInfo, RootList, RootPublished, Standing,
+    DispatchKeyInfo, DispatchKeyList, NewRestriction, RootInfo, RootList, RootPublished, SigningTrouble,
+    Standing,
 };
 
 /// The header that every POST and DELETE carries: sending one key twice does a thing once.
