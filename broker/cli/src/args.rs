@@ -3,6 +3,7 @@
 mod dev;
 pub mod drift;
 mod logs;
+mod org;
 mod plan;
 pub mod rollouts;
 mod scenario;
@@ -208,18 +209,6 @@ Examples:
     },
 }
 
-/// `remit org`
-#[derive(Debug, Subcommand)]
-pub enum OrgCommand {
-    /// Make the org at the broker, with a trust root signed by your root key. Needs the operator's token.
-    Create {
-        /// Its name; otherwise the one in remit.toml.
-        name: Option<String>,
-    },
-    /// Show the org.
-    Show,
-}
-
 /// `remit app`
 #[derive(Debug, Subcommand)]
 pub enum AppCommand {
@@ -240,6 +229,7 @@ pub enum ReleaseCommand {
 Examples:
   remit release create
   remit release create --version 1.4.0
+  remit release create --key awskms:///alias/remit-release?region=eu-central-1
   remit release create -o json | jq -r .release.digest")]
     Create {
         /// The version, for people [default: 0.COUNTER.0].
@@ -263,14 +253,19 @@ Examples:
         /// The lowest counter that installs may go back to from this release [default: the first].
         #[arg(long, value_name = "COUNTER")]
         rollback_floor: Option<u64>,
+        /// The key to sign with: the name of one in the keys directory, a file, or awskms:///… [default: the
+        /// one in the keys directory that the root lets sign releases].
+        #[arg(long, env = "REMIT_RELEASE_KEY", value_name = "KEY")]
+        key: Option<String>,
     },
     /// Add your release key's signature to a release that somebody else signed.
     Sign {
         /// The release, as `release create --save` wrote it.
         file: PathBuf,
-        /// The key to sign with [default: the release key in the keys directory].
-        #[arg(long, value_name = "FILE")]
-        key: Option<PathBuf>,
+        /// The key to sign with: the name of one in the keys directory, a file, or awskms:///… [default: the
+        /// one in the keys directory that the root lets sign releases].
+        #[arg(long, env = "REMIT_RELEASE_KEY", value_name = "KEY")]
+        key: Option<String>,
     },
     /// Publish a signed release whose artefacts are at the broker; or one again that more have signed.
     Publish {
@@ -459,6 +454,7 @@ pub struct LinkArgs {
 
 pub use dev::DevArgs;
 pub use logs::LogsArgs;
+pub use org::OrgCommand;
 pub use plan::{AnswerArgs, PlanCommand};
 pub use scenario::ScenarioCommand;
 pub use simulate::SimulateArgs;

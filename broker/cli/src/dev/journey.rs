@@ -29,7 +29,7 @@ const LINE_LEN_MAX: usize = 110;
 /// Keys, org, release, install, runner; then watches until the install is active.
 pub(super) async fn first(stage: &mut Stage) -> Result<()> {
     step("The vendor's keys and org");
-    stage.keys.init()?;
+    stage.keys.init(None).await?;
     let made = org::create(&stage.client, &stage.keys, &stage.prepared.product.org).await?;
     checked(&format!("{} trusts root {}…", made.org, &made.root_sha256[..16]));
     release(stage, "A release: checked, packed, signed").await?;
