@@ -2,6 +2,7 @@
 //! an example product. What is killed here is killed with -9, and nothing of it outlives the world.
 
 mod api;
+pub mod aws;
 mod brokers;
 mod front;
 mod process;
@@ -46,6 +47,7 @@ pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Result<Option<T>>) -> R
 pub struct World {
     directory: tempfile::TempDir,
     brokers: Brokers,
+    remit_env: Vec<(String, String)>,
     runners: BTreeMap<String, Process>,
     runner_path: Option<OsString>,
     runner_args: Vec<String>,
@@ -58,7 +60,15 @@ impl World {
     /// # Errors
     /// A program that does not build or start.
     pub fn start(product: &str) -> Result<World> {
-        Self::with(product, Brokers::one)
+        Self::start_with(product, vec![])
+    }
+
+    /// The same with these variables in the environment of the broker.
+    ///
+    /// # Errors
+    /// A program that does not build or start.
+    pub fn start_with(product: &str, settings: Vec<(String, String)>) -> Result<World> {
+        Self::with(product, |directory| Brokers::one(directory, settings))
     }
 
     /// Brokers that answer, on one PostgreSQL database with a load balancer before them, and a copy of
@@ -77,7 +87,8 @@ impl World {
         fs::create_dir(directory.path().join("site"))?;
         let brokers = brokers(directory.path())?;
         let (runner_path, runner_args, runner_proxy) = (None, Vec::new(), None);
-        Ok(World { directory, brokers, runners: BTreeMap::new(), runner_path, runner_args, runner_proxy })
+        let (remit_env, runners) = (Vec::new(), BTreeMap::new());
+        Ok(World { directory, brokers, remit_env, runners, runner_path, runner_args, runner_proxy })
     }
 
     /// Starts the one broker again, and waits until it is ready.
@@ -164,7 +175,8 @@ impl World {
             .env("REMIT_BROKER", format!("https://127.0.0.1:{}", self.brokers.api_port()))
             .env("REMIT_CA_FILE", self.broker_dir().join("ca.pem"))
             .env("REMIT_TOKEN_FILE", self.broker_dir().join("operator.token"))
-            .env("NO_COLOR", "1");
+            .env("NO_COLOR", "1")
+            .envs(self.remit_env.iter().cloned());
         command.output().context("remit could not be started")
     }
 
@@ -226,6 +238,11 @@ impl World {
             fs::write(&path, shown.stdout)?;
         }
         Ok(path)
+    }
+
+    /// From now on `remit` has these variables in its environment, too.
+    pub fn tell_remit(&mut self, env: Vec<(String, String)>) {
+        self.remit_env.extend(env);
     }
 
     /// From now on runners reach the broker by this proxy.

@@ -10,6 +10,8 @@ mod canary;
 mod dev;
 mod drift;
 mod kills;
+mod kms;
+mod kms_refusals;
 mod misfortune;
 mod proxies;
 mod readme;
