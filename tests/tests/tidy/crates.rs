@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{files, none, root};
 
 /// Each crate of the house and those of the house that it may use. Tests may use all.
-const DIRECTIONS: [(&str, &[&str]); 13] = [
+const DIRECTIONS: [(&str, &[&str]); 14] = [
     ("remit-seal", &[]),
     ("remit-loops", &[]),
     ("remit-proto", &["remit-seal"]),
@@ -27,6 +27,7 @@ const DIRECTIONS: [(&str, &[&str]); 13] = [
         ],
     ),
     ("remit-hostile", &["remit-runner", "remit-seal"]),
+    ("remit-kubernetes", &["remit-postgres"]),
     ("remit-model", &[]),
     ("remit-postgres", &[]),
     ("remit-sim", &["remit-broker", "remit-loops", "remit-model", "remit-proto", "remit-seal"]),
