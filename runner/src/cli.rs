@@ -45,6 +45,7 @@ Examples:
 
   Passwords stay where they are kept, and jobs get no further than they need:
     remit-runner run … --secret db_password=ssm:/shop/db --allow-write /srv/shop
+    remit-runner run … --secret db_password=k8s:shop/db#password
 
   Something waits for your approval:
     remit-runner approve job_demo.shop.acme.network.e1.o7 --data-dir /var/lib/remit --key customer.key
@@ -155,10 +156,10 @@ pub struct RunArgs {
     /// Where a file cannot be had, the variable REMIT_RUNNER_TOKEN is read.
     #[arg(long, value_name = "FILE", env = "REMIT_RUNNER_TOKEN_FILE")]
     pub token_file: Option<PathBuf>,
-    /// Where the one-time enrolment token is kept, e.g. ssm:/path of a SecureString, instead of a file.
+    /// Where the one-time enrolment token is kept, instead of a file: a reference as of --secret.
     #[arg(long, value_name = "REFERENCE", env = "REMIT_RUNNER_TOKEN_FROM")]
     pub token_from: Option<String>,
-    /// Delete the token, file or parameter, once the runner is enrolled.
+    /// Delete the token, file, parameter or key of a Secret, once the runner is enrolled.
     #[arg(long, env = "REMIT_RUNNER_CONSUME_TOKEN")]
     pub consume_token: bool,
     /// Where the runner keeps its identity, journal, outputs and state. One runner each.
@@ -172,10 +173,14 @@ pub struct RunArgs {
     pub inputs_file: Option<PathBuf>,
     /// Where a sensitive input is kept: it is fetched when a job needs it. May be repeated.
     ///
-    /// A reference is ssm:/path (a SecureString parameter, read with the machine's own AWS credentials) or
+    /// A reference is ssm:/path (a SecureString parameter, read with the machine's own AWS credentials),
+    /// k8s:namespace/name#key (a Secret, read as --kubeconfig or the pod's service account says) or
     /// file:/path (mode 0600). The value is on no command line, in no file of the runner, and not at the vendor.
     #[arg(long = "secret", value_name = "NAME=REFERENCE")]
     pub secrets: Vec<String>,
+    /// How to reach the Kubernetes API [default: KUBECONFIG, or else the pod's service account].
+    #[arg(long, value_name = "FILE", env = "REMIT_RUNNER_KUBECONFIG")]
+    pub kubeconfig: Option<PathBuf>,
     /// Where the status API listens [default: 127.0.0.1:7460; port 0 picks a free one].
     #[arg(long, value_name = "ADDR", env = "REMIT_RUNNER_STATUS_LISTEN")]
     pub status_listen: Option<SocketAddr>,

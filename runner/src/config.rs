@@ -16,8 +16,9 @@ use crate::cli::{JobArgs, RunArgs};
 use crate::confine::{Limits, Settings, Strictness};
 use crate::data_dir::read_bounded;
 use crate::fault::Coded;
+use crate::kubernetes::Cluster;
 use crate::link::{Proxy, Way};
-use crate::secret::Reference;
+use crate::secret::{Reference, Secrets};
 
 /// The greatest configuration or inputs file, in bytes.
 pub const FILE_LEN_MAX: u64 = 1 << 20;
@@ -108,6 +109,8 @@ pub struct Config {
     pub inputs_file: BTreeMap<String, Value>,
     /// Sensitive inputs that are fetched when they are needed, by name.
     pub secrets: BTreeMap<String, Reference>,
+    /// How the Kubernetes API is reached, where `KUBECONFIG` and the pod's service account do not say.
+    pub kubeconfig: Option<PathBuf>,
     /// Where the status API listens.
     pub status_listen: SocketAddr,
     /// Jobs at once.
@@ -132,6 +135,16 @@ impl Config {
     /// The way to the broker.
     pub fn way(&self) -> Way {
         self.proxy.way(&self.broker)
+    }
+
+    /// Where secrets by reference are fetched.
+    pub fn secrets(&self) -> Secrets {
+        Secrets::of(self.cluster())
+    }
+
+    /// The customer's Kubernetes cluster.
+    pub fn cluster(&self) -> Cluster {
+        Cluster::new(self.kubeconfig.clone())
     }
 }
 
@@ -189,6 +202,7 @@ struct File {
     inputs: BTreeMap<String, Value>,
     inputs_file: Option<PathBuf>,
     secrets: BTreeMap<String, String>,
+    kubeconfig: Option<PathBuf>,
     status_listen: Option<SocketAddr>,
     status_allow_remote: bool,
     capacity: Option<usize>,
@@ -234,6 +248,7 @@ fn merge(mut args: RunArgs, file: File) -> Merged {
     args.consume_token |= file.consume_token;
     args.data_dir = args.data_dir.or(file.data_dir);
     args.inputs_file = args.inputs_file.or(file.inputs_file);
+    args.kubeconfig = args.kubeconfig.or(file.kubeconfig);
     args.status_listen = args.status_listen.or(file.status_listen);
     args.status_allow_remote |= file.status_allow_remote;
     args.capacity = args.capacity.or(file.capacity);
@@ -266,7 +281,11 @@ fn resolve(
     let secrets =
         references(secrets, &args.secrets, |name| flags.contains_key(name) || inputs.contains_key(name))?;
     let jobs = jobs(args.jobs)?;
-    keep_from_jobs(&jobs, args.inputs_file.as_deref(), &secrets)?;
+    if let Some(path) = &args.kubeconfig {
+        read(path)?;
+    }
+    let private = [args.inputs_file.as_deref(), args.kubeconfig.as_deref()];
+    keep_from_jobs(&jobs, private.into_iter().flatten(), &secrets)?;
     let ca_file = args.ca_file.ok_or(Error::Missing("ca-file"))?;
     let install = args.install.ok_or(Error::Missing("install"))?;
     Ok(Config {
@@ -281,6 +300,7 @@ fn resolve(
         inputs: flags,
         inputs_file: inputs,
         secrets,
+        kubeconfig: args.kubeconfig,
         status_listen: status_listen(args.status_listen, args.status_allow_remote)?,
         capacity: capacity(args.capacity)?,
         sandbox: args.sandbox,
@@ -412,16 +432,16 @@ fn jobs(args: JobArgs) -> Result<Settings, Error> {
 }
 
 /// What holds secrets is in no place that the customer opens to jobs.
-fn keep_from_jobs(
+fn keep_from_jobs<'a>(
     jobs: &Settings,
-    inputs_file: Option<&Path>,
-    secrets: &BTreeMap<String, Reference>,
+    private: impl Iterator<Item = &'a Path>,
+    secrets: &'a BTreeMap<String, Reference>,
 ) -> Result<(), Error> {
     let files = secrets.values().filter_map(|reference| match reference {
         Reference::File(path) => Some(path.as_path()),
-        Reference::Ssm(_) => None,
+        Reference::Ssm(_) | Reference::Kubernetes(_) => None,
     });
-    let mut private = files.chain(inputs_file);
+    let mut private = files.chain(private);
     let open = private.find(|file| jobs.read.iter().chain(&jobs.write).any(|open| file.starts_with(open)));
     let Some(file) = open else { return Ok(()) };
     let detail = format!("jobs could read {}, which holds secrets", file.display());

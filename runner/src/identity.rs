@@ -228,7 +228,7 @@ impl Identity {
 async fn enroll(config: &Config, dir: &DataDir, info: &RunnerInfo) -> Result<Identity, Error> {
     let source = config.token.as_ref().ok_or(Error::NotEnrolled("token-file"))?;
     let pinned = config.root_sha256.ok_or(Error::NotEnrolled("root-sha256"))?;
-    let secrets = Secrets::default();
+    let secrets = config.secrets();
     let token = match source {
         TokenSource::Secret(reference) => secrets.fetch(reference).await?,
         source => read_token(source)?,

@@ -23,6 +23,7 @@ pub mod halt;
 pub mod identity;
 pub mod inputs;
 pub mod journal;
+pub mod kubernetes;
 pub mod lease;
 pub mod link;
 pub mod lock;

@@ -384,7 +384,7 @@ async fn assemble(config: Config, dir: DataDir, status_port: u16) -> Result<Runn
         locks: Locks::new(&dir),
         cache: Cache::new(&dir),
         outputs: Store::new(&dir),
-        secrets: Secrets::default(),
+        secrets: config.secrets(),
         approvals: Approvals::new(&dir, config.customer_keys.clone(), config.install.id()),
         past: Past::new(&dir),
         policy,

@@ -7,6 +7,7 @@ mod bench;
 mod broker;
 mod broker_calls;
 mod canary;
+mod cluster;
 mod confine;
 mod luck;
 mod product;
