@@ -30,7 +30,7 @@ pub enum Reference {
     /// A file that only its owner can read: `file:/path`.
     File(PathBuf),
     /// A key of a Kubernetes Secret: `k8s:namespace/name#key`.
-    Kubernetes(Place),
+    Kubernetes(Box<Place>),
 }
 
 impl std::fmt::Display for Reference {
@@ -55,7 +55,9 @@ impl FromStr for Reference {
         match text.split_once(':') {
             Some(("ssm", name)) if !name.is_empty() => Ok(Reference::Ssm(name.to_owned())),
             Some(("file", path)) if path.starts_with('/') => Ok(Reference::File(path.into())),
-            Some(("k8s", place)) => place.parse().map(Reference::Kubernetes).map_err(|()| wrong()),
+            Some(("k8s", place)) => {
+                place.parse::<Place>().map(Box::new).map(Reference::Kubernetes).map_err(|()| wrong())
+            }
             _ => Err(wrong()),
         }
     }
@@ -181,7 +183,8 @@ fn how_to_make(reference: &Reference) -> String {
         Reference::File(path) => {
             format!("write the secret to {}, mode 0600, owned by the runner's user", path.display())
         }
-        Reference::Kubernetes(Place { namespace, name, key }) => {
+        Reference::Kubernetes(place) => {
+            let Place { namespace, name, key } = &**place;
             format!("make it: kubectl -n {namespace} create secret generic {name} --from-file={key}=FILE")
         }
     }

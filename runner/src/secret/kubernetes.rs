@@ -142,7 +142,7 @@ async fn fetch(cluster: &Cluster, place: &Place) -> Result<Object, Error> {
 }
 
 fn reference(place: &Place) -> Reference {
-    Reference::Kubernetes(place.clone())
+    Reference::Kubernetes(Box::new(place.clone()))
 }
 
 fn failed(place: &Place, error: kubernetes::Error) -> Error {
