@@ -8,6 +8,7 @@ mod approvals;
 mod cases;
 mod checkpoint;
 mod codes;
+mod countersign;
 mod destroying;
 mod healing;
 mod hostile;
