@@ -192,11 +192,26 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE", env = "REMIT_RUNNER_TERRAFORM")]
     pub terraform: Option<PathBuf>,
     /// An environment variable that tools may see, beside the few that they always do. May be repeated.
+    ///
+    /// Tools get no credentials of the runner's by themselves. If terraform is to use those in the runner's
+    /// environment, say so: --pass-env 'AWS_*'. Better is a role of the machine (--allow-metadata).
     #[arg(long = "pass-env", value_name = "NAME")]
     pub pass_env: Vec<String>,
     /// How jobs are confined.
     #[command(flatten)]
     pub jobs: JobArgs,
+    /// Where components' locks are: `file` (the data directory) or s3://bucket/prefix [default: file].
+    ///
+    /// In a bucket of your account they keep two runners apart, also after a machine was replaced: a lock is
+    /// taken over only when its holder is proven to be gone, or by `remit-runner break-lock`.
+    #[arg(long, value_name = "PLACE", env = "REMIT_RUNNER_LOCK")]
+    pub lock: Option<String>,
+    /// Where terraform's states are: `file` (the data directory) or s3://bucket/prefix [default: file].
+    ///
+    /// They are written by the newest attempt alone, in one lineage, never back. A state that lies in the data
+    /// directory is moved there at its first use.
+    #[arg(long, value_name = "PLACE", env = "REMIT_RUNNER_STATE")]
+    pub state: Option<String>,
     /// The policy to keep to, Cedar [default: what `remit-runner policy show default` prints].
     #[arg(long, value_name = "FILE", env = "REMIT_RUNNER_POLICY")]
     pub policy: Option<PathBuf>,
