@@ -10,7 +10,9 @@ mod jobs;
 
 pub use jobs::JobArgs;
 
-pub use customer::{ApproveArgs, HaltArgs, HaltedArgs, KeyArgs, PolicyCommand, Shown};
+pub use customer::{
+    ApproveArgs, BreakLockArgs, HaltArgs, HaltedArgs, KeyArgs, PolicyCommand, Shown, SignArgs,
+};
 
 /// The agent in a customer's account: runs what the vendor signed, and nothing else.
 ///
@@ -46,8 +48,14 @@ Examples:
   Passwords stay where they are kept, and jobs get no further than they need:
     remit-runner run … --secret db_password=ssm:/shop/db --allow-write /srv/shop
 
+  Locks and terraform's state in a bucket of yours, so that a lost machine costs nothing:
+    remit-runner run … --lock s3://acme-remit/shop --state s3://acme-remit/shop
+
   Something waits for your approval:
     remit-runner approve job_demo.shop.acme.network.e1.o7 --data-dir /var/lib/remit --key customer.key
+
+  A lock is held by a machine that was terminated:
+    remit-runner break-lock HOLDING --data-dir /var/lib/remit --key customer.key
 
   Stop everything, now:
     remit-runner halt --now --data-dir /var/lib/remit
@@ -75,6 +83,8 @@ pub enum Command {
     Approve(ApproveArgs),
     /// Deny one: it is refused, or ended before anything of it is changed.
     Deny(ApproveArgs),
+    /// Say that the holder of a component's lock is gone for good, with the customer's key.
+    BreakLock(BreakLockArgs),
     /// Stop: nothing new begins, until `resume`. Works without the broker.
     Halt(HaltArgs),
     /// Go on after `halt`.

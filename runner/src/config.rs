@@ -18,6 +18,7 @@ use crate::data_dir::read_bounded;
 use crate::fault::Coded;
 use crate::link::{Proxy, Way};
 use crate::secret::Reference;
+use crate::{lock, state};
 
 /// The greatest configuration or inputs file, in bytes.
 pub const FILE_LEN_MAX: u64 = 1 << 20;
@@ -120,6 +121,10 @@ pub struct Config {
     pub jobs: Settings,
     /// More environment variables that tools may see.
     pub pass_env: Vec<String>,
+    /// Where components' locks are.
+    pub lock: lock::place::At,
+    /// Where terraform's states are.
+    pub state: state::At,
     /// The customer's policy, where it is not the default.
     pub policy: Option<PathBuf>,
     /// The zone of the policy's clock.
@@ -202,6 +207,8 @@ struct File {
     job_processes: Option<u32>,
     job_memory_mib: Option<u64>,
     job_file_mib: Option<u64>,
+    lock: Option<String>,
+    state: Option<String>,
     policy: Option<PathBuf>,
     policy_timezone: Option<String>,
     customer_key: Vec<PathBuf>,
@@ -247,6 +254,8 @@ fn merge(mut args: RunArgs, file: File) -> Merged {
     args.jobs.job_processes = args.jobs.job_processes.or(file.job_processes);
     args.jobs.job_memory_mib = args.jobs.job_memory_mib.or(file.job_memory_mib);
     args.jobs.job_file_mib = args.jobs.job_file_mib.or(file.job_file_mib);
+    args.lock = args.lock.or(file.lock);
+    args.state = args.state.or(file.state);
     args.policy = args.policy.or(file.policy);
     args.policy_timezone = args.policy_timezone.or(file.policy_timezone);
     args.customer_keys.extend(file.customer_key);
@@ -287,6 +296,8 @@ fn resolve(
         terraform: args.terraform,
         jobs,
         pass_env: args.pass_env,
+        lock: place("lock", args.lock.as_deref())?,
+        state: place("state", args.state.as_deref())?,
         policy: args.policy,
         timezone: timezone(args.policy_timezone.as_deref())?,
         customer_keys: args
@@ -381,6 +392,14 @@ fn parse_root(text: &str) -> Result<Digest, Error> {
     let text = if text.starts_with("sha256:") { text.to_owned() } else { format!("sha256:{text}") };
     text.parse()
         .map_err(|_| Error::Invalid { name: "root-sha256", detail: "it is 64 hexadecimal digits".to_owned() })
+}
+
+/// Where something is kept: `file` where nothing is said.
+fn place<T: FromStr<Err = String> + Default>(name: &'static str, text: Option<&str>) -> Result<T, Error> {
+    text.map_or_else(
+        || Ok(T::default()),
+        |text| text.parse().map_err(|detail| Error::Invalid { name, detail }),
+    )
 }
 
 fn timezone(name: Option<&str>) -> Result<TimeZone, Error> {

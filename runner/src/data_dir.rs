@@ -69,7 +69,10 @@ impl Coded for Error {
 /// locks/               COMPONENT.json: the last holder and its fence
 /// outputs/       0600  COMPONENT.json: outputs of the real world, sensitive ones among them
 /// rehearsal/           the same, and what rehearsals pretend to have made
-/// state/COMPONENT/     terraform state; what scripts keep
+/// terraform/           COMPONENT.tfstate: terraform's state with the newest fence, where it is kept in files;
+///                      COMPONENT.unsent: one that the bucket has not taken yet; COMPONENT.seen.json: which one
+///                      was seen last; COMPONENT.moved-to: where one of here went
+/// state/COMPONENT/     terraform's providers; what scripts keep
 /// plans/               REALM/COMPONENT/: plans that wait to be carried out, with their digests
 /// cache/               releases and artefacts by digest
 /// work/COMPONENT/      the attempt in hand: unpacked source, private temp
@@ -82,12 +85,13 @@ pub struct DataDir {
     _lock: File,
 }
 
-const FOLDERS: [&str; 11] = [
+const FOLDERS: [&str; 12] = [
     "journal",
     "locks",
     "outputs",
     "rehearsal",
     "state",
+    "terraform",
     "plans/real",
     "plans/rehearsal",
     "cache/releases",

@@ -19,6 +19,7 @@ use crate::outcome::{Changes, Class, Differences, Failure, Planned};
 use crate::outputs::Outputs;
 use crate::policy::Gate;
 use crate::process::{self, Exit, Supervisor};
+use crate::state::Session;
 use crate::stop::Reason;
 
 pub use classify::{classify, failed};
@@ -102,6 +103,8 @@ pub struct Work {
     pub rehearsal: Option<Rehearsal>,
     /// Where to work.
     pub places: Places,
+    /// For a terraform module: its state, held by this attempt.
+    pub state: Option<Arc<Session>>,
     /// The environment that tools get.
     pub environment: Environment,
     /// Starts tools, and knows when to stop.
@@ -127,7 +130,7 @@ pub struct Places {
     pub source: PathBuf,
     /// Private temporary files, removed afterwards.
     pub temp: PathBuf,
-    /// What is kept between attempts, until the component is destroyed.
+    /// What is kept between attempts, until the component is destroyed; not terraform's state.
     pub state: PathBuf,
     /// Where the plan is: written by who plans, read by who carries it out.
     pub plan: PathBuf,

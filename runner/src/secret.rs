@@ -172,6 +172,11 @@ impl Secrets {
     }
 }
 
+/// The machine's own AWS settings and credentials: what parameters are fetched with, and nothing that jobs get.
+pub(crate) async fn aws_settings() -> aws_config::SdkConfig {
+    ssm::load().await
+}
+
 fn read(path: &Path) -> Result<Zeroizing<String>, Error> {
     let reference = || Reference::File(path.to_owned());
     let mode = path.metadata().map_err(|error| failed(path, &error))?.permissions().mode();

@@ -121,6 +121,8 @@ async fn status(State(runner): Shared) -> Json<Value> {
         "mode": if mode.draining { "draining" } else if mode.halted { "halted" } else if mode.paused { "paused" } else { "running" },
         "sandbox": runner.config.sandbox,
         "confinement": runner.confinement.view(),
+        "lock": runner.locks.view(),
+        "state": {"kind": runner.states.kind(), "place": runner.states.place("COMPONENT")},
         "policy": runner.policy.reference(),
         "customer_key": runner.approvals.has_key(),
         "waiting": runner.held().map(|(attempt, words)| json!({"job": attempt.job, "for": words})),

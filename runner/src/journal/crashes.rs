@@ -94,7 +94,7 @@ async fn a_lock_that_crashed_anywhere_keeps_every_fence_that_was_taken() {
         let attempt = Attempt { fence, ..attempt(1) };
         let held = locks.take("network", &attempt, fence).await.unwrap();
         taken.push((crash::count(), fence));
-        held.release().unwrap();
+        held.release().await.unwrap();
     }
     let ops = crash::end();
     let mut seen = BTreeSet::new();

@@ -51,7 +51,8 @@ impl Store {
     }
 }
 
-async fn load() -> SdkConfig {
+/// The machine's own AWS settings.
+pub(super) async fn load() -> SdkConfig {
     let http = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
     let timeouts = TimeoutConfig::builder().operation_timeout(CALL_MAX).build();
     aws_config::defaults(BehaviorVersion::latest()).http_client(http).timeout_config(timeouts).load().await
