@@ -10,6 +10,7 @@ mod load;
 mod million;
 mod pickup;
 mod postgres;
+mod resume;
 mod rpc;
 mod runner;
 mod seal;
@@ -34,6 +35,7 @@ const AREAS: &[(&str, Measure)] = &[
     ("api", api::figures),
     ("rpc", rpc::figures),
     ("runner", runner::figures),
+    ("resume", resume::figures),
     ("fleet", fleet::figures),
 ];
 

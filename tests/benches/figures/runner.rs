@@ -52,7 +52,7 @@ fn run(options: &Options) -> Result<Vec<Figure>> {
     let memory = resident_kib(&world)? as f64 / 1024.0;
     let mut starts = Vec::new();
     for _ in 0..options.scale(20, 3) {
-        starts.push(start(&mut world)?);
+        starts.push(start(&mut world, INSTALL)?);
     }
     let bare = (0..options.scale(20, 3)).map(|_| bare_start()).collect::<Result<Vec<f64>>>()?;
     Ok(vec![
@@ -72,16 +72,16 @@ fn resident_kib(world: &World) -> Result<u64> {
 }
 
 /// Milliseconds from the start of an enrolled runner to the answer to its first poll.
-fn start(world: &mut World) -> Result<f64> {
-    world.kill_runner(INSTALL)?;
-    let data = world.runner_dir(INSTALL);
+pub(crate) fn start(world: &mut World, install: &str) -> Result<f64> {
+    world.kill_runner(install)?;
+    let data = world.runner_dir(install);
     wait_for("the end of the runner", || {
         Ok(alive_with(&data.display().to_string()).is_empty().then_some(()))
     })?;
     let address = data.join("status.addr");
     fs::remove_file(&address)?;
     let begin = Instant::now();
-    world.restart_runner(INSTALL)?;
+    world.restart_runner(install)?;
     while begin.elapsed() < START_MAX {
         let known = fs::read_to_string(&address).unwrap_or_default();
         if !known.is_empty() && is_ready(known.trim()) {
@@ -89,7 +89,7 @@ fn start(world: &mut World) -> Result<f64> {
         }
         std::thread::sleep(LOOK_EVERY);
     }
-    bail!("the runner was not ready in {} s: {}", START_MAX.as_secs(), world.log_of(INSTALL))
+    bail!("the runner was not ready in {} s: {}", START_MAX.as_secs(), world.log_of(install))
 }
 
 fn is_ready(address: &str) -> bool {
