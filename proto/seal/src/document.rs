@@ -7,6 +7,7 @@ mod checkpoint;
 mod countersign;
 mod healing;
 mod rehearsal;
+mod seen;
 
 use std::collections::BTreeMap;
 
@@ -18,6 +19,7 @@ pub use checkpoint::Checkpoint;
 pub use countersign::{CustomerApproval, Subject, Word};
 pub use healing::{DriftSchedule, DriftThen, Healing, Rule, RuleAction, RuleClass, RuleMatch, RuleOperation};
 pub use rehearsal::{PretendedChanges, PretendedClass, PretendedFailure, Rehearsal};
+pub use seen::{AuditCheckpoint, AuditPlace, Seen};
 
 /// A typed value: what inputs and outputs are made of. Never a float.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -13,6 +13,7 @@ mod job;
 mod name;
 mod release;
 mod root;
+mod seen;
 mod status;
 
 use std::collections::BTreeSet;
@@ -41,6 +42,7 @@ pub use release::{
     release,
 };
 pub use root::{ROOT_HOPS_MAX, first_root, next_root, root, root_chain};
+pub use seen::{audit_checkpoint, seen, seen_by};
 pub use status::{STATUS_LIFE_MAX_MS, Standing, status};
 
 /// A document whose signatures and shape were verified, with the digest of its exact bytes.

@@ -17,6 +17,7 @@ mod oracle;
 mod places;
 mod rehearsals;
 mod rotation;
+mod seen;
 mod status;
 mod vectors;
 mod world;
