@@ -6,6 +6,7 @@
 
 mod admit;
 mod answer;
+mod audit;
 mod error;
 mod events;
 mod guard;
@@ -66,6 +67,8 @@ fn short() -> Routes {
         .routes(routes!(trust::retire_dispatch_key))
         .routes(routes!(trust::roots, trust::publish_root))
         .routes(routes!(trust::standing, trust::restrict))
+        .routes(routes!(audit::list))
+        .routes(routes!(audit::blocks))
         .routes(routes!(orgs::create))
         .routes(routes!(orgs::make_token, orgs::list_tokens))
         .routes(routes!(orgs::revoke_token))

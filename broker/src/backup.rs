@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::audit;
 use crate::engine::{ReplayError, Replayed, replay};
 use crate::store::{SqliteStore, StoreError, sqlite};
 
@@ -66,6 +67,9 @@ pub enum Error {
     /// The log and the states do not agree.
     #[error("the backup is not whole: {0}")]
     Replay(#[from] ReplayError),
+    /// The audit log, or what it says of the log of events.
+    #[error("the backup is not whole: {0}")]
+    Audit(#[from] audit::Damaged),
     /// The backup is not what it says it is.
     #[error("the backup is not whole: {0}")]
     Damaged(String),
@@ -78,7 +82,8 @@ impl Error {
             Error::File { .. } => "backup.file",
             Error::Exists { .. } => "backup.exists",
             Error::Store(error) => error.code(),
-            Error::Replay(_) | Error::Damaged(_) => "backup.damaged",
+            Error::Audit(audit::Damaged::Broken(broken)) => broken.code(),
+            Error::Replay(_) | Error::Audit(_) | Error::Damaged(_) => "backup.damaged",
         }
     }
 }
@@ -150,10 +155,12 @@ pub fn restore(backup: &Path, data: &Path) -> Result<Manifest, Error> {
     Ok(manifest)
 }
 
-/// The pages of a database, and its log against its states.
+/// The pages of a database, its log against its states, and its audit log against both.
 fn examine(database: &Path) -> Result<Replayed, Error> {
     let reader = sqlite::open_copy(database)?;
-    Ok(replay(&*reader)?)
+    let replayed = replay(&*reader)?;
+    audit::look_through(&*reader, None)?;
+    Ok(replayed)
 }
 
 /// A directory that is this broker's alone, and is new or empty.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::Args;
 use serde::Deserialize;
 
-use crate::webhooks;
+use crate::{audit, webhooks};
 
 /// The most names that the server certificate holds.
 const PUBLIC_HOSTS_MAX: usize = 32;
@@ -18,6 +18,8 @@ const SILENT_AFTER: Duration = Duration::from_secs(60);
 /// What may be said, in seconds: a runner at work speaks every ten seconds at the latest, a lost one matters
 /// within the hour.
 const SILENT_AFTER_S: std::ops::RangeInclusive<u64> = 15..=3_600;
+/// The audit log is kept so long at least, and at most, in days.
+const AUDIT_KEEP_DAYS: std::ops::RangeInclusive<u32> = 30..=3_660;
 const API_LISTEN: &str = "127.0.0.1:7450";
 const RPC_LISTEN: &str = "127.0.0.1:7451";
 /// The embedded database's file in the data directory.
@@ -55,6 +57,9 @@ pub struct Flags {
     /// Certificate authorities that webhooks trust beside the system's, PEM.
     #[arg(long, env = "REMIT_WEBHOOK_CA_FILE", value_name = "FILE")]
     pub webhook_ca_file: Option<PathBuf>,
+    /// So many days the audit log is kept; what goes is proved by a signed checkpoint that stays [default: 400].
+    #[arg(long, env = "REMIT_AUDIT_KEEP_DAYS", value_name = "DAYS")]
+    pub audit_keep_days: Option<u32>,
     /// A TOML file with the same settings, names in snake_case.
     #[arg(long, env = "REMIT_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -78,6 +83,7 @@ struct File {
     webhook_allow_private: bool,
     webhook_ca_file: Option<PathBuf>,
     runner_silent_after: Option<u64>,
+    audit_keep_days: Option<u32>,
     log: Option<String>,
 }
 
@@ -98,6 +104,8 @@ pub struct Config {
     pub runner_silent_after: Duration,
     /// Whom webhooks may call.
     pub webhooks: webhooks::Options,
+    /// How long the audit log is kept.
+    pub audit: audit::Options,
     /// What to log.
     pub log: String,
 }
@@ -145,6 +153,7 @@ impl Config {
             rpc_listen: free,
             public_hosts: vec![],
             webhooks: webhooks::Options { allow_private: true, ca_file: None },
+            audit: audit::Options::default(),
             runner_silent_after: SILENT_AFTER,
             log: "info".to_owned(),
         }
@@ -177,6 +186,7 @@ impl Config {
                 allow_private: flags.webhook_allow_private || file.webhook_allow_private,
                 ca_file: flags.webhook_ca_file.clone().or(file.webhook_ca_file),
             },
+            audit: audit_kept(flags.audit_keep_days.or(file.audit_keep_days))?,
             runner_silent_after: silence(flags.runner_silent_after.or(file.runner_silent_after))?,
             log: pick(&flags.log, file.log, "info"),
         })
@@ -208,6 +218,16 @@ fn silence(seconds: Option<u64>) -> Result<Duration, Error> {
     }
     let (least, most) = (SILENT_AFTER_S.start(), SILENT_AFTER_S.end());
     Err(Error(format!("runner-silent-after is {seconds}; it must be from {least} to {most} seconds")))
+}
+
+fn audit_kept(days: Option<u32>) -> Result<audit::Options, Error> {
+    let usual = audit::Options::default();
+    let keep_days = days.unwrap_or(usual.keep_days);
+    if AUDIT_KEEP_DAYS.contains(&keep_days) {
+        return Ok(audit::Options { keep_days, ..usual });
+    }
+    let (least, most) = (AUDIT_KEEP_DAYS.start(), AUDIT_KEEP_DAYS.end());
+    Err(Error(format!("audit-keep-days is {keep_days}; it must be from {least} to {most} days")))
 }
 
 fn address(name: &str, text: &str) -> Result<SocketAddr, Error> {

@@ -15,8 +15,8 @@ use remit_loops::scenario::{Act, Fails};
 use remit_loops::{ObjectId, Timestamp};
 use remit_seal::Digest;
 use remit_seal::document::{
-    Approved, Audience, Class, Job, KeySpec, PretendedChanges, PretendedClass, PretendedFailure, Rehearsal,
-    Side, Status as SealedStatus, Value,
+    Approved, Audience, AuditCheckpoint, Class, Job, KeySpec, PretendedChanges, PretendedClass,
+    PretendedFailure, Rehearsal, Seen, Side, Status as SealedStatus, Value,
 };
 use remit_seal::dsse::{Envelope, PayloadType};
 use remit_seal::key::SigningKey;
@@ -163,6 +163,16 @@ impl DispatchKeys {
     /// A status, signed.
     pub(crate) fn sign_status(&self, document: &SealedStatus) -> Result<Vec<u8>, remit_seal::Refusal> {
         self.signed(PayloadType::Status, document)
+    }
+
+    /// A place in the audit log, signed.
+    pub(crate) fn sign_audit(&self, document: &AuditCheckpoint) -> Result<Vec<u8>, remit_seal::Refusal> {
+        self.signed(PayloadType::Audit, document)
+    }
+
+    /// What was seen of a runner's receipts, signed.
+    pub(crate) fn sign_seen(&self, document: &Seen) -> Result<Vec<u8>, remit_seal::Refusal> {
+        self.signed(PayloadType::Seen, document)
     }
 
     /// The envelope of an offer, for one generation of an install's runner.

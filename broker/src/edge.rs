@@ -8,6 +8,7 @@ use tokio::sync::{Mutex, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::artifacts::Artifacts;
+use crate::audit::Audit;
 use crate::dispatch::DispatchKeys;
 use crate::engine::Engine;
 use crate::logs::Logs;
@@ -32,7 +33,8 @@ pub(crate) struct Edge {
     pub(crate) presence: Presence,
     pub(crate) progress: Progress,
     pub(crate) authority: Authority,
-    pub(crate) dispatch: DispatchKeys,
+    pub(crate) dispatch: Arc<DispatchKeys>,
+    pub(crate) audit: Arc<Audit>,
     pub(crate) trust: Trust,
     pub(crate) metrics: Metrics,
     pub(crate) webhooks: Arc<Webhooks>,

@@ -38,6 +38,7 @@ mod working;
 pub use clock::ClockSource;
 pub use driver::Driver;
 pub use logged::LoggedEvent;
+pub(crate) use logged::{Asked, digest as event_digest};
 pub use metrics::{BATCH_BUCKETS, Metrics};
 pub use replay::{ReplayError, Replayed, replay};
 pub use watch::Changes;

@@ -4,6 +4,7 @@
 
 pub mod api;
 mod artifacts;
+pub mod audit;
 pub mod backup;
 pub mod config;
 mod dispatch;

@@ -7,8 +7,10 @@
 mod artifact;
 mod differences;
 mod enrol;
+mod handout;
 mod lease;
 mod plan;
+mod receipt;
 mod status;
 mod word;
 
@@ -36,11 +38,13 @@ use status::refuse;
 #[derive(Clone)]
 struct Service {
     edge: Arc<Edge>,
+    lately: Arc<handout::Lately>,
 }
 
 /// The routes of the runners' door.
 pub(crate) fn router(edge: Arc<Edge>) -> axum::Router {
-    let service = RunnerServiceServer::new(Service { edge })
+    let service = Service { edge, lately: Arc::default() };
+    let service = RunnerServiceServer::new(service)
         .max_decoding_message_size(LOG_MESSAGE_SIZE_MAX)
         .max_encoding_message_size(LOG_MESSAGE_SIZE_MAX);
     tonic::service::Routes::new(service).prepare().into_axum_router()
@@ -130,7 +134,13 @@ impl Service {
     }
 
     fn counted<T>(&self, rpc: &'static str, result: Result<T, Status>) -> Result<Response<T>, Status> {
-        self.edge.metrics.called(rpc, result.as_ref().err().map_or(Code::Ok, Status::code));
+        let code = result.as_ref().err().map_or(Code::Ok, Status::code);
+        self.edge.metrics.called(rpc, code);
+        match code {
+            Code::Unauthenticated => self.edge.audit.refuse(rpc, "unauthenticated"),
+            Code::PermissionDenied => self.edge.audit.refuse(rpc, "denied"),
+            _ => {}
+        }
         result.map(Response::new)
     }
 }
@@ -152,7 +162,7 @@ impl RunnerService for Service {
         let result = async {
             let known = self.known(&request, None).await?;
             let renewal: Renewal = read(request.into_inner())?;
-            self.renew_identity(&known, &renewal)
+            self.renew_identity(&known, &renewal).await
         };
         self.counted("Renew", result.await)
     }

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 use crate::artifacts::Artifacts;
+use crate::audit::{self, Audit};
 use crate::config::{Config, StoreChoice};
 use crate::dispatch::{self, DispatchKeys};
 use crate::door::{self, Clients, Door, Limits};
@@ -149,6 +150,7 @@ pub struct Running {
     pub operator_token_file: PathBuf,
     stopping: CancellationToken,
     tasks: Vec<JoinHandle<()>>,
+    auditing: (CancellationToken, JoinHandle<()>),
     watcher: JoinHandle<()>,
     engine: StopEngine,
 }
@@ -170,6 +172,12 @@ impl Running {
         if tokio::time::timeout(DRAIN_WITHIN, drained).await.is_err() {
             tracing::warn!("some answers were still under way after {DRAIN_WITHIN:?} and are cut off");
             aborts.iter().for_each(tokio::task::AbortHandle::abort);
+        }
+        // Nobody decides anything any more: what was decided is written down, and then the store closes.
+        let (closing, writer) = self.auditing;
+        closing.cancel();
+        if let Err(error) = writer.await {
+            tracing::error!(%error, "the audit log's writer ended unexpectedly");
         }
         self.watcher.abort();
         self.engine.0.stop().await;
@@ -198,14 +206,27 @@ pub async fn serve(config: &Config, listeners: Listeners) -> Result<Running, Err
     if !engine.is_shared() {
         edge.presence.remember(&engine).await?;
     }
-    ask_after_restore(&engine).await?;
+    let closing = CancellationToken::new();
+    let writing = audit::run(edge.audit.clone(), edge.dispatch.clone(), closing.clone());
+    let auditing = (closing, tokio::spawn(writing));
+    ask_after_restore(&edge).await?;
     let doors = doors(config, &edge, listeners)?;
     let mut tasks: Vec<_> = doors.map(|door| tokio::spawn(door.serve(stopping.clone()))).into();
     tasks.push(tokio::spawn(webhooks::run(edge.webhooks.clone(), stopping.clone())));
     let watcher = tokio::spawn(edge.presence.clone().watch(engine.clone()));
     tracing::info!(%api_addr, %rpc_addr, data_dir = %data.display(), "the broker is up");
     let (ca_file, engine) = (data.join("ca.pem"), StopEngine(engine));
-    Ok(Running { api_addr, rpc_addr, ca_file, operator_token_file, stopping, tasks, watcher, engine })
+    Ok(Running {
+        api_addr,
+        rpc_addr,
+        ca_file,
+        operator_token_file,
+        stopping,
+        tasks,
+        auditing,
+        watcher,
+        engine,
+    })
 }
 
 /// Opens the store and starts the engine on it, where one may block.
@@ -225,7 +246,8 @@ async fn start_engine(choice: StoreChoice) -> Result<Engine, Error> {
 }
 
 /// After a restore each runner is asked how far it had got, before anything new is offered to it.
-async fn ask_after_restore(engine: &Engine) -> Result<(), StoreError> {
+async fn ask_after_restore(edge: &Edge) -> Result<(), StoreError> {
+    let engine = &edge.engine;
     let (space, key) = backup::RESTORED;
     let Some(taken) = engine.get_record(space, key).await? else { return Ok(()) };
     let mut after = None;
@@ -246,6 +268,8 @@ async fn ask_after_restore(engine: &Engine) -> Result<(), StoreError> {
         }
     }
     let taken = String::from_utf8_lossy(&taken).into_owned();
+    let restored = audit::New { by: "broker".to_owned(), code: "log.restored", ..audit::New::default() };
+    edge.audit.put(restored.fact("backup", &taken)).await?;
     tracing::warn!(backup = taken, "restored from a backup: runners are asked how far they had got");
     engine.delete_record(space, key).await.map(drop)
 }
@@ -285,7 +309,8 @@ fn edge(
         logs: Logs::new(objects, engine.is_shared()),
         progress: Progress::default(),
         authority: Authority::open(data, engine.now())?,
-        dispatch: DispatchKeys::open(data)?,
+        dispatch: Arc::new(DispatchKeys::open(data)?),
+        audit: Arc::new(Audit::new(engine.clone(), config.audit)),
         trust: Trust::new(engine.clone()),
         metrics: Metrics::new(engine.clone(), presence.clone()),
         webhooks: Arc::new(Webhooks::open(engine.clone(), data, &config.webhooks)?),

@@ -96,7 +96,7 @@ fn failure(class: FailureClass) -> Failure {
 }
 
 fn completion(outcome: Outcome) -> Completion {
-    Completion { attempt: attempt(), outcome, journal_head: [7; 32], journal_records: 9 }
+    Completion { attempt: attempt(), outcome, journal_head: [7; 32], journal_records: 9, signed: None }
 }
 
 fn back<T, W>(value: &T)

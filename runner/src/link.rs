@@ -19,6 +19,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 
 use crate::fault::Coded;
+use crate::journal::Told;
 use crate::outcome::{Attempt, Outcome};
 
 pub use proxy::{Proxy, Way};
@@ -278,21 +279,25 @@ impl Link {
         Ok(bounded(CALL_TIMEOUT, self.client().append_logs(request)).await?.next_offset)
     }
 
-    /// The terminal word; answers whether it was the first.
+    /// The terminal word, with what the journal has come to; answers whether it was the first, and what the
+    /// broker signed of the journal: nothing, where it had the word already.
     pub async fn complete(
         &self,
         attempt: &Attempt,
         outcome: &Outcome,
-        (journal_records, journal_head): (u64, Digest),
-    ) -> Result<bool, Error> {
+        told: &Told,
+    ) -> Result<(bool, Vec<u8>), Error> {
+        let key = serde_json::to_vec(&told.key).expect("a public key is two texts");
         let completion = convert::Completion {
             attempt: wire::attempt_ref(attempt),
             outcome: wire::outcome(outcome),
-            journal_head: *journal_head.as_bytes(),
-            journal_records,
+            journal_head: *told.head.as_bytes(),
+            journal_records: told.records,
+            signed: Some(convert::SignedPlace { checkpoint: told.checkpoint.clone(), key }),
         };
         let request = v1::CompleteJobRequest::try_from(completion)?;
-        Ok(bounded(CALL_TIMEOUT, self.client().complete_job(request)).await?.accepted)
+        let answer = bounded(CALL_TIMEOUT, self.client().complete_job(request)).await?;
+        Ok((answer.accepted, answer.seen))
     }
 
     /// What the customer says of a plan; answers whether it waits for that.

@@ -1,5 +1,6 @@
 //! The command line: commands, flags, and the help that teaches them.
 
+pub mod audit;
 mod dev;
 pub mod drift;
 mod logs;
@@ -193,6 +194,9 @@ Examples:
     /// Webhooks: who is told of what happens, and whether they heard it.
     #[command(subcommand)]
     Webhooks(WebhooksCommand),
+    /// The broker's audit log: who did what, proved by a hash chain.
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Wait until the broker is ready.
     Ready {
         /// How long, in seconds.

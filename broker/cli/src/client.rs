@@ -3,6 +3,7 @@
 //! Every call may be repeated: reads by nature, changes by their idempotency key. So a
 //! broker that is away for a moment costs a moment.
 
+mod audit;
 mod events;
 mod trust;
 mod webhooks;

@@ -1,6 +1,7 @@
 //! The commands, one file for each noun.
 
 mod app;
+mod audit;
 mod bulk;
 mod drift;
 mod freeze;
@@ -71,6 +72,7 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Bulk(args) => bulk::run(&context, args).await,
         Command::Token(command) => token::run(&context, command).await,
         Command::Webhooks(command) => webhooks::run(&context, command).await,
+        Command::Audit(command) => audit::run(&context, command).await,
         Command::Ready { timeout } => ready(&context, Duration::from_secs(timeout)).await,
         Command::Dev(args) => dev::run(context.format(), args).await,
         Command::Completion { shell } => {

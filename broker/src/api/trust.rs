@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
+use axum::{Extension, Json};
 use http::StatusCode;
 use remit_loops::{Kind, ObjectId, Timestamp};
 use remit_seal::document::{Algorithm, KeySpec, Root};
@@ -16,6 +16,7 @@ use super::wire::{
     DispatchKey, DispatchKeyInfo, DispatchKeyList, ErrorBody, NewRestriction, RootInfo, RootList,
     RootPublished, Standing,
 };
+use crate::audit::Facts;
 use crate::edge::Edge;
 use crate::trust::{self, Error};
 
@@ -58,7 +59,7 @@ pub(super) async fn publish_root(
     tenant: Tenant,
     _key: IdempotencyKey,
     Whole(signed): Whole,
-) -> Result<Json<RootPublished>, ApiError> {
+) -> Result<(Extension<Facts>, Json<RootPublished>), ApiError> {
     let org = tenant.org.name();
     let signed = signed.to_vec();
     if let Some(root) = unverified(&signed) {
@@ -70,7 +71,8 @@ pub(super) async fn publish_root(
     if !duplicate {
         tracing::warn!(org, version, by = tenant.caller.0.name, "a trust root was published");
     }
-    Ok(Json(RootPublished { version, sha256, duplicate }))
+    let facts = Facts(vec![("root_version", version.to_string()), ("root", sha256.clone())]);
+    Ok((Extension(facts), Json(RootPublished { version, sha256, duplicate })))
 }
 
 /// Signed by itself at least; whether it follows is decided when it is published.
@@ -109,16 +111,18 @@ pub(super) async fn restrict(
     tenant: Tenant,
     _key: IdempotencyKey,
     Body(new): Body<NewRestriction>,
-) -> Result<Json<Standing>, ApiError> {
+) -> Result<(Extension<Facts>, Json<Standing>), ApiError> {
     if !is_alive(&edge, &tenant.org).await? {
         return Err(ApiError::no_object(&tenant.org));
     }
     check_restriction(&new)?;
     let org = tenant.org.name();
     let revoked = new.revoke.keys().cloned().collect::<Vec<_>>().join(" ");
+    let floors: Vec<String> = new.floors.iter().map(|(line, floor)| format!("{line}={floor}")).collect();
+    let facts = Facts(vec![("revoked", revoked.clone()), ("floors", floors.join(" "))]);
     let standing = edge.trust.restrict(org, new.revoke, new.floors).await?;
     tracing::warn!(org, revoked, by = tenant.caller.0.name, "trust was restricted");
-    Ok(Json(shown(standing)))
+    Ok((Extension(facts), Json(shown(standing))))
 }
 
 fn check_restriction(new: &NewRestriction) -> Result<(), ApiError> {
@@ -181,12 +185,13 @@ pub(super) async fn next_dispatch_key(
     State(edge): State<Arc<Edge>>,
     operator: Operator,
     _key: IdempotencyKey,
-) -> Result<Json<DispatchKeyList>, ApiError> {
+) -> Result<(Extension<Facts>, Json<DispatchKeyList>), ApiError> {
     let is_new = edge.dispatch.make_next().map_err(|e| ApiError::internal("api.internal", &e))?;
     if is_new {
         tracing::warn!(by = operator.0.0.name, "the next dispatch key was made");
     }
-    Ok(Json(list(&edge)))
+    let facts = Facts(vec![("keys", edge.dispatch.ids().join(" "))]);
+    Ok((Extension(facts), Json(list(&edge))))
 }
 
 /// Gives one of two dispatch keys up, when every org's newest root names the other.

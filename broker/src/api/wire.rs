@@ -3,6 +3,7 @@
 //! Times are milliseconds since the Unix epoch, sizes and offsets bytes. New fields may be
 //! added; readers ignore those they do not know.
 
+mod audit;
 mod trust;
 pub mod updates;
 
@@ -15,6 +16,7 @@ use remit_loops::{Actor, ObjectId, Timestamp, Urgency, Waiting};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+pub use audit::{AuditBlocks, AuditEntry, AuditList};
 pub use webhooks::{Deliveries, Delivery, NewWebhook, Replay, WebhookInfo, WebhookList, WebhookMade};
 
 pub use trust::{

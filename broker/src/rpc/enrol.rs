@@ -8,6 +8,7 @@ use tonic::{Code, Status};
 
 use super::status::{internal, refuse, store, submit};
 use super::{Known, Service, runner_of};
+use crate::audit;
 use crate::engine::{Submission, SubmitError};
 use crate::pki::Request;
 use crate::tokens;
@@ -41,7 +42,8 @@ impl Service {
         if runner.spki_sha256() != Some(&request.spki_sha256) || runner.generation() == 0 {
             return Err(refused("this token was used already"));
         }
-        let identity = self.certify(&request, &install, (runner.epoch(), runner.generation()))?;
+        let identified = (runner.epoch(), runner.generation());
+        let identity = self.certify(&request, &install, identified, "identity.enrolled").await?;
         let root = self.edge.trust.pinned(install.org_name(), enrolment.root).await.map_err(|e| store(&e))?;
         let root = root.ok_or_else(|| internal(format!("org {} has no root", install.org_name())))?;
         tracing::info!(%install, generation = identity.generation, "a runner enrolled");
@@ -49,26 +51,34 @@ impl Service {
     }
 
     /// A new certificate for a new key of the same generation.
-    pub(super) fn renew_identity(
+    pub(super) async fn renew_identity(
         &self,
         known: &Known,
         renewal: &Renewal,
     ) -> Result<v1::RenewResponse, Status> {
-        let request = check_csr(&renewal.csr)?;
         let who = &known.identity;
-        let identity = self.certify(&request, &who.install, (who.epoch, who.generation))?;
+        let request = check_csr(&renewal.csr)?;
+        let identified = (who.epoch, who.generation);
+        let identity = self.certify(&request, &who.install, identified, "identity.renewed").await?;
         Ok(v1::RenewResponse { identity: Some(identity.into()) })
     }
 
-    fn certify(
+    /// A certificate, written down in the audit log before anybody has it.
+    async fn certify(
         &self,
         request: &Request,
         install: &ObjectId,
         (epoch, generation): (u64, u64),
+        why: &'static str,
     ) -> Result<Identity, Status> {
         let now = self.edge.engine.now();
         let issued = self.edge.authority.issue_runner(request, install, (epoch, generation), now);
         let issued = issued.map_err(internal)?;
+        let new = audit::of(install, "broker", why)
+            .fact("epoch", epoch)
+            .fact("generation", generation)
+            .fact("spki_sha256", &request.spki_sha256);
+        self.edge.audit.put(new).await.map_err(|e| store(&e))?;
         let not_after_ms = issued.not_after.0;
         Ok(Identity { certificate_chain: issued.chain, generation, epoch, not_after_ms })
     }

@@ -69,11 +69,7 @@ impl Service {
             }
             if let Some(offer) = runner.next_offer().filter(|o| !is_held(o, &ask.held)) {
                 drop(waiting);
-                let identified = (identity.epoch, identity.generation);
-                let now = self.edge.engine.now();
-                let envelope = self.edge.dispatch.sign(&offer, &identity.install, identified, now);
-                let envelope = envelope.map_err(internal)?;
-                self.edge.metrics.envelopes.inc();
+                let envelope = self.hand_out(&offer, &identity).await?;
                 let attempt = attempt_ref(&offer);
                 let lease = Lease { attempt, envelope, lease_ms: LEASE_MS };
                 return Ok(v1::LeaseJobResponse { lease: Some(lease.into()), trust_news: false });

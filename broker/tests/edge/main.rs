@@ -4,6 +4,7 @@
 
 mod admit;
 mod api;
+mod audit;
 mod bad;
 mod foreign;
 mod identity;

@@ -19,7 +19,7 @@ use reqwest::{Method, RequestBuilder, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Identity};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 
 const YEAR_MS: i64 = 365 * 24 * 3_600_000;
 
@@ -211,6 +211,15 @@ impl World {
 
     /// A channel to the runners' door, with a certificate or without.
     pub(crate) async fn channel(&self, identity: Option<Identity>) -> Channel {
+        self.endpoint(identity).connect().await.unwrap()
+    }
+
+    /// The same, connected when it is first used: for who may not get in.
+    pub(crate) fn lazy_channel(&self, identity: Option<Identity>) -> Channel {
+        self.endpoint(identity).connect_lazy()
+    }
+
+    fn endpoint(&self, identity: Option<Identity>) -> Endpoint {
         let mut tls = ClientTlsConfig::new()
             .ca_certificate(Certificate::from_pem(&self.ca_pem))
             .domain_name("localhost");
@@ -218,7 +227,7 @@ impl World {
             tls = tls.identity(identity);
         }
         let endpoint = Channel::from_shared(format!("https://{}", self.running.rpc_addr)).unwrap();
-        endpoint.tls_config(tls).unwrap().connect().await.unwrap()
+        endpoint.tls_config(tls).unwrap()
     }
 }
 
@@ -377,7 +386,7 @@ impl FakeRunner {
             attempt: Some(attempt.clone()),
             outcome: Some(outcome),
             journal_head: vec![7; 32],
-            journal_records: 0,
+            ..Default::default()
         };
         Ok(self.client.complete_job(request).await?.into_inner().accepted)
     }

@@ -150,7 +150,7 @@ impl RunnerService for Calls {
             held.offers.retain(|(of, _)| *of != word.attempt);
             held.completed.push((word.attempt, word.outcome));
         });
-        Ok(Response::new(v1::CompleteJobResponse { accepted: true }))
+        Ok(Response::new(v1::CompleteJobResponse { accepted: true, seen: vec![] }))
     }
 
     async fn answer_plan(&self, request: Request<v1::AnswerPlanRequest>) -> Answer<v1::AnswerPlanResponse> {
