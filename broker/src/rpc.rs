@@ -9,12 +9,14 @@ mod differences;
 mod enrol;
 mod handout;
 mod lease;
+mod pace;
 mod plan;
 mod receipt;
 mod status;
 mod word;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use remit_loops::Object;
 use remit_loops::runner::{Info, Runner};
@@ -39,11 +41,12 @@ use status::refuse;
 struct Service {
     edge: Arc<Edge>,
     lately: Arc<handout::Lately>,
+    pace: Arc<pace::Pace>,
 }
 
 /// The routes of the runners' door.
 pub(crate) fn router(edge: Arc<Edge>) -> axum::Router {
-    let service = Service { edge, lately: Arc::default() };
+    let service = Service { edge, lately: Arc::default(), pace: Arc::default() };
     let service = RunnerServiceServer::new(service)
         .max_decoding_message_size(LOG_MESSAGE_SIZE_MAX)
         .max_encoding_message_size(LOG_MESSAGE_SIZE_MAX);
@@ -113,6 +116,7 @@ impl Service {
     /// The caller, if its words count; its presence is noted.
     async fn known<T>(&self, request: &Request<T>, info: Option<Info>) -> Result<Known, Status> {
         let identity = self.identity(request)?;
+        self.pace.count(&identity.runner, 1.0, Instant::now())?;
         let fenced = || {
             let message = "there is no such runner any more; the install is gone";
             refuse(Code::PermissionDenied, "rpc.generation_fenced", message)
@@ -217,6 +221,8 @@ impl RunnerService for Service {
         let result = async {
             let known = self.known(&request, None).await?;
             let chunk = LogChunk::try_from(request.into_inner()).map_err(|e| status::wire(&e))?;
+            let wait = self.pace.log(&known.identity.runner, chunk.data.len(), Instant::now())?;
+            tokio::time::sleep(wait).await;
             self.append(&known, &chunk).await
         };
         self.counted("AppendLogs", result.await)

@@ -1,11 +1,14 @@
 //! How a runner gets its identity: a one-time token and a request in, a certificate out.
 
+use std::time::Instant;
+
 use remit_loops::runner::Report;
 use remit_loops::{Actor, Body, ObjectId, RejectedCode};
 use remit_proto::convert::{Enrolment, Identity, Renewal};
 use remit_proto::v1;
 use tonic::{Code, Status};
 
+use super::pace::COST_OF_CERTIFICATE;
 use super::status::{internal, refuse, store, submit};
 use super::{Known, Service, runner_of};
 use crate::audit;
@@ -57,6 +60,7 @@ impl Service {
         renewal: &Renewal,
     ) -> Result<v1::RenewResponse, Status> {
         let who = &known.identity;
+        self.pace.count(&who.runner, COST_OF_CERTIFICATE, Instant::now())?;
         let request = check_csr(&renewal.csr)?;
         let identified = (who.epoch, who.generation);
         let identity = self.certify(&request, &who.install, identified, "identity.renewed").await?;

@@ -6,6 +6,7 @@ mod admit;
 mod api;
 mod audit;
 mod bad;
+mod flood;
 mod foreign;
 mod identity;
 mod logs;
