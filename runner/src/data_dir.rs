@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
@@ -122,6 +122,11 @@ impl DataDir {
             let path = root.join(folder);
             make_dir(&path).map_err(io(&path))?;
         }
+        // A folder that a power cut takes away takes all with it that was synced in it. Each time: the start
+        // that made it may have ended before it got here.
+        for path in [&root].into_iter().cloned().chain(FOLDERS.map(|folder| root.join(folder))) {
+            disk::sync_parent(&path).map_err(io(&path))?;
+        }
         let path = root.join("id");
         let id = establish_id(&path).map_err(io(&path))?;
         Ok(Self { root, id, _lock: lock })
@@ -156,7 +161,7 @@ fn establish_id(path: &Path) -> io::Result<String> {
 
 /// Makes a directory that only this user may enter, and its parents.
 pub fn make_dir(path: &Path) -> io::Result<()> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+    disk::make_dir(path)
 }
 
 /// Removes a directory and all in it; one that is not there is no error.

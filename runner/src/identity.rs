@@ -18,6 +18,7 @@ use zeroize::Zeroizing;
 use crate::backoff::Backoff;
 use crate::config::{Config, TokenSource};
 use crate::data_dir::{DataDir, read_bounded, remove_file, write_atomic};
+use crate::disk::sync_parent;
 use crate::fault::{Coded, now_ms};
 use crate::link::{self, Identity as Granted, Keys, Link, RunnerInfo, TlsError};
 use crate::secret::{self, Reference, Secrets};
@@ -151,6 +152,10 @@ impl Identity {
     }
 
     fn load(config: &Config, dir: &DataDir) -> Result<Option<Self>, Error> {
+        Self::read(dir, &config.install.id(), config.root_sha256)
+    }
+
+    fn read(dir: &DataDir, install: &str, pinned: Option<Digest>) -> Result<Option<Self>, Error> {
         let path = dir.path(FILE);
         let bytes =
             read_bounded(&path, FILE_LEN_MAX).map_err(|source| Error::Io { path: path.clone(), source })?;
@@ -159,8 +164,8 @@ impl Identity {
         // Only the place of the error: the file holds a key.
         let stored: Stored = serde_json::from_slice(&bytes)
             .map_err(|e| invalid(format!("line {}, column {}", e.line(), e.column())))?;
-        if stored.install != config.install.id() {
-            let wanted = config.install.id();
+        if stored.install != install {
+            let wanted = install.to_owned();
             return Err(Error::Foreign { found: stored.install, wanted });
         }
         let decode = |text: &String| STANDARD.decode(text).map_err(|e| invalid(e.to_string()));
@@ -172,7 +177,7 @@ impl Identity {
             },
             stored,
         };
-        let pinned = config.root_sha256.unwrap_or(identity.stored.root_digest);
+        let pinned = pinned.unwrap_or(identity.stored.root_digest);
         verify::first_root(&identity.root, &pinned)?;
         Ok(Some(identity))
     }
@@ -238,8 +243,7 @@ async fn enroll(config: &Config, dir: &DataDir, info: &RunnerInfo) -> Result<Ide
     let (granted, root) = ask(config, &link, &token, &key, (info, &pinned)).await?;
     let verified = verify::first_root(&root, &pinned)?;
     let identity = keep(dir, &config.install.id(), &key, &granted, root, verified.digest())?;
-    let pending = dir.path(PENDING);
-    remove_file(&pending).map_err(|source| Error::Io { path: pending, source })?;
+    forget_pending(dir)?;
     if config.consume_token {
         consume(source, &secrets).await?;
     }
@@ -334,6 +338,13 @@ fn pending_key(dir: &DataDir) -> Result<rcgen::KeyPair, Error> {
     Ok(key)
 }
 
+/// The key has its certificate. It must not come back with a power cut: the next identity has a key of its own.
+fn forget_pending(dir: &DataDir) -> Result<(), Error> {
+    let path = dir.path(PENDING);
+    let gone = remove_file(&path).and_then(|()| sync_parent(&path));
+    gone.map_err(|source| Error::Io { path, source })
+}
+
 fn new_key() -> Result<rcgen::KeyPair, Error> {
     rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).map_err(Error::Key)
 }
@@ -371,3 +382,6 @@ fn keep(
     write_atomic(&path, &bytes).map_err(|source| Error::Io { path, source })?;
     Ok(Identity { stored, keys: Keys { chain: granted.certificate_chain.clone(), key: der }, root })
 }
+
+#[cfg(test)]
+mod crashes;
