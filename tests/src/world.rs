@@ -173,13 +173,22 @@ impl World {
     /// # Errors
     /// No token, or the runner did not start.
     pub fn start_runner(&mut self, install: &str) -> Result<()> {
+        self.expect_runner(install)?;
+        self.restart_runner(install)
+    }
+
+    /// Gets a one-time token for the runner of an install, with what else it needs to enrol.
+    ///
+    /// # Errors
+    /// The broker does not give one.
+    pub fn expect_runner(&self, install: &str) -> Result<()> {
         let token = self.operator()?.post(&format!("/v1/objects/{install}/runner-token"), &Value::Null)?;
         ensure!(token.status == 200 || token.status == 201, "runner-token: {token:?}");
         let text = |name: &str| token.body[name].as_str().map(str::to_owned).context("a field of the token");
         fs::write(self.path(&format!("{install}.token")), text("token")?)?;
         fs::write(self.path(&format!("{install}.ca")), text("ca_pem")?)?;
         fs::write(self.path(&format!("{install}.root")), text("root_sha256")?)?;
-        self.restart_runner(install)
+        Ok(())
     }
 
     /// Starts the runner of an install that has enrolled before, on the same data directory.

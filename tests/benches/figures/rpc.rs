@@ -19,6 +19,7 @@ use crate::vendor::{IN_FLIGHT, Vendor, install};
 
 const LATENCY: &str = "rpc.signal_to_envelope";
 const IDLE: &str = "rpc.idle_runner";
+const REVOKED: &str = "rpc.revocation_seen";
 /// Signals a second while their way to the runners is timed.
 const SIGNALS_PER_S: u64 = 500;
 const POLL_MS: u32 = 50_000;
@@ -30,6 +31,9 @@ pub(crate) fn figures(options: &Options) -> Result<Vec<Figure>> {
         let runners = options.scale(1_000, 100);
         let time = options.scale(Duration::from_secs(10), Duration::from_secs(2));
         figures.extend(runtime()?.block_on(latency(runners, time))?);
+    }
+    if options.wants(&format!("{REVOKED}_p50")) || options.wants(&format!("{REVOKED}_p99")) {
+        figures.extend(runtime()?.block_on(revocation(options.scale(500, 50)))?);
     }
     if options.wants(&format!("{IDLE}_memory")) || options.wants(&format!("{IDLE}s_cpu")) {
         let runners = options.scale(10_000, 200);
@@ -127,7 +131,7 @@ impl Runner {
                 attempt,
                 outcome: Some(outcome),
                 journal_head,
-                journal_records: 0,
+                ..Default::default()
             })
             .await?;
         Ok(())
@@ -168,11 +172,41 @@ async fn latency(count: usize, time: Duration) -> Result<Vec<Figure>> {
     }
     let took = timing.took.lock().expect("nobody panics while holding it");
     ensure!(took.len() > 100, "only {} envelopes came", took.len());
-    let figure = |what: &str, quantile: f64| {
-        let ms = took.value_at_quantile(quantile) as f64 / 1000.0;
-        Figure::new(format!("{LATENCY}_{what}"), ms, "ms")
+    Ok(quantiles(LATENCY, &took))
+}
+
+fn quantiles(name: &str, took_us: &Histogram<u64>) -> Vec<Figure> {
+    let figure = |(what, quantile): (&str, f64)| {
+        let ms = took_us.value_at_quantile(quantile) as f64 / 1000.0;
+        Figure::new(format!("{name}_{what}"), ms, "ms")
     };
-    Ok(vec![figure("p50", 0.50), figure("p99", 0.99)])
+    [("p50", 0.50), ("p99", 0.99)].into_iter().map(figure).collect()
+}
+
+/// From the moment that somebody asks for it until a runner that waits for work is sent away.
+async fn revocation(count: usize) -> Result<Vec<Figure>> {
+    let server = Server::start("broker")?;
+    let vendor = Vendor::start(&server, false).await?;
+    vendor.installs(count).await?;
+    let mut took = Histogram::new(3)?;
+    for (n, mut runner) in runners(&server, &vendor, count).await?.into_iter().enumerate() {
+        let waits = tokio::spawn(async move {
+            let ended = runner.lease().await;
+            (ended, Instant::now())
+        });
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while vendor.metric("remit_broker_rpc_polls").await? < 1.0 {
+            ensure!(Instant::now() < deadline, "runner {n} does not poll");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let path = format!("/v1/objects/{}/signals", install(n).replacen("ins_", "run_", 1));
+        let began = Instant::now();
+        vendor.post(n, &path, &json!({"revoke": {"reason": "measured"}})).await?;
+        let (ended, at) = waits.await?;
+        ensure!(ended.is_err(), "runner {n} was not sent away: {ended:?}");
+        took.record(u64::try_from((at - began).as_micros())?)?;
+    }
+    Ok(quantiles(REVOKED, &took))
 }
 
 /// The first deploys are over when every runner polls again.
