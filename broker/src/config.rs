@@ -55,6 +55,10 @@ pub struct Flags {
     /// Certificate authorities that webhooks trust beside the system's, PEM.
     #[arg(long, env = "REMIT_WEBHOOK_CA_FILE", value_name = "FILE")]
     pub webhook_ca_file: Option<PathBuf>,
+    /// Ask this address in place of AWS's STS who a runner is: for tests. Whoever answers there decides who
+    /// may enrol.
+    #[arg(long, env = "REMIT_STS_ENDPOINT", value_name = "URL")]
+    pub sts_endpoint: Option<String>,
     /// A TOML file with the same settings, names in snake_case.
     #[arg(long, env = "REMIT_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -78,6 +82,7 @@ struct File {
     webhook_allow_private: bool,
     webhook_ca_file: Option<PathBuf>,
     runner_silent_after: Option<u64>,
+    sts_endpoint: Option<String>,
     log: Option<String>,
 }
 
@@ -98,6 +103,8 @@ pub struct Config {
     pub runner_silent_after: Duration,
     /// Whom webhooks may call.
     pub webhooks: webhooks::Options,
+    /// Who is asked in place of AWS's STS.
+    pub sts_endpoint: Option<String>,
     /// What to log.
     pub log: String,
 }
@@ -146,6 +153,7 @@ impl Config {
             public_hosts: vec![],
             webhooks: webhooks::Options { allow_private: true, ca_file: None },
             runner_silent_after: SILENT_AFTER,
+            sts_endpoint: None,
             log: "info".to_owned(),
         }
     }
@@ -178,6 +186,7 @@ impl Config {
                 ca_file: flags.webhook_ca_file.clone().or(file.webhook_ca_file),
             },
             runner_silent_after: silence(flags.runner_silent_after.or(file.runner_silent_after))?,
+            sts_endpoint: flags.sts_endpoint.clone().or(file.sts_endpoint).map(sts_endpoint).transpose()?,
             log: pick(&flags.log, file.log, "info"),
         })
     }
@@ -208,6 +217,18 @@ fn silence(seconds: Option<u64>) -> Result<Duration, Error> {
     }
     let (least, most) = (SILENT_AFTER_S.start(), SILENT_AFTER_S.end());
     Err(Error(format!("runner-silent-after is {seconds}; it must be from {least} to {most} seconds")))
+}
+
+fn sts_endpoint(url: String) -> Result<String, Error> {
+    let is_good = |uri: http::Uri| {
+        matches!(uri.scheme_str(), Some("http" | "https"))
+            && uri.authority().is_some_and(|a| !a.as_str().contains('@'))
+            && uri.path_and_query().is_none_or(|path| path == "/")
+    };
+    if url.parse().is_ok_and(is_good) {
+        return Ok(url);
+    }
+    Err(Error(format!("sts-endpoint is `{url}`; it must be like http://127.0.0.1:5000, and no more")))
 }
 
 fn address(name: &str, text: &str) -> Result<SocketAddr, Error> {
@@ -265,6 +286,9 @@ mod tests {
             ("store = \"mysql://x\"", "sqlite:FILE"),
             ("store = \"sqlite:\"", "postgres://"),
             ("runner_silent_after = 5", "from 15 to 3600"),
+            ("sts_endpoint = \"ftp://x\"", "sts-endpoint"),
+            ("sts_endpoint = \"http://x/path\"", "sts-endpoint"),
+            ("sts_endpoint = \"http://user@x\"", "sts-endpoint"),
         ] {
             let error = Config::merge(&flags(), Some(file)).unwrap_err().to_string();
             assert!(error.contains(word), "{error}");

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use remit_loops::job::{Action, Changes, FailureClass, JobSpec, Mode};
 use remit_loops::plan::{self, Approval, Stage};
-use remit_loops::runner::Offer;
+use remit_loops::runner::{Offer, Place};
 use remit_loops::scenario::{Act, Fails};
 use remit_loops::{ObjectId, Timestamp};
 use remit_seal::Digest;
@@ -174,7 +174,7 @@ impl DispatchKeys {
         now: Timestamp,
     ) -> Result<Vec<u8>, Error> {
         let refused = |why: String| Error::Job { job: offer.spec.id.job.clone(), why };
-        let audience = audience(install, epoch, generation)
+        let audience = audience(install, epoch, generation, offer.place.as_ref())
             .ok_or_else(|| refused(format!("{install} is no install")))?;
         let spec = &offer.spec;
         let job = Job {
@@ -222,10 +222,11 @@ fn make(path: &Path) -> Result<(), Error> {
     written.map_err(|source| Error::File { file: path.display().to_string(), source })
 }
 
-fn audience(install: &ObjectId, epoch: u64, generation: u64) -> Option<Audience> {
+fn audience(install: &ObjectId, epoch: u64, generation: u64, place: Option<&Place>) -> Option<Audience> {
+    let (account, region) = place.map(|place| (place.account.clone(), place.region.clone())).unzip();
     let mut names = install.path().split('.').map(str::to_owned);
     let (org, app, install) = (names.next()?, names.next()?, names.next()?);
-    Some(Audience { org, app, install, epoch, generation, account: None, region: None })
+    Some(Audience { org, app, install, epoch, generation, account, region })
 }
 
 fn class(action: Action) -> Class {

@@ -16,6 +16,7 @@ use crate::pki::Authority;
 use crate::presence::Presence;
 use crate::progress::Progress;
 use crate::store::StoreError;
+use crate::sts::Sts;
 use crate::tokens::Tokens;
 use crate::trust::Trust;
 use crate::webhooks::Webhooks;
@@ -32,6 +33,7 @@ pub(crate) struct Edge {
     pub(crate) presence: Presence,
     pub(crate) progress: Progress,
     pub(crate) authority: Authority,
+    pub(crate) sts: Sts,
     pub(crate) dispatch: DispatchKeys,
     pub(crate) trust: Trust,
     pub(crate) metrics: Metrics,

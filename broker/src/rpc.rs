@@ -1,7 +1,7 @@
 //! The runners' door: `remit.runner.v1` over mutual TLS.
 //!
 //! Which install a call is for comes from the client's certificate and from nothing else.
-//! Every call but `Enroll` is checked against the runner's loop: a word of a former
+//! Every call but those that enrol is checked against the runner's loop: a word of a former
 //! generation reaches nothing.
 
 mod artifact;
@@ -17,8 +17,8 @@ use std::sync::Arc;
 use remit_loops::Object;
 use remit_loops::runner::{Info, Runner};
 use remit_proto::convert::{
-    ArtifactRequest, Completion, Enrolment, LeaseRequest, LogChunk, PlanAnswer, Progress, RenewLease,
-    Renewal, TrustRequest,
+    ArtifactRequest, Beginning, Completion, Enrolment, LeaseRequest, LogChunk, PlanAnswer, Progress,
+    RenewLease, Renewal, TrustRequest,
 };
 use remit_proto::limit::{CONTROL_SIZE_MAX, LOG_MESSAGE_SIZE_MAX};
 use remit_proto::v1;
@@ -137,6 +137,14 @@ impl Service {
 
 #[tonic::async_trait]
 impl RunnerService for Service {
+    async fn begin_enroll(
+        &self,
+        request: Request<v1::BeginEnrollRequest>,
+    ) -> Result<Response<v1::BeginEnrollResponse>, Status> {
+        let result = read::<_, Beginning>(request.into_inner()).and_then(|ask| self.begin(&ask));
+        self.counted("BeginEnroll", result)
+    }
+
     async fn enroll(
         &self,
         request: Request<v1::EnrollRequest>,

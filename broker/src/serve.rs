@@ -30,6 +30,7 @@ use crate::presence::Presence;
 use crate::progress::Progress;
 use crate::store::postgres::Address;
 use crate::store::{PostgresStore, SqliteStore, StoreError};
+use crate::sts::{self, Sts};
 use crate::tokens::{self, Tokens};
 use crate::trust::Trust;
 use crate::webhooks::{self, SecretError, Webhooks};
@@ -113,6 +114,9 @@ pub enum Error {
     /// TLS.
     #[error(transparent)]
     Tls(#[from] door::Error),
+    /// Asking AWS.
+    #[error(transparent)]
+    Sts(#[from] sts::Error),
     /// The operator's token.
     #[error(transparent)]
     Tokens(#[from] tokens::Error),
@@ -129,6 +133,7 @@ impl Error {
             Error::Listen { .. } => "broker.listen",
             Error::Store(error) => error.code(),
             Error::StoreAddress(_) => "broker.config_invalid",
+            Error::Sts(_) => "broker.sts",
             Error::Pki(_) | Error::Dispatch(_) | Error::Tls(_) | Error::Tokens(_) | Error::Webhooks(_) => {
                 "broker.keys"
             }
@@ -285,6 +290,7 @@ fn edge(
         logs: Logs::new(objects, engine.is_shared()),
         progress: Progress::default(),
         authority: Authority::open(data, engine.now())?,
+        sts: Sts::new(config.sts_endpoint.as_deref())?,
         dispatch: DispatchKeys::open(data)?,
         trust: Trust::new(engine.clone()),
         metrics: Metrics::new(engine.clone(), presence.clone()),

@@ -144,6 +144,12 @@ impl Trust {
         Ok(self.all(org).await?.into_iter().find(is_pinned).or(newest))
     }
 
+    /// Whether an org has, or had, the root with this digest.
+    pub(crate) async fn has(&self, org: &str, root: &Digest) -> Result<bool, StoreError> {
+        let found = self.pinned(org, Some(*root)).await?;
+        Ok(found.and_then(|bytes| digest(&bytes)).is_some_and(|found| found == *root))
+    }
+
     /// Pins an org's first root.
     pub(crate) async fn pin(
         &self,

@@ -8,6 +8,7 @@ mod differences;
 mod identity;
 mod lease;
 mod plan;
+mod proof;
 mod report;
 mod trust;
 
@@ -19,6 +20,7 @@ pub use lease::{
     AttemptRef, Lease, LeaseAnswer, LeasePhase, LeaseRequest, RenewLease, Stop, StopReason, Verdict,
 };
 pub use plan::{ChangeAction, Plan, PlanAnswer, PlanReply, PlannedChange};
+pub use proof::{AwsProof, Beginning, Begun, Nonce};
 pub use report::{ChangeCounts, Completion, Failure, FailureClass, LogChunk, Outcome, Progress, Success};
 pub use trust::{Trust, TrustRequest};
 

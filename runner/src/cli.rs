@@ -5,9 +5,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+mod aws;
 mod customer;
 mod jobs;
 
+pub use aws::AwsArgs;
 pub use jobs::JobArgs;
 
 pub use customer::{ApproveArgs, HaltArgs, HaltedArgs, KeyArgs, PolicyCommand, Shown};
@@ -29,6 +31,11 @@ Examples:
   First start, with what `remit install create` gave you:
     remit-runner run --broker https://broker.example:7451 --install ins_demo.shop.acme \\
         --root-sha256 HEX --ca-file ca.pem --token-file token --consume-token --data-dir /var/lib/remit
+
+  In an AWS account that the install is declared for, with a role that is: no token at all.
+    remit-runner run --broker https://broker.example:7451 --install ins_demo.shop.acme \\
+        --root-sha256 HEX --ca-file ca.pem --data-dir /var/lib/remit \\
+        --aws-account 123456789012 --aws-region eu-central-1
 
   Later starts need no token: the identity is kept in the data directory.
     remit-runner run --broker https://broker.example:7451 --install ins_demo.shop.acme \\
@@ -161,6 +168,9 @@ pub struct RunArgs {
     /// Delete the token, file or parameter, once the runner is enrolled.
     #[arg(long, env = "REMIT_RUNNER_CONSUME_TOKEN")]
     pub consume_token: bool,
+    /// Where in AWS it is.
+    #[command(flatten)]
+    pub aws: AwsArgs,
     /// Where the runner keeps its identity, journal, outputs and state. One runner each.
     #[arg(long, value_name = "DIR", env = "REMIT_RUNNER_DATA_DIR")]
     pub data_dir: Option<PathBuf>,

@@ -2,6 +2,8 @@
 //!
 //! `resolve` is a pure function of texts; only `load` reads files.
 
+mod aws;
+
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -18,6 +20,8 @@ use crate::data_dir::read_bounded;
 use crate::fault::Coded;
 use crate::link::{Proxy, Way};
 use crate::secret::Reference;
+
+pub use aws::Aws;
 
 /// The greatest configuration or inputs file, in bytes.
 pub const FILE_LEN_MAX: u64 = 1 << 20;
@@ -100,6 +104,8 @@ pub struct Config {
     pub token: Option<TokenSource>,
     /// Whether to delete the token file once enrolled.
     pub consume_token: bool,
+    /// Where in AWS it is.
+    pub aws: Option<Aws>,
     /// The data directory.
     pub data_dir: PathBuf,
     /// Inputs given as flags: texts, typed by the release.
@@ -185,6 +191,8 @@ struct File {
     token_file: Option<PathBuf>,
     token_from: Option<String>,
     consume_token: bool,
+    aws_account: Option<String>,
+    aws_region: Option<String>,
     data_dir: Option<PathBuf>,
     inputs: BTreeMap<String, Value>,
     inputs_file: Option<PathBuf>,
@@ -232,6 +240,8 @@ fn merge(mut args: RunArgs, file: File) -> Merged {
     args.token_file = args.token_file.or(file.token_file);
     args.token_from = args.token_from.or(file.token_from);
     args.consume_token |= file.consume_token;
+    args.aws.aws_account = args.aws.aws_account.or(file.aws_account);
+    args.aws.aws_region = args.aws.aws_region.or(file.aws_region);
     args.data_dir = args.data_dir.or(file.data_dir);
     args.inputs_file = args.inputs_file.or(file.inputs_file);
     args.status_listen = args.status_listen.or(file.status_listen);
@@ -277,6 +287,7 @@ fn resolve(
         ca_pem: read(&ca_file)?.into_bytes(),
         token: token_source(args.token_file, args.token_from.as_deref(), has_token_variable)?,
         consume_token: args.consume_token,
+        aws: aws::parse(args.aws)?,
         data_dir: args.data_dir.ok_or(Error::Missing("data-dir"))?,
         inputs: flags,
         inputs_file: inputs,

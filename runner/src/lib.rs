@@ -10,6 +10,7 @@ pub mod approval;
 pub mod archive;
 pub mod artifact;
 pub mod attempt;
+mod aws;
 pub mod backoff;
 pub mod cli;
 pub mod config;

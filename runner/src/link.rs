@@ -52,6 +52,17 @@ pub struct Marks {
     pub status_ms: i64,
 }
 
+/// What an enrolment gives.
+#[derive(Clone, Debug)]
+pub struct Enrolled {
+    /// Who it is now.
+    pub identity: Identity,
+    /// The vendor's root, not verified yet.
+    pub root: Vec<u8>,
+    /// The account and region that the install is declared to be in.
+    pub place: Option<(String, String)>,
+}
+
 /// Why a call did not do what it should.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -196,10 +207,19 @@ impl Link {
     }
 
     /// A one-time token and a request in, an identity and the vendor's root out.
-    pub async fn enroll(&self, enrolment: convert::Enrolment) -> Result<(Identity, Vec<u8>), Error> {
+    pub async fn enroll(&self, enrolment: convert::Enrolment) -> Result<Enrolled, Error> {
         let request = v1::EnrollRequest::from(enrolment);
-        let answer = bounded(CALL_TIMEOUT, self.client().enroll(request)).await?;
-        Ok((identity(answer.identity)?, answer.root))
+        let v1::EnrollResponse { identity: granted, root, account, region } =
+            bounded(CALL_TIMEOUT, self.client().enroll(request)).await?;
+        let place =
+            Some((account, region)).filter(|(account, region)| !(account.is_empty() && region.is_empty()));
+        Ok(Enrolled { identity: identity(granted)?, root, place })
+    }
+
+    /// A nonce for a proof, and the broker's time.
+    pub async fn begin_enroll(&self, install: String) -> Result<convert::Begun, Error> {
+        let request = v1::BeginEnrollRequest::from(convert::Beginning { install });
+        Ok(bounded(CALL_TIMEOUT, self.client().begin_enroll(request)).await?.try_into()?)
     }
 
     /// A new key's request in, a new certificate of the same generation out.

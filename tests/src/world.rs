@@ -49,6 +49,7 @@ pub struct World {
     runners: BTreeMap<String, Process>,
     runner_path: Option<OsString>,
     runner_args: Vec<String>,
+    runner_env: Vec<(String, String)>,
     runner_proxy: Option<String>,
 }
 
@@ -76,8 +77,9 @@ impl World {
         copy(&source, &directory.path().join("product"))?;
         fs::create_dir(directory.path().join("site"))?;
         let brokers = brokers(directory.path())?;
-        let (runner_path, runner_args, runner_proxy) = (None, Vec::new(), None);
-        Ok(World { directory, brokers, runners: BTreeMap::new(), runner_path, runner_args, runner_proxy })
+        let (runner_path, runner_args, runner_env, runner_proxy) = (None, Vec::new(), Vec::new(), None);
+        let runners = BTreeMap::new();
+        Ok(World { directory, brokers, runners, runner_path, runner_args, runner_env, runner_proxy })
     }
 
     /// Starts the one broker again, and waits until it is ready.
@@ -176,7 +178,10 @@ impl World {
         let token = self.operator()?.post(&format!("/v1/objects/{install}/runner-token"), &Value::Null)?;
         ensure!(token.status == 200 || token.status == 201, "runner-token: {token:?}");
         let text = |name: &str| token.body[name].as_str().map(str::to_owned).context("a field of the token");
-        fs::write(self.path(&format!("{install}.token")), text("token")?)?;
+        // None where the runner proves a declared role instead.
+        if let Ok(token) = text("token") {
+            fs::write(self.path(&format!("{install}.token")), token)?;
+        }
         fs::write(self.path(&format!("{install}.ca")), text("ca_pem")?)?;
         fs::write(self.path(&format!("{install}.root")), text("root_sha256")?)?;
         self.restart_runner(install)
@@ -193,8 +198,6 @@ impl World {
             .args(["--root-sha256", &fs::read_to_string(self.path(&format!("{install}.root")))?])
             .arg("--ca-file")
             .arg(self.path(&format!("{install}.ca")))
-            .arg("--token-file")
-            .arg(self.path(&format!("{install}.token")))
             .arg("--data-dir")
             .arg(self.runner_dir(install))
             .arg("--policy")
@@ -205,7 +208,11 @@ impl World {
             .args(["--confinement", "best", "--allow-write"])
             .arg(self.path("site"))
             .args(["--status-listen", &format!("127.0.0.1:{}", remit_postgres::free_port()?)]);
-        command.args(&self.runner_args);
+        let token = self.path(&format!("{install}.token"));
+        if token.exists() {
+            command.arg("--token-file").arg(token);
+        }
+        command.args(&self.runner_args).envs(self.runner_env.iter().cloned());
         if let Some(path) = &self.runner_path {
             command.env("PATH", path);
         }
@@ -236,6 +243,11 @@ impl World {
     /// From now on runners are started with these arguments, too.
     pub fn tell_runners(&mut self, args: &[String]) {
         self.runner_args.extend_from_slice(args);
+    }
+
+    /// From now on runners find these variables in their environment.
+    pub fn tell_runners_by_environment(&mut self, variables: Vec<(String, String)>) {
+        self.runner_env.extend(variables);
     }
 
     /// From now on runners find this program before all others of its name.

@@ -3,6 +3,7 @@
 mod dev;
 pub mod drift;
 mod logs;
+pub mod place;
 mod plan;
 pub mod rollouts;
 mod scenario;
@@ -305,6 +306,7 @@ pub enum InstallCommand {
 Examples:
   remit install create acme
   remit install create acme --input size=3
+  remit install create acme --aws-account 123456789012 --aws-region eu-central-1 --aws-role remit-acme
   remit install create trial --sandbox        everything is rehearsed, nothing real is touched
   remit install create trial --sandbox --scenario bad-day.toml")]
     Create {
@@ -326,6 +328,9 @@ Examples:
         /// like '{"ask":"by_rule","no_destroy":true,"quorum":2}'.
         #[arg(long, value_name = "RULES")]
         approval: Option<String>,
+        /// Where its runner must be.
+        #[command(flatten)]
+        place: place::PlaceArgs,
         /// What the customer needs.
         #[command(flatten)]
         link: LinkArgs,
@@ -427,6 +432,8 @@ Examples:
         /// Its name.
         name: String,
     },
+    /// In which AWS account an install's runner must prove to be; say another, or see it.
+    Place(place::PlaceCommand),
     /// A new one-time token for the install's runner, and what the customer does with it.
     Link {
         /// Its name.

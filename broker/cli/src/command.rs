@@ -11,6 +11,7 @@ mod link;
 mod logs;
 mod object;
 pub(crate) mod org;
+mod place;
 mod plan;
 pub(crate) mod release;
 mod release_file;

@@ -209,6 +209,9 @@ pub enum Detail {
         generation: u64,
         /// The attempts it has or may take.
         jobs: Vec<JobView>,
+        /// Where it must prove to be, if that was declared.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        place: Option<runner::Place>,
     },
 }
 

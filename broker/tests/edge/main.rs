@@ -5,12 +5,15 @@
 mod admit;
 mod api;
 mod bad;
+mod doors;
 mod foreign;
 mod identity;
 mod logs;
 mod past;
+mod proof;
 mod rpc;
 mod strangers;
+mod sts;
 mod trust;
 mod why;
 mod world;

@@ -26,6 +26,10 @@ async fn call(client: &mut Client, rpc: &str, of: &v1::AttemptRef) -> Result<Str
     let (install, attempt) = ("ins_demo.shop.acme".to_owned(), Some(of.clone()));
     let info = info("boot-9");
     let answer = match rpc {
+        "BeginEnroll" => {
+            client.begin_enroll(v1::BeginEnrollRequest { install }).await?;
+            "a nonce".to_owned()
+        }
         "Enroll" => {
             let (token, csr) = ("remit_acme_guessed".to_owned(), csr().1);
             let ask = v1::EnrollRequest { install, token, csr, info, ..Default::default() };
@@ -99,7 +103,8 @@ async fn rival(world: &World) -> Client {
     let made: RunnerToken = world.with(&token).post(&format!("{path}/runner-token"), &json!({})).await;
     let (key, csr) = csr();
     let (install, info) = ("ins_rival.shop.acme".to_owned(), info("boot-1"));
-    let ask = v1::EnrollRequest { install, token: made.token.clone(), csr, info, ..Default::default() };
+    let ask =
+        v1::EnrollRequest { install, token: made.token.clone().unwrap(), csr, info, ..Default::default() };
     let mut client = RunnerServiceClient::new(world.channel(None).await);
     let identity = client.enroll(ask).await.unwrap().into_inner().identity.unwrap();
     RunnerServiceClient::new(world.channel(Some(identity_of(&identity.certificate_chain, &key))).await)
@@ -128,16 +133,21 @@ async fn no_call_is_answered_to_a_stranger() {
     let (mut nobody, mut rival) = (RunnerServiceClient::new(world.channel(None).await), rival(&world).await);
     let before: ObjectView = world.with(&token).get("/v1/objects/ins_demo.shop.acme").await;
     assert!(calls().len() >= 9, "{:?}", calls());
-    let is_enroll = |rpc: &str| rpc == "Enroll";
-    check(&mut nobody, &attempt, |rpc| {
-        if is_enroll(rpc) { "rpc.token_refused" } else { "rpc.certificate_missing" }
+    check(&mut nobody, &attempt, |rpc| match rpc {
+        // Which is good for nothing by itself.
+        "BeginEnroll" => "a nonce",
+        "Enroll" => "rpc.token_refused",
+        _ => "rpc.certificate_missing",
     })
     .await;
-    check(&mut former.client, &attempt, |rpc| {
-        if is_enroll(rpc) { "rpc.token_refused" } else { "rpc.generation_fenced" }
+    check(&mut former.client, &attempt, |rpc| match rpc {
+        "BeginEnroll" => "a nonce",
+        "Enroll" => "rpc.token_refused",
+        _ => "rpc.generation_fenced",
     })
     .await;
     check(&mut rival, &attempt, |rpc| match rpc {
+        "BeginEnroll" => "a nonce",
         "Enroll" => "rpc.token_refused",
         // Its own affairs, and nobody else's.
         "Renew" => "renewed",

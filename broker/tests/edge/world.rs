@@ -56,10 +56,21 @@ impl World {
     }
 
     pub(crate) async fn start_in(dir: tempfile::TempDir) -> Self {
+        let config = Config::local(dir.path());
+        Self::start_as(dir, &config).await
+    }
+
+    /// One that asks this address in place of AWS's STS.
+    pub(crate) async fn start_asking(sts: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let config = Config { sts_endpoint: Some(sts.to_owned()), ..Config::local(dir.path()) };
+        Self::start_as(dir, &config).await
+    }
+
+    async fn start_as(dir: tempfile::TempDir, config: &Config) -> Self {
         // Only the tests' own clients look for a default provider.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let config = Config::local(dir.path());
-        let running = serve(&config, Listeners::bind(&config).await.unwrap()).await.unwrap();
+        let running = serve(config, Listeners::bind(config).await.unwrap()).await.unwrap();
         let ca_pem = std::fs::read_to_string(&running.ca_file).unwrap();
         let operator = std::fs::read_to_string(&running.operator_token_file).unwrap().trim().to_owned();
         let http = reqwest::Client::builder()
@@ -308,7 +319,8 @@ impl World {
     ) -> Result<v1::EnrollResponse, tonic::Status> {
         let mut client = RunnerServiceClient::new(self.channel(None).await);
         let (install, info) = ("ins_demo.shop.acme".to_owned(), info("boot-1"));
-        let request = v1::EnrollRequest { install, token: token.to_owned(), csr, info, root_sha256 };
+        let token = token.to_owned();
+        let request = v1::EnrollRequest { install, token, csr, info, root_sha256, aws: None };
         client.enroll(request).await.map(tonic::Response::into_inner)
     }
 
@@ -316,7 +328,7 @@ impl World {
     pub(crate) async fn enrol(&self, org_token: &str) -> FakeRunner {
         let token = self.runner_token(org_token).await;
         let (key, csr) = csr();
-        let response = self.enrol_with(&token.token, csr).await.unwrap();
+        let response = self.enrol_with(token.token.as_deref().unwrap(), csr).await.unwrap();
         let root = Envelope::parse(&response.root, PayloadType::Root).unwrap();
         assert_eq!(root.payload_digest().hex(), token.root_sha256);
         let identity = response.identity.unwrap();

@@ -105,6 +105,13 @@ impl RunnerService for Bare {
         Ok(Response::new(v1::LeaseJobResponse { lease: None, trust_news: false }))
     }
 
+    async fn begin_enroll(
+        &self,
+        _: Request<v1::BeginEnrollRequest>,
+    ) -> Result<Response<v1::BeginEnrollResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
     async fn enroll(&self, _: Request<v1::EnrollRequest>) -> Result<Response<v1::EnrollResponse>, Status> {
         Err(Status::unimplemented(""))
     }

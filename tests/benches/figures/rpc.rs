@@ -62,7 +62,7 @@ async fn enrol(server: &Server, vendor: &Vendor, shared: &Channel, n: usize) -> 
     let csr = rcgen::CertificateParams::default().serialize_request(&key)?.der().to_vec();
     let request = v1::EnrollRequest {
         install: install(n),
-        token: token.token,
+        token: token.token.context("a token")?,
         csr,
         info: info(),
         ..Default::default()

@@ -162,9 +162,10 @@ fn detail(text: &mut String, detail: &Detail) {
             line("drift", facts.drift.as_ref().map(|d| d.summary.clone()).unwrap_or_default());
             line("job", job.as_ref().map(|j| format!("{} attempt {}", j.job, j.attempt)).unwrap_or_default());
         }
-        Detail::Runner { presence: there, generation, jobs } => {
+        Detail::Runner { presence: there, generation, jobs, place } => {
             line("presence", word(presence(there)));
             line("generation", generation.to_string());
+            line("must be in", place.as_ref().map(ToString::to_string).unwrap_or_default());
             for job in jobs {
                 line("job", format!("{} {} {}", job.component, job.action.as_str(), word(&job.state)));
             }

@@ -63,7 +63,7 @@ async fn start_runner(stage: &mut Stage) -> Result<()> {
     let file = |name: &str| stage.dir.path().join(name);
     let (token_file, ca_file, inputs_file) =
         (file("runner.token"), file("runner.ca.pem"), file("inputs.json"));
-    write_private(&token_file, token.token.as_bytes())?;
+    write_private(&token_file, token.token.unwrap_or_default().as_bytes())?;
     write_private(&ca_file, token.ca_pem.as_bytes())?;
     let inputs = serde_json::to_vec(&stage.prepared.inputs).unwrap_or_default();
     write_private(&inputs_file, &inputs)?;

@@ -114,6 +114,7 @@ impl Runner {
                 presence: self.presence,
                 generation: self.generation,
                 jobs: self.slots.iter().map(job_view).collect(),
+                place: self.place().cloned(),
             },
         }
     }

@@ -6,6 +6,7 @@ mod drift;
 mod golden;
 mod graphs;
 mod lives;
+mod places;
 mod plans;
 mod receipts;
 mod rehearsing;

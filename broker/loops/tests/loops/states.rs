@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::golden;
+use crate::places;
 use crate::world::{World, id, release, with_recipes};
 
 const EVENTS: &str = "events";
@@ -73,6 +74,9 @@ fn worlds() -> Vec<(&'static str, World)> {
     worlds.push(("parents are deleting", world.clone()));
     world.install(install::Signal::Forget { reason: reason() }).unwrap();
     worlds.push(("forgotten", world));
+    let mut proven = places::declared(places::place());
+    proven.report(places::enrolment()).unwrap();
+    worlds.push(("proven", proven));
     worlds
 }
 

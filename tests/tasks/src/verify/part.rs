@@ -65,11 +65,15 @@ pub(crate) fn cfn_lint(house: &House) -> Result<Vec<Call>> {
         let pip = python.join("bin/pip");
         done(Command::new(pip).args(["install", "--quiet", &format!("cfn-lint=={CFN_LINT}")]))?;
     }
-    let template = house.target.join("verify/install.template.json");
+    let template = |name: &str| house.target.join("verify").join(name);
+    let both = [template("install.template.json"), template("role.template.json")];
     Ok(vec![
         Call::cargo(["build", "--workspace", "--example", "render", "--quiet"]),
-        Call::new(house.target.join("debug/examples/render")).arg(&template),
-        Call::new(program).args(["--regions", "eu-central-1", "us-east-1", "--template"]).arg(&template),
+        Call::new(house.target.join("debug/examples/render")).arg(&both[0]).arg(&both[1]),
+        Call::new(program)
+            .args(["--regions", "eu-central-1", "us-east-1", "--template"])
+            .arg(&both[0])
+            .arg(&both[1]),
     ])
 }
 

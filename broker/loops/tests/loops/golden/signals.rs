@@ -113,6 +113,8 @@ pub(crate) fn runner_signals() -> Vec<Sample> {
     let expect = runner::Signal::Expect { token_sha256: "cc".into(), expires: Timestamp(9_999_999) };
     let all = [
         ("expect", expect),
+        ("declare", runner::Signal::Declare { place: Some(crate::places::place()), reason: "x".into() }),
+        ("declare, anywhere", runner::Signal::Declare { place: None, reason: "x".into() }),
         ("revoke", runner::Signal::Revoke { reason: "x".into() }),
         ("drain", runner::Signal::Drain { reason: "x".into() }),
         ("resume", runner::Signal::Resume {}),
