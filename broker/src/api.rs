@@ -6,6 +6,8 @@
 
 mod admit;
 mod answer;
+mod audit;
+mod dispatch_keys;
 mod error;
 mod events;
 mod guard;
@@ -62,10 +64,12 @@ fn short() -> Routes {
         .routes(routes!(system::metrics))
         .routes(routes!(system::whoami))
         .routes(routes!(system::dispatch_key))
-        .routes(routes!(trust::dispatch_keys, trust::next_dispatch_key))
-        .routes(routes!(trust::retire_dispatch_key))
+        .routes(routes!(dispatch_keys::dispatch_keys, dispatch_keys::next_dispatch_key))
+        .routes(routes!(dispatch_keys::retire_dispatch_key))
         .routes(routes!(trust::roots, trust::publish_root))
         .routes(routes!(trust::standing, trust::restrict))
+        .routes(routes!(audit::list))
+        .routes(routes!(audit::blocks))
         .routes(routes!(orgs::create))
         .routes(routes!(orgs::make_token, orgs::list_tokens))
         .routes(routes!(orgs::revoke_token))
@@ -77,6 +81,7 @@ fn short() -> Routes {
         .routes(routes!(updates::updates))
         .routes(routes!(updates::preview))
         .routes(routes!(signals::send))
+        .routes(routes!(signals::dry_run))
         .routes(routes!(runners::make_token))
         .routes(routes!(webhooks::create, webhooks::list))
         .routes(routes!(webhooks::delete))

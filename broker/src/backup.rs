@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::audit;
 use crate::engine::{ReplayError, Replayed, replay};
 use crate::store::{SqliteStore, StoreError, sqlite};
 
@@ -22,7 +23,8 @@ pub(crate) const RESTORED: (&str, &str) = ("system", "restored");
 const MANIFEST: &str = "backup.json";
 const DATABASE: &str = "broker.db";
 /// Everything else that is copied, if it is there.
-const BESIDE: [&str; 6] = ["objects", "ca.key", "ca.pem", "dispatch.key", "operator.token", "webhooks.key"];
+const BESIDE: [&str; 7] =
+    ["objects", "ca.key", "ca.pem", "dispatch.key", "dispatch.next.key", "operator.token", "webhooks.key"];
 const FORMAT: u32 = 1;
 
 /// What a backup says of itself.
@@ -66,6 +68,9 @@ pub enum Error {
     /// The log and the states do not agree.
     #[error("the backup is not whole: {0}")]
     Replay(#[from] ReplayError),
+    /// The audit log, or what it says of the log of events.
+    #[error("the backup is not whole: {0}")]
+    Audit(#[from] audit::Damaged),
     /// The backup is not what it says it is.
     #[error("the backup is not whole: {0}")]
     Damaged(String),
@@ -78,7 +83,8 @@ impl Error {
             Error::File { .. } => "backup.file",
             Error::Exists { .. } => "backup.exists",
             Error::Store(error) => error.code(),
-            Error::Replay(_) | Error::Damaged(_) => "backup.damaged",
+            Error::Audit(audit::Damaged::Broken(broken)) => broken.code(),
+            Error::Replay(_) | Error::Audit(_) | Error::Damaged(_) => "backup.damaged",
         }
     }
 }
@@ -150,10 +156,12 @@ pub fn restore(backup: &Path, data: &Path) -> Result<Manifest, Error> {
     Ok(manifest)
 }
 
-/// The pages of a database, and its log against its states.
+/// The pages of a database, its log against its states, and its audit log against both.
 fn examine(database: &Path) -> Result<Replayed, Error> {
     let reader = sqlite::open_copy(database)?;
-    Ok(replay(&*reader)?)
+    let replayed = replay(&*reader)?;
+    audit::look_through(&*reader, None)?;
+    Ok(replayed)
 }
 
 /// A directory that is this broker's alone, and is new or empty.
@@ -180,8 +188,10 @@ fn copy(from: &Path, to: &Path) -> Result<(), Error> {
             copy(&entry.path(), &to.join(entry.file_name()))?;
         }
     } else if found.is_file() {
-        match fs::copy(from, to) {
-            Ok(_) => {}
+        // With its time: that of a dispatch key says how old it is.
+        let copied = fs::copy(from, to).and_then(|_| File::open(to)?.set_modified(found.modified()?));
+        match copied {
+            Ok(()) => {}
             // A log's last chunk may have been put in place anew since the directory was read.
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(file(from)(error)),
@@ -227,6 +237,9 @@ mod tests {
         fs::create_dir_all(data.join("objects/logs")).unwrap();
         fs::write(data.join("objects/logs/one"), b"words").unwrap();
         fs::write(data.join("ca.key"), b"secret").unwrap();
+        fs::write(data.join("dispatch.next.key"), b"secret too").unwrap();
+        let long_ago = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000);
+        File::open(data.join("dispatch.next.key")).unwrap().set_modified(long_ago).unwrap();
         let engine = Engine::start(SqliteStore::open(&data.join(DATABASE)).unwrap(), Options::default());
         let engine = engine.unwrap();
         send(&engine, 0).await;
@@ -246,6 +259,8 @@ mod tests {
         assert!(taken.events >= 1 && taken.events <= 2_000, "{taken:?}");
         assert_eq!(restore(&backup, &other).unwrap(), taken);
         assert_eq!(fs::read(other.join("objects/logs/one")).unwrap(), b"words");
+        let next = fs::metadata(other.join("dispatch.next.key")).unwrap();
+        assert_eq!(next.modified().unwrap(), long_ago, "a key is as old as it was");
         assert_eq!(fs::metadata(&other).unwrap().permissions().mode() & 0o777, 0o700);
         let reader = sqlite::open_copy(&other.join(DATABASE)).unwrap();
         assert!(reader.record(RESTORED.0, RESTORED.1).unwrap().is_some());

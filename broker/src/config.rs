@@ -9,7 +9,8 @@ use std::time::Duration;
 use clap::Args;
 use serde::Deserialize;
 
-use crate::webhooks;
+use crate::signer::Reference;
+use crate::{audit, webhooks};
 
 /// The most names that the server certificate holds.
 const PUBLIC_HOSTS_MAX: usize = 32;
@@ -18,6 +19,8 @@ const SILENT_AFTER: Duration = Duration::from_secs(60);
 /// What may be said, in seconds: a runner at work speaks every ten seconds at the latest, a lost one matters
 /// within the hour.
 const SILENT_AFTER_S: std::ops::RangeInclusive<u64> = 15..=3_600;
+/// The audit log is kept so long at least, and at most, in days.
+const AUDIT_KEEP_DAYS: std::ops::RangeInclusive<u32> = 30..=3_660;
 const API_LISTEN: &str = "127.0.0.1:7450";
 const RPC_LISTEN: &str = "127.0.0.1:7451";
 /// The embedded database's file in the data directory.
@@ -55,6 +58,18 @@ pub struct Flags {
     /// Certificate authorities that webhooks trust beside the system's, PEM.
     #[arg(long, env = "REMIT_WEBHOOK_CA_FILE", value_name = "FILE")]
     pub webhook_ca_file: Option<PathBuf>,
+    /// So many days the audit log is kept; what goes is proved by a signed checkpoint that stays [default: 400].
+    #[arg(long, env = "REMIT_AUDIT_KEEP_DAYS", value_name = "DAYS")]
+    pub audit_keep_days: Option<u32>,
+    /// Ask this address in place of AWS's STS who a runner is: for tests. Whoever answers there decides who
+    /// may enrol.
+    #[arg(long, env = "REMIT_STS_ENDPOINT", value_name = "URL")]
+    pub sts_endpoint: Option<String>,
+    /// Where the next dispatch key comes from: a key of AWS KMS, ECC_NIST_P256, such as
+    /// awskms:///alias/remit-dispatch?region=eu-central-1. The first start takes it; later
+    /// `remit keys dispatch rotate` does [default: a file in the data directory].
+    #[arg(long, env = "REMIT_DISPATCH_KMS", value_name = "URI")]
+    pub dispatch_kms: Option<String>,
     /// A TOML file with the same settings, names in snake_case.
     #[arg(long, env = "REMIT_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -78,6 +93,9 @@ struct File {
     webhook_allow_private: bool,
     webhook_ca_file: Option<PathBuf>,
     runner_silent_after: Option<u64>,
+    audit_keep_days: Option<u32>,
+    sts_endpoint: Option<String>,
+    dispatch_kms: Option<String>,
     log: Option<String>,
 }
 
@@ -96,8 +114,14 @@ pub struct Config {
     pub public_hosts: Vec<String>,
     /// So long a silence makes a runner lost.
     pub runner_silent_after: Duration,
+    /// Where the next dispatch key comes from, if it is not to be a file.
+    pub dispatch_kms: Option<Reference>,
     /// Whom webhooks may call.
     pub webhooks: webhooks::Options,
+    /// How long the audit log is kept.
+    pub audit: audit::Options,
+    /// Who is asked in place of AWS's STS.
+    pub sts_endpoint: Option<String>,
     /// What to log.
     pub log: String,
 }
@@ -145,7 +169,10 @@ impl Config {
             rpc_listen: free,
             public_hosts: vec![],
             webhooks: webhooks::Options { allow_private: true, ca_file: None },
+            audit: audit::Options::default(),
             runner_silent_after: SILENT_AFTER,
+            sts_endpoint: None,
+            dispatch_kms: None,
             log: "info".to_owned(),
         }
     }
@@ -165,6 +192,8 @@ impl Config {
         let public_hosts =
             if flags.public_host.is_empty() { file.public_host } else { flags.public_host.clone() };
         check_hosts(&public_hosts)?;
+        let dispatch_kms = flags.dispatch_kms.as_deref().or(file.dispatch_kms.as_deref());
+        let dispatch_kms = dispatch_kms.map(str::parse::<Reference>).transpose();
         let store = flags.store.clone().or(file.store);
         let password_file = flags.store_password_file.clone().or(file.store_password_file);
         Ok(Self {
@@ -177,7 +206,10 @@ impl Config {
                 allow_private: flags.webhook_allow_private || file.webhook_allow_private,
                 ca_file: flags.webhook_ca_file.clone().or(file.webhook_ca_file),
             },
+            audit: audit_kept(flags.audit_keep_days.or(file.audit_keep_days))?,
             runner_silent_after: silence(flags.runner_silent_after.or(file.runner_silent_after))?,
+            sts_endpoint: flags.sts_endpoint.clone().or(file.sts_endpoint).map(sts_endpoint).transpose()?,
+            dispatch_kms: dispatch_kms.map_err(|e| Error(format!("dispatch-kms: {e}")))?,
             log: pick(&flags.log, file.log, "info"),
         })
     }
@@ -208,6 +240,28 @@ fn silence(seconds: Option<u64>) -> Result<Duration, Error> {
     }
     let (least, most) = (SILENT_AFTER_S.start(), SILENT_AFTER_S.end());
     Err(Error(format!("runner-silent-after is {seconds}; it must be from {least} to {most} seconds")))
+}
+
+fn audit_kept(days: Option<u32>) -> Result<audit::Options, Error> {
+    let usual = audit::Options::default();
+    let keep_days = days.unwrap_or(usual.keep_days);
+    if AUDIT_KEEP_DAYS.contains(&keep_days) {
+        return Ok(audit::Options { keep_days, ..usual });
+    }
+    let (least, most) = (AUDIT_KEEP_DAYS.start(), AUDIT_KEEP_DAYS.end());
+    Err(Error(format!("audit-keep-days is {keep_days}; it must be from {least} to {most} days")))
+}
+
+fn sts_endpoint(url: String) -> Result<String, Error> {
+    let is_good = |uri: http::Uri| {
+        matches!(uri.scheme_str(), Some("http" | "https"))
+            && uri.authority().is_some_and(|a| !a.as_str().contains('@'))
+            && uri.path_and_query().is_none_or(|path| path == "/")
+    };
+    if url.parse().is_ok_and(is_good) {
+        return Ok(url);
+    }
+    Err(Error(format!("sts-endpoint is `{url}`; it must be like http://127.0.0.1:5000, and no more")))
 }
 
 fn address(name: &str, text: &str) -> Result<SocketAddr, Error> {
@@ -265,6 +319,10 @@ mod tests {
             ("store = \"mysql://x\"", "sqlite:FILE"),
             ("store = \"sqlite:\"", "postgres://"),
             ("runner_silent_after = 5", "from 15 to 3600"),
+            ("sts_endpoint = \"ftp://x\"", "sts-endpoint"),
+            ("sts_endpoint = \"http://x/path\"", "sts-endpoint"),
+            ("sts_endpoint = \"http://user@x\"", "sts-endpoint"),
+            ("dispatch_kms = \"alias/dispatch\"", "awskms://"),
         ] {
             let error = Config::merge(&flags(), Some(file)).unwrap_err().to_string();
             assert!(error.contains(word), "{error}");

@@ -1,34 +1,34 @@
-//! The broker's dispatch keys, and the envelopes and statuses that it signs with them.
+//! The envelopes and statuses that the broker signs with its dispatch keys.
 //!
 //! An envelope is signed at the moment it is handed out, from what the runner's loop holds:
 //! the same sequence number and fence each time, fresh times.
 
+mod gate;
+mod keys;
+mod statuses;
+
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use remit_loops::job::{Action, Changes, FailureClass, JobSpec, Mode};
 use remit_loops::plan::{self, Approval, Stage};
-use remit_loops::runner::Offer;
+use remit_loops::runner::{Offer, Place};
 use remit_loops::scenario::{Act, Fails};
 use remit_loops::{ObjectId, Timestamp};
 use remit_seal::Digest;
 use remit_seal::document::{
-    Approved, Audience, Class, Job, KeySpec, PretendedChanges, PretendedClass, PretendedFailure, Rehearsal,
-    Side, Status as SealedStatus, Value,
+    Approved, Audience, AuditCheckpoint, BreakGlass, Class, Job, PretendedChanges, PretendedClass,
+    PretendedFailure, Rehearsal, Seen, Side, Status as SealedStatus, Value,
 };
-use remit_seal::dsse::{Envelope, PayloadType};
-use remit_seal::key::SigningKey;
+use remit_seal::dsse::PayloadType;
 use remit_seal::verify::APPROVALS_MAX;
-use zeroize::Zeroizing;
 
-use crate::private_file;
+use crate::signer::kms;
 
-const CURRENT: &str = "dispatch.key";
-const NEXT: &str = "dispatch.next.key";
-/// What another broker did to the files counts after so long.
-const READ_EVERY: Duration = Duration::from_secs(5);
+pub(crate) use gate::Trouble;
+pub(crate) use keys::{DispatchKey, DispatchKeys};
+use statuses::Kept;
+
 /// How long an envelope may wait to be started.
 const START_WITHIN_MS: i64 = 15 * 60_000;
 
@@ -54,6 +54,36 @@ pub enum Error {
     /// The system has no randomness.
     #[error("cannot get randomness: {0}")]
     Randomness(getrandom::Error),
+    /// The file says where a key is in KMS, and that cannot be read.
+    #[error("{file} does not say which key of AWS KMS it is: {detail}")]
+    Written {
+        /// Which.
+        file: String,
+        /// Why.
+        detail: String,
+    },
+    /// A key of KMS is not to be had.
+    #[error(transparent)]
+    Kms(#[from] kms::Error),
+    /// The key that is to be the next one is in use.
+    #[error(
+        "{reference} is a dispatch key already: make another key in KMS and let the broker know it by --dispatch-kms"
+    )]
+    Same {
+        /// Where it is.
+        reference: String,
+    },
+    /// Nothing is signed now; it is worth asking again.
+    #[error("AWS KMS does not sign now ({code}); it is asked again in {pause:?}")]
+    Waits {
+        /// When.
+        pause: Duration,
+        /// The stable code of what is the matter.
+        code: &'static str,
+    },
+    /// A document that its own verifier would refuse.
+    #[error(transparent)]
+    Document(#[from] remit_seal::Refusal),
     /// A job that cannot be said in an envelope.
     #[error("job {job} cannot be signed: {why}")]
     Job {
@@ -64,109 +94,56 @@ pub enum Error {
     },
 }
 
-/// The keys that the broker signs envelopes with: one, and while keys change the next one too.
-///
-/// While there are two, everything is signed by both, so that a runner may know either of them.
-pub(crate) struct DispatchKeys {
-    directory: PathBuf,
-    held: RwLock<Held>,
-}
+impl Error {
+    /// How long to wait before it is worth asking again, where that is all that is to be done.
+    pub(crate) fn pause(&self) -> Option<Duration> {
+        match self {
+            Error::Waits { pause, .. } => Some(*pause),
+            _ => None,
+        }
+    }
 
-struct Held {
-    keys: Vec<Arc<SigningKey>>,
-    read: Instant,
+    /// The stable code, with a section in `docs/errors/`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Error::Kms(error) => error.code(),
+            Error::Same { .. } => "kms.same_key",
+            Error::Waits { code, .. } => code,
+            Error::File { .. }
+            | Error::Key { .. }
+            | Error::Written { .. }
+            | Error::Randomness(_)
+            | Error::Job { .. }
+            | Error::Document(_) => "broker.keys",
+        }
+    }
 }
 
 impl DispatchKeys {
-    /// The keys of this directory; the first is made at the first start.
-    pub(crate) fn open(directory: &Path) -> Result<Self, Error> {
-        if load(&directory.join(CURRENT))?.is_none() {
-            make(&directory.join(CURRENT))?;
+    /// A status, signed: one that says the same and was made since `since_ms` will do, if it is fresh.
+    pub(crate) async fn sign_status(&self, document: &SealedStatus, since_ms: i64) -> Result<Vec<u8>, Error> {
+        let mut turn = self.statuses.turn(&document.vendor).await;
+        let keys = self.ids();
+        if let Some(kept) = turn.as_ref().filter(|kept| kept.serves(document, since_ms, &keys)) {
+            return Ok(kept.bytes.clone());
         }
-        let held = RwLock::new(Held { keys: read(directory)?, read: Instant::now() });
-        Ok(Self { directory: directory.to_owned(), held })
+        let bytes = self.signed(PayloadType::Status, document, Timestamp(document.time_ms)).await?;
+        *turn = Some(Kept { document: document.clone(), keys, bytes: bytes.clone() });
+        Ok(bytes)
     }
 
-    /// The keys, the current one first. Another broker with this directory may have changed them.
-    fn keys(&self) -> Vec<Arc<SigningKey>> {
-        {
-            let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
-            if held.read.elapsed() < READ_EVERY {
-                return held.keys.clone();
-            }
-        }
-        let found = read(&self.directory);
-        let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
-        held.read = Instant::now();
-        match found {
-            Ok(keys) => held.keys = keys,
-            Err(error) => {
-                tracing::error!(%error, "the dispatch keys cannot be read; going on with those known");
-            }
-        }
-        held.keys.clone()
+    /// A place in the audit log, signed.
+    pub(crate) async fn sign_audit(&self, document: &AuditCheckpoint) -> Result<Vec<u8>, Error> {
+        self.signed(PayloadType::Audit, document, Timestamp(document.at_ms)).await
     }
 
-    /// The public halves, as they stand in a root, the current one first.
-    pub(crate) fn public(&self) -> Vec<KeySpec> {
-        self.keys().iter().map(|key| key.public()).collect()
-    }
-
-    /// The keys' ids, the current one first.
-    pub(crate) fn ids(&self) -> Vec<String> {
-        self.keys().iter().map(|key| key.id()).collect()
-    }
-
-    /// Makes the next key; answers whether there was none yet.
-    pub(crate) fn make_next(&self) -> Result<bool, Error> {
-        let path = self.directory.join(NEXT);
-        let is_new = load(&path)?.is_none();
-        if is_new {
-            make(&path)?;
-        }
-        self.read_again()?;
-        Ok(is_new)
-    }
-
-    /// Gives the current key up for the next one, or the next one up; answers whether it was one of two.
-    pub(crate) fn retire(&self, id: &str) -> Result<bool, Error> {
-        let (current, next) = (self.directory.join(CURRENT), self.directory.join(NEXT));
-        let keys = read(&self.directory)?;
-        let done = match &keys[..] {
-            [first, _] if first.id() == id => std::fs::rename(&next, &current),
-            [_, second] if second.id() == id => std::fs::remove_file(&next),
-            _ => return Ok(false),
-        };
-        let file = next.display().to_string();
-        done.and_then(|()| std::fs::File::open(&self.directory)?.sync_all())
-            .map_err(|source| Error::File { file, source })?;
-        self.read_again()?;
-        Ok(true)
-    }
-
-    fn read_again(&self) -> Result<(), Error> {
-        let keys = read(&self.directory)?;
-        *self.held.write().unwrap_or_else(PoisonError::into_inner) = Held { keys, read: Instant::now() };
-        Ok(())
-    }
-
-    fn signed<T: serde::Serialize>(
-        &self,
-        kind: PayloadType,
-        document: &T,
-    ) -> Result<Vec<u8>, remit_seal::Refusal> {
-        let keys = self.keys();
-        let keys: Vec<&SigningKey> = keys.iter().map(Arc::as_ref).collect();
-        Ok(Envelope::sign(kind, document, &keys)?.to_bytes())
-    }
-
-    /// A status, signed.
-    pub(crate) fn sign_status(&self, document: &SealedStatus) -> Result<Vec<u8>, remit_seal::Refusal> {
-        self.signed(PayloadType::Status, document)
+    /// What was seen of a runner's receipts, signed.
+    pub(crate) async fn sign_seen(&self, document: &Seen) -> Result<Vec<u8>, Error> {
+        self.signed(PayloadType::Seen, document, Timestamp(document.at_ms)).await
     }
 
     /// The envelope of an offer, for one generation of an install's runner.
-    pub(crate) fn sign(
+    pub(crate) async fn sign(
         &self,
         offer: &Offer,
         install: &ObjectId,
@@ -174,7 +151,7 @@ impl DispatchKeys {
         now: Timestamp,
     ) -> Result<Vec<u8>, Error> {
         let refused = |why: String| Error::Job { job: offer.spec.id.job.clone(), why };
-        let audience = audience(install, epoch, generation)
+        let audience = audience(install, epoch, generation, offer.place.as_ref())
             .ok_or_else(|| refused(format!("{install} is no install")))?;
         let spec = &offer.spec;
         let job = Job {
@@ -197,35 +174,20 @@ impl DispatchKeys {
             rehearsal: spec.act.as_ref().filter(|_| spec.mode == Mode::Sandbox).map(rehearsal),
             plan: plan(spec).map_err(refused)?,
             approvals: approvals(spec),
+            break_glass: break_glass(spec, now),
         };
-        self.signed(PayloadType::Job, &job).map_err(|e| refused(e.to_string()))
+        self.signed(PayloadType::Job, &job, now).await.map_err(|error| match error {
+            Error::Document(refusal) => refused(refusal.to_string()),
+            other => other,
+        })
     }
 }
 
-fn read(directory: &Path) -> Result<Vec<Arc<SigningKey>>, Error> {
-    let keys = [load(&directory.join(CURRENT))?, load(&directory.join(NEXT))?];
-    Ok(keys.into_iter().flatten().map(Arc::new).collect())
-}
-
-fn load(path: &Path) -> Result<Option<SigningKey>, Error> {
-    let file = || path.display().to_string();
-    let pem = private_file::read(path).map_err(|source| Error::File { file: file(), source })?;
-    let Some(pem) = pem.map(Zeroizing::new) else { return Ok(None) };
-    SigningKey::from_pem(&pem).map(Some).map_err(|source| Error::Key { file: file(), source })
-}
-
-fn make(path: &Path) -> Result<(), Error> {
-    let mut seed = Zeroizing::new([0u8; 32]);
-    getrandom::fill(seed.as_mut()).map_err(Error::Randomness)?;
-    let key = SigningKey::ed25519_from_seed(&seed);
-    let written = private_file::write(path, key.to_pem().as_bytes());
-    written.map_err(|source| Error::File { file: path.display().to_string(), source })
-}
-
-fn audience(install: &ObjectId, epoch: u64, generation: u64) -> Option<Audience> {
+fn audience(install: &ObjectId, epoch: u64, generation: u64, place: Option<&Place>) -> Option<Audience> {
+    let (account, region) = place.map(|place| (place.account.clone(), place.region.clone())).unzip();
     let mut names = install.path().split('.').map(str::to_owned);
     let (org, app, install) = (names.next()?, names.next()?, names.next()?);
-    Some(Audience { org, app, install, epoch, generation, account: None, region: None })
+    Some(Audience { org, app, install, epoch, generation, account, region })
 }
 
 fn class(action: Action) -> Class {
@@ -233,7 +195,7 @@ fn class(action: Action) -> Class {
         // Terraform's state is written, which is the customer's too.
         Action::Deploy | Action::Adopt | Action::Run => Class::Change,
         Action::Destroy => Class::Destroy,
-        Action::Drift => Class::Read,
+        Action::Drift | Action::Health => Class::Read,
     }
 }
 
@@ -298,6 +260,12 @@ fn approvals(spec: &JobSpec) -> Vec<Approved> {
     plan.approvals.iter().take(APPROVALS_MAX).map(approved).collect()
 }
 
+/// Who let it pass the vendor's own rules; nobody any more when the time for that is over.
+fn break_glass(spec: &JobSpec, now: Timestamp) -> Option<BreakGlass> {
+    let glass = spec.glass.as_ref().filter(|glass| glass.holds(now))?;
+    Some(BreakGlass { by: glass.by.clone(), reason: glass.reason.clone(), until_ms: glass.until.0 })
+}
+
 /// The typed values of inputs that the loops hold as JSON texts.
 pub(crate) fn inputs(texts: &BTreeMap<String, String>) -> Result<BTreeMap<String, Value>, String> {
     let value = |(name, text): (&String, &String)| {
@@ -307,29 +275,4 @@ pub(crate) fn inputs(texts: &BTreeMap<String, String>) -> Result<BTreeMap<String
         Ok((name.clone(), value))
     };
     texts.iter().map(value).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keys_change_with_an_overlap() {
-        let dir = tempfile::tempdir().unwrap();
-        let keys = DispatchKeys::open(dir.path()).unwrap();
-        let [first] = &keys.ids()[..] else { panic!("one to begin with") };
-        assert!(!keys.retire(first).unwrap(), "the only one is not given up");
-        assert!(keys.make_next().unwrap() && !keys.make_next().unwrap());
-        let both = keys.ids();
-        assert_eq!((both.len(), &both[0]), (2, first));
-        assert_eq!(DispatchKeys::open(dir.path()).unwrap().ids(), both);
-        assert!(!keys.retire("another").unwrap());
-        assert!(keys.retire(first).unwrap());
-        assert_eq!(keys.ids(), both[1..]);
-        assert_eq!(DispatchKeys::open(dir.path()).unwrap().ids(), both[1..]);
-        keys.make_next().unwrap();
-        let next = keys.ids()[1].clone();
-        assert!(keys.retire(&next).unwrap(), "a change of mind");
-        assert_eq!(keys.ids(), both[1..]);
-    }
 }

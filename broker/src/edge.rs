@@ -8,6 +8,7 @@ use tokio::sync::{Mutex, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::artifacts::Artifacts;
+use crate::audit::Audit;
 use crate::dispatch::DispatchKeys;
 use crate::engine::Engine;
 use crate::logs::Logs;
@@ -15,7 +16,9 @@ use crate::metrics::Metrics;
 use crate::pki::Authority;
 use crate::presence::Presence;
 use crate::progress::Progress;
+use crate::reminders::Reminders;
 use crate::store::StoreError;
+use crate::sts::Sts;
 use crate::tokens::Tokens;
 use crate::trust::Trust;
 use crate::webhooks::Webhooks;
@@ -32,8 +35,11 @@ pub(crate) struct Edge {
     pub(crate) presence: Presence,
     pub(crate) progress: Progress,
     pub(crate) authority: Authority,
-    pub(crate) dispatch: DispatchKeys,
+    pub(crate) sts: Sts,
+    pub(crate) dispatch: Arc<DispatchKeys>,
+    pub(crate) audit: Arc<Audit>,
     pub(crate) trust: Trust,
+    pub(crate) reminders: Arc<Reminders>,
     pub(crate) metrics: Metrics,
     pub(crate) webhooks: Arc<Webhooks>,
     /// Where runners call.
@@ -49,6 +55,12 @@ pub(crate) struct Edge {
 impl Edge {
     pub(crate) fn streams() -> Arc<Semaphore> {
         Arc::new(Semaphore::new(STREAMS_MAX))
+    }
+
+    /// Whether this org was made and is not gone.
+    pub(crate) async fn is_alive(&self, org: &ObjectId) -> Result<bool, StoreError> {
+        let found = self.engine.query(org).await?;
+        Ok(found.is_some_and(|org| org.object.view().status.word != "deleted"))
     }
 
     /// sha256 of the payload of the newest root of this object's org.

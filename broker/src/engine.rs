@@ -25,6 +25,8 @@ mod intake;
 mod keys;
 mod logged;
 mod metrics;
+#[cfg(test)]
+mod paged;
 mod peers;
 mod replay;
 #[cfg(test)]
@@ -38,9 +40,10 @@ mod working;
 pub use clock::ClockSource;
 pub use driver::Driver;
 pub use logged::LoggedEvent;
+pub(crate) use logged::{Asked, digest as event_digest};
 pub use metrics::{BATCH_BUCKETS, Metrics};
 pub use replay::{ReplayError, Replayed, replay};
-pub use watch::Changes;
+pub use watch::{Changes, News};
 
 use committer::{Committer, EndGuard, Shared};
 use intake::{Closed, Intake, Item, Pending, RecordChange, RecordWrite, Refusal};
@@ -262,8 +265,11 @@ impl Engine {
             return Ok(Some(snapshot).filter(|s| s.object.is_known()));
         }
         let id = id.clone();
-        let stored = self.read(move |reader| reader.object(&id)).await?;
-        let snapshot = stored.map(|stored| snapshot(&stored)).transpose()?;
+        let read = move |reader: &dyn Reader| {
+            let stored = reader.object(&id)?;
+            stored.map(|stored| snapshot(&stored, reader)).transpose()
+        };
+        let snapshot = self.read(read).await?;
         Ok(snapshot.filter(|s| s.object.is_known()))
     }
 
@@ -304,6 +310,11 @@ impl Engine {
     /// Watches an object, from now on; an install's watch also tells of its components and runner.
     pub fn watch(&self, id: &ObjectId) -> Changes {
         self.inner.shared.watchers.watch(id)
+    }
+
+    /// Watches the whole log, from now on.
+    pub fn watch_all(&self) -> News {
+        self.inner.shared.watchers.watch_all()
     }
 
     /// Writes a record of the edge, over an older one.
@@ -425,9 +436,9 @@ fn check_sizes(key: Option<&str>, body_len: usize) -> Result<(), Rejected> {
     Ok(())
 }
 
-fn snapshot(stored: &StoredObject) -> Result<Snapshot, StoreError> {
-    let object = Arc::new(codec::decode_state(stored)?);
-    Ok(Snapshot { id: stored.id.clone(), object, revision: stored.revision })
+fn snapshot(stored: &StoredObject, reader: &dyn Reader) -> Result<Snapshot, StoreError> {
+    let (object, revision) = codec::decode_read(stored, reader)?;
+    Ok(Snapshot { id: stored.id.clone(), object: Arc::new(object), revision })
 }
 
 /// A page of objects that somebody made: those that only refused a notice are passed over.
@@ -444,7 +455,7 @@ fn known(
         let Some(last) = page.last() else { break };
         after = Some(last.id.clone());
         for stored in &page {
-            let snapshot = snapshot(stored)?;
+            let snapshot = snapshot(stored, reader)?;
             if snapshot.object.is_known() {
                 found.push(snapshot);
             }

@@ -4,6 +4,7 @@
 
 pub mod api;
 mod artifacts;
+pub mod audit;
 pub mod backup;
 pub mod config;
 mod dispatch;
@@ -12,14 +13,18 @@ mod edge;
 pub mod engine;
 mod logs;
 mod metrics;
+mod nonce;
 mod pki;
 mod presence;
 mod private_file;
 mod progress;
+mod reminders;
 mod rpc;
 pub mod serve;
+pub mod signer;
 pub mod simulate;
 pub mod store;
+mod sts;
 mod tokens;
 mod trust;
 pub mod webhooks;

@@ -25,7 +25,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the broker until SIGTERM or SIGINT; what to export next is printed first.
-    Serve(Flags),
+    Serve(Box<Flags>),
     /// Back up the data directory of a broker with the embedded store, while it runs.
     Backup {
         /// The broker's data directory.
@@ -149,7 +149,10 @@ async fn start(config: &Config) -> Result<Running, serve::Error> {
 async fn until_told(config: &Config) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let running = start(config).await.map_err(|e| anyhow::anyhow!("{}: {e}", e.code()))?;
+    let running = start(config).await.map_err(|error| {
+        let hint = error.hint().map(|hint| format!("\n  {hint}")).unwrap_or_default();
+        anyhow::anyhow!("{}: {error}{hint}", error.code())
+    })?;
     greet(&running);
     tokio::select! {
         _ = terminate.recv() => {}

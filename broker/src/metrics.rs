@@ -1,6 +1,7 @@
 //! What `/metrics` shows: the doors, the runners that are there, and the engine.
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
@@ -12,8 +13,10 @@ use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use crate::dispatch::DispatchKeys;
 use crate::engine::Engine;
 use crate::presence::Presence;
+use crate::reminders::Reminders;
 
 /// Upper bounds of answer times, seconds.
 const SECONDS: [f64; 9] = [0.001, 0.002, 0.005, 0.01, 0.05, 0.1, 0.5, 2.0, 10.0];
@@ -44,7 +47,12 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    pub(crate) fn new(engine: Engine, presence: Presence) -> Self {
+    pub(crate) fn new(
+        engine: Engine,
+        presence: Presence,
+        dispatch: Arc<DispatchKeys>,
+        reminders: Arc<Reminders>,
+    ) -> Self {
         let mut registry = Registry::with_prefix("remit_broker");
         let (requests, calls) = (Family::default(), Family::default());
         let answer_time = Histogram::new(SECONDS);
@@ -58,7 +66,9 @@ impl Metrics {
         registry.register("rpc_connections", "Open connections of runners", rpc_connections.clone());
         registry.register("rpc_polls", "Runners that wait for work now", polls.clone());
         registry.register("envelopes", "Envelopes signed and handed out", envelopes.clone());
-        registry.register_collector(Box::new(Live { engine: LiveEngine(engine), presence }));
+        dispatch.register(&mut registry);
+        let engine = LiveEngine(engine);
+        registry.register_collector(Box::new(Live { engine, presence, dispatch, reminders }));
         Self { registry, requests, answer_time, calls, api_connections, rpc_connections, polls, envelopes }
     }
 
@@ -96,6 +106,8 @@ impl Metrics {
 struct Live {
     engine: LiveEngine,
     presence: Presence,
+    dispatch: Arc<DispatchKeys>,
+    reminders: Arc<Reminders>,
 }
 
 impl Collector for Live {
@@ -123,6 +135,18 @@ impl Collector for Live {
             ("engine_queue_depth", "Events that wait to be stored", count(metrics.queue_depth)),
             ("engine_watched", "Objects somebody watches", count(metrics.watched)),
             ("runners_online", "Runners that are there", count(self.presence.count())),
+            (
+                "dispatch_unsigned",
+                "1 while nothing is signed because KMS does not",
+                i64::from(self.dispatch.trouble().is_some()),
+            ),
+            (
+                "dispatch_key_age_seconds",
+                "How old the oldest dispatch key is; change it after 30 days",
+                self.dispatch.age_ms(self.engine.0.now()) / 1_000,
+            ),
+            ("roots_ending", "Orgs whose trust root runs out within 30 days", self.reminders.ending()),
+            ("roots_ended", "Orgs whose trust root has run out", self.reminders.ended()),
         ];
         for (name, help, value) in gauges {
             let gauge = ConstGauge::new(value);

@@ -16,6 +16,7 @@ use rustls_pki_types::{CertificateDer, CertificateSigningRequestDer, PrivateKeyD
 use sha2::{Digest as _, Sha256};
 use x509_parser::extensions::GeneralName;
 
+use crate::nonce::Nonces;
 use crate::private_file;
 use remit_proto::limit::CSR_SIZE_MAX;
 
@@ -93,6 +94,7 @@ pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
     certificate: CertificateDer<'static>,
     pem: String,
+    nonces: Nonces,
 }
 
 impl Authority {
@@ -116,16 +118,22 @@ impl Authority {
                 (key, pem)
             }
         };
+        let nonces = Nonces::of_secret(key_pem.as_bytes());
         let key = KeyPair::from_pem(&key_pem).map_err(Error::Authority)?;
         let certificate = CertificateDer::from_pem_slice(pem.as_bytes())
             .map_err(|_| Error::Authority(rcgen::Error::CouldNotParseCertificate))?;
         let issuer = Issuer::from_ca_cert_der(&certificate, key).map_err(Error::Authority)?;
-        Ok(Self { issuer, certificate, pem })
+        Ok(Self { issuer, certificate, pem, nonces })
     }
 
     /// The authority's certificate, PEM: what clients trust.
     pub(crate) fn pem(&self) -> &str {
         &self.pem
+    }
+
+    /// What makes nonces of enrolments: the same in every broker with this directory.
+    pub(crate) fn nonces(&self) -> &Nonces {
+        &self.nonces
     }
 
     /// The authority's certificate, DER.

@@ -1,24 +1,28 @@
 //! The runners' door: `remit.runner.v1` over mutual TLS.
 //!
 //! Which install a call is for comes from the client's certificate and from nothing else.
-//! Every call but `Enroll` is checked against the runner's loop: a word of a former
+//! Every call but those that enrol is checked against the runner's loop: a word of a former
 //! generation reaches nothing.
 
 mod artifact;
 mod differences;
 mod enrol;
+mod handout;
 mod lease;
+mod pace;
 mod plan;
+mod receipt;
 mod status;
 mod word;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use remit_loops::Object;
 use remit_loops::runner::{Info, Runner};
 use remit_proto::convert::{
-    ArtifactRequest, Completion, Enrolment, LeaseRequest, LogChunk, PlanAnswer, Progress, RenewLease,
-    Renewal, TrustRequest,
+    ArtifactRequest, Beginning, Completion, Enrolment, LeaseRequest, LogChunk, PlanAnswer, Progress,
+    RenewLease, Renewal, TrustRequest,
 };
 use remit_proto::limit::{CONTROL_SIZE_MAX, LOG_MESSAGE_SIZE_MAX};
 use remit_proto::v1;
@@ -36,11 +40,14 @@ use status::refuse;
 #[derive(Clone)]
 struct Service {
     edge: Arc<Edge>,
+    lately: Arc<handout::Lately>,
+    pace: Arc<pace::Pace>,
 }
 
 /// The routes of the runners' door.
 pub(crate) fn router(edge: Arc<Edge>) -> axum::Router {
-    let service = RunnerServiceServer::new(Service { edge })
+    let service = Service { edge, lately: Arc::default(), pace: Arc::default() };
+    let service = RunnerServiceServer::new(service)
         .max_decoding_message_size(LOG_MESSAGE_SIZE_MAX)
         .max_encoding_message_size(LOG_MESSAGE_SIZE_MAX);
     tonic::service::Routes::new(service).prepare().into_axum_router()
@@ -109,6 +116,7 @@ impl Service {
     /// The caller, if its words count; its presence is noted.
     async fn known<T>(&self, request: &Request<T>, info: Option<Info>) -> Result<Known, Status> {
         let identity = self.identity(request)?;
+        self.pace.count(&identity.runner, 1.0, Instant::now())?;
         let fenced = || {
             let message = "there is no such runner any more; the install is gone";
             refuse(Code::PermissionDenied, "rpc.generation_fenced", message)
@@ -130,13 +138,27 @@ impl Service {
     }
 
     fn counted<T>(&self, rpc: &'static str, result: Result<T, Status>) -> Result<Response<T>, Status> {
-        self.edge.metrics.called(rpc, result.as_ref().err().map_or(Code::Ok, Status::code));
+        let code = result.as_ref().err().map_or(Code::Ok, Status::code);
+        self.edge.metrics.called(rpc, code);
+        match code {
+            Code::Unauthenticated => self.edge.audit.refuse(rpc, "unauthenticated"),
+            Code::PermissionDenied => self.edge.audit.refuse(rpc, "denied"),
+            _ => {}
+        }
         result.map(Response::new)
     }
 }
 
 #[tonic::async_trait]
 impl RunnerService for Service {
+    async fn begin_enroll(
+        &self,
+        request: Request<v1::BeginEnrollRequest>,
+    ) -> Result<Response<v1::BeginEnrollResponse>, Status> {
+        let result = read::<_, Beginning>(request.into_inner()).and_then(|ask| self.begin(&ask));
+        self.counted("BeginEnroll", result)
+    }
+
     async fn enroll(
         &self,
         request: Request<v1::EnrollRequest>,
@@ -152,7 +174,7 @@ impl RunnerService for Service {
         let result = async {
             let known = self.known(&request, None).await?;
             let renewal: Renewal = read(request.into_inner())?;
-            self.renew_identity(&known, &renewal)
+            self.renew_identity(&known, &renewal).await
         };
         self.counted("Renew", result.await)
     }
@@ -207,6 +229,8 @@ impl RunnerService for Service {
         let result = async {
             let known = self.known(&request, None).await?;
             let chunk = LogChunk::try_from(request.into_inner()).map_err(|e| status::wire(&e))?;
+            let wait = self.pace.log(&known.identity.runner, chunk.data.len(), Instant::now())?;
+            tokio::time::sleep(wait).await;
             self.append(&known, &chunk).await
         };
         self.counted("AppendLogs", result.await)
@@ -233,8 +257,8 @@ impl RunnerService for Service {
             let ask: TrustRequest = read(request.into_inner())?;
             let org = known.identity.install.org_name();
             let after = self.edge.trust.after(org, ask.root_version).await.map_err(|e| status::store(&e))?;
-            let trust = after.signed(|status| self.edge.dispatch.sign_status(status));
-            Ok(trust.map_err(status::internal)?.into())
+            let trust = after.signed(&self.edge.dispatch).await;
+            Ok(trust.map_err(|e| status::unsigned(&e))?.into())
         };
         self.counted("FetchTrust", result.await)
     }

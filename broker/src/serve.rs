@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 use crate::artifacts::Artifacts;
+use crate::audit::{self, Audit};
 use crate::config::{Config, StoreChoice};
 use crate::dispatch::{self, DispatchKeys};
 use crate::door::{self, Clients, Door, Limits};
@@ -28,8 +29,10 @@ use crate::metrics::Metrics;
 use crate::pki::{self, Authority};
 use crate::presence::Presence;
 use crate::progress::Progress;
+use crate::reminders::{self, Reminders};
 use crate::store::postgres::Address;
 use crate::store::{PostgresStore, SqliteStore, StoreError};
+use crate::sts::{self, Sts};
 use crate::tokens::{self, Tokens};
 use crate::trust::Trust;
 use crate::webhooks::{self, SecretError, Webhooks};
@@ -113,6 +116,9 @@ pub enum Error {
     /// TLS.
     #[error(transparent)]
     Tls(#[from] door::Error),
+    /// Asking AWS.
+    #[error(transparent)]
+    Sts(#[from] sts::Error),
     /// The operator's token.
     #[error(transparent)]
     Tokens(#[from] tokens::Error),
@@ -129,9 +135,19 @@ impl Error {
             Error::Listen { .. } => "broker.listen",
             Error::Store(error) => error.code(),
             Error::StoreAddress(_) => "broker.config_invalid",
-            Error::Pki(_) | Error::Dispatch(_) | Error::Tls(_) | Error::Tokens(_) | Error::Webhooks(_) => {
-                "broker.keys"
-            }
+            Error::Sts(_) => "broker.sts",
+            Error::Dispatch(error) => error.code(),
+            Error::Pki(_) | Error::Tls(_) | Error::Tokens(_) | Error::Webhooks(_) => "broker.keys",
+        }
+    }
+}
+
+impl Error {
+    /// What to do next, where more can be said than the message does.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Error::Dispatch(dispatch::Error::Kms(error)) => Some(error.hint()),
+            _ => None,
         }
     }
 }
@@ -149,6 +165,7 @@ pub struct Running {
     pub operator_token_file: PathBuf,
     stopping: CancellationToken,
     tasks: Vec<JoinHandle<()>>,
+    auditing: (CancellationToken, JoinHandle<()>),
     watcher: JoinHandle<()>,
     engine: StopEngine,
 }
@@ -171,6 +188,12 @@ impl Running {
             tracing::warn!("some answers were still under way after {DRAIN_WITHIN:?} and are cut off");
             aborts.iter().for_each(tokio::task::AbortHandle::abort);
         }
+        // Nobody decides anything any more: what was decided is written down, and then the store closes.
+        let (closing, writer) = self.auditing;
+        closing.cancel();
+        if let Err(error) = writer.await {
+            tracing::error!(%error, "the audit log's writer ended unexpectedly");
+        }
         self.watcher.abort();
         self.engine.0.stop().await;
     }
@@ -191,21 +214,35 @@ pub async fn serve(config: &Config, listeners: Listeners) -> Result<Running, Err
     // Brokers that share a data directory make its keys one after the other.
     let keys_lock = lock_keys(data).await?;
     let stopping = CancellationToken::new();
-    let edge = Arc::new(edge(config, engine.clone(), rpc_addr, stopping.clone())?);
+    let edge = Arc::new(edge(config, engine.clone(), rpc_addr, stopping.clone()).await?);
     let operator_token_file = data.join("operator.token");
     edge.tokens.ensure_operator(&operator_token_file).await?;
     drop(keys_lock);
     if !engine.is_shared() {
         edge.presence.remember(&engine).await?;
     }
-    ask_after_restore(&engine).await?;
+    let closing = CancellationToken::new();
+    let writing = audit::run(edge.audit.clone(), edge.dispatch.clone(), closing.clone());
+    let auditing = (closing, tokio::spawn(writing));
+    ask_after_restore(&edge).await?;
     let doors = doors(config, &edge, listeners)?;
     let mut tasks: Vec<_> = doors.map(|door| tokio::spawn(door.serve(stopping.clone()))).into();
     tasks.push(tokio::spawn(webhooks::run(edge.webhooks.clone(), stopping.clone())));
+    tasks.push(tokio::spawn(reminders::run(edge.clone(), stopping.clone())));
     let watcher = tokio::spawn(edge.presence.clone().watch(engine.clone()));
     tracing::info!(%api_addr, %rpc_addr, data_dir = %data.display(), "the broker is up");
     let (ca_file, engine) = (data.join("ca.pem"), StopEngine(engine));
-    Ok(Running { api_addr, rpc_addr, ca_file, operator_token_file, stopping, tasks, watcher, engine })
+    Ok(Running {
+        api_addr,
+        rpc_addr,
+        ca_file,
+        operator_token_file,
+        stopping,
+        tasks,
+        auditing,
+        watcher,
+        engine,
+    })
 }
 
 /// Opens the store and starts the engine on it, where one may block.
@@ -225,7 +262,8 @@ async fn start_engine(choice: StoreChoice) -> Result<Engine, Error> {
 }
 
 /// After a restore each runner is asked how far it had got, before anything new is offered to it.
-async fn ask_after_restore(engine: &Engine) -> Result<(), StoreError> {
+async fn ask_after_restore(edge: &Edge) -> Result<(), StoreError> {
+    let engine = &edge.engine;
     let (space, key) = backup::RESTORED;
     let Some(taken) = engine.get_record(space, key).await? else { return Ok(()) };
     let mut after = None;
@@ -246,6 +284,8 @@ async fn ask_after_restore(engine: &Engine) -> Result<(), StoreError> {
         }
     }
     let taken = String::from_utf8_lossy(&taken).into_owned();
+    let restored = audit::New { by: "broker".to_owned(), code: "log.restored", ..audit::New::default() };
+    edge.audit.put(restored.fact("backup", &taken)).await?;
     tracing::warn!(backup = taken, "restored from a backup: runners are asked how far they had got");
     engine.delete_record(space, key).await.map(drop)
 }
@@ -270,7 +310,7 @@ async fn lock_keys(data: &Path) -> Result<File, Error> {
     locked.await.map_err(io::Error::other).flatten().map_err(failed)
 }
 
-fn edge(
+async fn edge(
     config: &Config,
     engine: Engine,
     rpc_addr: SocketAddr,
@@ -279,15 +319,20 @@ fn edge(
     let data = &config.data_dir;
     let objects = objects(data)?;
     let presence = Presence::new(config.runner_silent_after);
+    let reminders = Arc::<Reminders>::default();
+    let dispatch = Arc::new(DispatchKeys::open(data, config.dispatch_kms.clone()).await?);
     Ok(Edge {
         tokens: Tokens::new(engine.clone()),
         artifacts: Artifacts::new(objects.clone()),
         logs: Logs::new(objects, engine.is_shared()),
         progress: Progress::default(),
         authority: Authority::open(data, engine.now())?,
-        dispatch: DispatchKeys::open(data)?,
+        audit: Arc::new(Audit::new(engine.clone(), config.audit)),
+        sts: Sts::new(config.sts_endpoint.as_deref())?,
         trust: Trust::new(engine.clone()),
-        metrics: Metrics::new(engine.clone(), presence.clone()),
+        metrics: Metrics::new(engine.clone(), presence.clone(), dispatch.clone(), reminders.clone()),
+        dispatch,
+        reminders,
         webhooks: Arc::new(Webhooks::open(engine.clone(), data, &config.webhooks)?),
         rpc_url: rpc_url(config, rpc_addr),
         making_org: tokio::sync::Mutex::new(()),

@@ -5,13 +5,15 @@
 
 pub mod fleet;
 mod report;
+mod tally;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
 
 use remit_loops::approval::Policy;
+use remit_loops::health::UNHEALTHY;
 use remit_loops::install::Rehearsal;
-use remit_loops::job::{Failure, FailureClass, JobSpec, Mode, Outcome, Success};
+use remit_loops::job::{Action, Failure, FailureClass, JobSpec, Mode, Outcome, Success};
 use remit_loops::release::Release;
 use remit_loops::runner::{Info, Report as RunnerSays};
 use remit_loops::view::Detail;
@@ -20,8 +22,8 @@ use remit_loops::{
 };
 
 pub use fleet::{Fleet, Group};
-use report::Tally;
 pub use report::{GroupDone, Phase, Report, RolloutDone, Series, State, Waited, WaveDone};
+use tally::Tally;
 
 /// How long a rehearsed attempt takes where the scenario does not say, milliseconds.
 const TAKES_MS: i64 = 2_000;
@@ -354,7 +356,8 @@ impl World {
         let outcome = match fails {
             Some((class, message, code)) => {
                 self.tally.failed(&spec.component, class);
-                let code = code.unwrap_or_else(|| "simulated".to_owned());
+                let plain = if spec.action == Action::Health { UNHEALTHY } else { "simulated" };
+                let code = code.unwrap_or_else(|| plain.to_owned());
                 Outcome::Failed(Failure { class, code, message, hint: String::new() })
             }
             None => Outcome::Succeeded(Success {

@@ -74,6 +74,9 @@ pub struct StoredObject {
     pub keys: Vec<u8>,
 }
 
+/// A page of an object's state: its number, and what is on it, encoded.
+pub type StoredPage = (u64, Vec<u8>);
+
 /// The new state of an object.
 #[derive(Clone, Copy, Debug)]
 pub struct ObjectWrite<'a> {
@@ -354,6 +357,12 @@ pub trait Transaction {
     /// Writes the state of an object.
     fn write(&mut self, object: &ObjectWrite<'_>) -> Result<(), StoreError>;
 
+    /// The pages that lie beside an object's state, as they were committed last. Only of an object that is held.
+    fn pages(&mut self, row: Row) -> Result<Vec<StoredPage>, StoreError>;
+
+    /// Writes a page beside an object's state, or takes it away.
+    fn write_page(&mut self, row: Row, number: u64, page: Option<&[u8]>) -> Result<(), StoreError>;
+
     /// Stores a notice for a later batch.
     fn push_inbox(&mut self, to: &ObjectId, by: &[u8], body: &[u8]) -> Result<(), StoreError>;
 
@@ -384,6 +393,10 @@ pub trait Transaction {
 pub trait Reader: Send + Sync {
     /// One object.
     fn object(&self, id: &ObjectId) -> Result<Option<StoredObject>, StoreError>;
+
+    /// The pages that lie beside an object's state now. Whoever read the state before reads its revision after:
+    /// if that is the same, they belong together.
+    fn pages(&self, row: Row) -> Result<Vec<StoredPage>, StoreError>;
 
     /// Objects of a kind, that `under` is or holds, after `after`, in the order of their ids.
     fn list(

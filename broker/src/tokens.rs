@@ -31,7 +31,8 @@ const SPACE: &str = "token";
 /// Records by org and name.
 const NAMES: &str = "token_name";
 const FORMAT: u32 = 1;
-const OPERATOR: &str = "operator";
+/// The name of the operator's token, and of no other.
+pub(crate) const OPERATOR: &str = "operator";
 
 /// Who is calling.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -17,6 +17,7 @@ use remit_seal::{Digest, Refusal};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
+use crate::dispatch::{self, DispatchKeys};
 use crate::engine::Engine;
 use crate::store::StoreError;
 
@@ -32,6 +33,10 @@ const CACHE_FOR: Duration = Duration::from_secs(5);
 const CACHE_MAX: usize = 10_000;
 /// A runner whose status is older than this gets another.
 const STATUS_EVERY_MS: i64 = 60 * 60 * 1_000;
+/// A day.
+pub(crate) const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
+/// So long before a root ends its org is told: a ceremony takes people together.
+pub(crate) const WARN_MS: i64 = 30 * DAY_MS;
 /// The most keys and floors of one org.
 pub(crate) const ENTRIES_MAX: usize = 64;
 
@@ -70,6 +75,7 @@ pub(crate) struct Standing {
 #[derive(Clone, Debug)]
 struct Known {
     version: u64,
+    expires_ms: i64,
     standing: Arc<Standing>,
     until: Instant,
 }
@@ -142,6 +148,12 @@ impl Trust {
         let Some(pin) = pin else { return Ok(newest) };
         let is_pinned = |bytes: &Vec<u8>| digest(bytes).is_some_and(|digest| digest == pin);
         Ok(self.all(org).await?.into_iter().find(is_pinned).or(newest))
+    }
+
+    /// Whether an org has, or had, the root with this digest.
+    pub(crate) async fn has(&self, org: &str, root: &Digest) -> Result<bool, StoreError> {
+        let found = self.pinned(org, Some(*root)).await?;
+        Ok(found.and_then(|bytes| digest(&bytes)).is_some_and(|found| found == *root))
     }
 
     /// Pins an org's first root.
@@ -247,13 +259,29 @@ impl Trust {
         }
         let Some(root) = self.newest(org).await? else { return Ok(None) };
         let standing = Arc::new(self.standing(org).await?);
-        let known = Known { version: root.get().version, standing, until: Instant::now() + CACHE_FOR };
+        let Root { version, expires_ms, .. } = *root.get();
+        let known = Known { version, expires_ms, standing, until: Instant::now() + CACHE_FOR };
         let mut cache = self.lock();
         if cache.len() >= CACHE_MAX {
             cache.clear();
         }
         cache.insert(org.to_owned(), known.clone());
         Ok(Some(known))
+    }
+
+    /// Until when an org's newest root holds.
+    pub(crate) async fn expires_ms(&self, org: &str) -> Result<Option<i64>, StoreError> {
+        Ok(self.known(org).await?.map(|known| known.expires_ms))
+    }
+
+    /// Until when the newest root of each org holds, where that is soon or has been.
+    pub(crate) async fn ending(&self) -> Result<Vec<(String, i64)>, StoreError> {
+        let all = self.engine.list_records(NEWEST, "", ORGS_MAX).await?;
+        let now_ms = self.engine.now().0;
+        let expires_ms =
+            |bytes: &[u8]| Some(verify::first_root(bytes, &digest(bytes)?).ok()?.get().expires_ms);
+        let ends = all.into_iter().filter_map(|(org, bytes)| Some((org, expires_ms(&bytes)?)));
+        Ok(ends.filter(|(_, ends_ms)| ends_ms.saturating_sub(now_ms) <= WARN_MS).collect())
     }
 
     /// Whether a runner that knows this much should ask for more.
@@ -290,14 +318,15 @@ impl Trust {
         let Standing { revoked, floors, changed_ms } = self.standing(org).await?;
         // Never before the change that it tells, should this clock be behind that of another broker.
         let time_ms = self.engine.now().0.max(changed_ms);
-        Ok(After::Status(Status {
+        let status = Status {
             vendor: org.to_owned(),
             root_version: version,
             time_ms,
             expires_ms: time_ms + STATUS_LIFE_MAX_MS,
             floors,
             revoked: revoked.into_keys().collect(),
-        }))
+        };
+        Ok(After::Status { status, since_ms: changed_ms })
     }
 
     /// The orgs whose newest root lets none of these keys sign jobs.
@@ -319,19 +348,19 @@ const ORGS_MAX: usize = 100_000;
 pub(crate) enum After {
     /// Newer roots.
     Roots(Vec<Vec<u8>>),
-    /// Nothing newer; what its status says now.
-    Status(Status),
+    /// Nothing newer; what its status says now, and since when it does: one from before will not do.
+    Status { status: Status, since_ms: i64 },
 }
 
 impl After {
     /// As it is sent, the status signed.
-    pub(crate) fn signed<E>(
-        self,
-        sign: impl FnOnce(&Status) -> Result<Vec<u8>, E>,
-    ) -> Result<convert::Trust, E> {
+    pub(crate) async fn signed(self, keys: &DispatchKeys) -> Result<convert::Trust, dispatch::Error> {
         match self {
             After::Roots(roots) => Ok(convert::Trust { roots, status: None }),
-            After::Status(status) => Ok(convert::Trust { roots: Vec::new(), status: Some(sign(&status)?) }),
+            After::Status { status, since_ms } => {
+                let signed = keys.sign_status(&status, since_ms).await?;
+                Ok(convert::Trust { roots: Vec::new(), status: Some(signed) })
+            }
         }
     }
 }

@@ -8,15 +8,15 @@ use crate::Error;
 mod form;
 
 use form::form;
-pub use form::{AccountId, Certificate, HttpsUrl, InstallId, PolicyArn, Region};
+pub use form::{AccountId, Certificate, HttpsUrl, InstallId, PolicyArn, Region, RoleName};
 
 /// All that the template of one install says.
 #[derive(Debug, Clone)]
 pub struct InstallFacts {
     /// Which install.
     pub install: InstallId,
-    /// The one account that it may be launched in, if it was declared.
-    pub account: Option<AccountId>,
+    /// The one place that it may be launched in, if it was declared.
+    pub place: Option<Place>,
     /// Where runners reach the broker.
     pub broker: HttpsUrl,
     /// The authority of the broker's certificate; none for one that every machine knows.
@@ -31,6 +31,17 @@ pub struct InstallFacts {
     pub policies: Vec<PolicyArn>,
     /// Inputs that the customer gives when launching. Secrets are none of them.
     pub inputs: Vec<CustomerInput>,
+}
+
+/// Where the install is declared to be.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// The account.
+    pub account: AccountId,
+    /// The region.
+    pub region: Region,
+    /// The name of the runner's role. With it the runner proves who it is, and there is no one-time token.
+    pub role: Option<RoleName>,
 }
 
 /// A program to fetch, and its digest.

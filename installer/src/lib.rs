@@ -1,6 +1,6 @@
 //! How a runner gets into a customer's account: the CloudFormation template of one install and the
 //! link that opens it. Pure: it renders texts and never talks to anybody. No secret passes through here:
-//! the one-time token is typed by the customer into a parameter that is never shown.
+//! the one-time token, where one is needed, is typed by the customer into a parameter that is never shown.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod error;
@@ -11,7 +11,7 @@ mod template;
 pub use error::Error;
 pub use fact::{
     AccountId, Architecture, Certificate, CustomerInput, Download, HttpsUrl, InputKind, InstallFacts,
-    InstallId, PolicyArn, Region,
+    InstallId, Place, PolicyArn, Region, RoleName,
 };
 pub use link::{TemplateUrl, quick_create_link};
 pub use template::{TEMPLATE_LEN_MAX, TOKEN_PARAMETER, Template, render};

@@ -11,7 +11,8 @@ use crate::fact::InstallFacts;
 
 /// The most that CloudFormation takes in a direct call, in bytes.
 pub const TEMPLATE_LEN_MAX: usize = 51_200;
-/// The parameter that the customer types the one-time token into. It is never shown and has no default.
+/// The parameter that the customer types the one-time token into. It is never shown and has no default. A
+/// template with a declared role has none.
 pub const TOKEN_PARAMETER: &str = "EnrolmentToken";
 
 const STACK: &str = include_str!("../templates/stack.json");
@@ -87,7 +88,9 @@ fn values(facts: &InstallFacts, user_data: &str) -> minijinja::Value {
         token_name => format!("/remit/{}/enrolment-token", facts.install.path().replace('.', "/")),
         token_parameter => TOKEN_PARAMETER,
         token_function => TOKEN_FUNCTION,
-        account => facts.account.as_ref().map(ToString::to_string).unwrap_or_default(),
+        account => facts.place.as_ref().map(|place| place.account.to_string()).unwrap_or_default(),
+        region => facts.place.as_ref().map(|place| place.region.to_string()).unwrap_or_default(),
+        role => facts.place.as_ref().and_then(|place| place.role.as_ref()).map(ToString::to_string),
         broker => facts.broker.to_string(),
         ca => facts.ca.as_ref().map(ToString::to_string),
         root_sha256 => facts.root_sha256.hex(),

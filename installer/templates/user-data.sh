@@ -1,5 +1,5 @@
 #!/bin/bash
-# Sets up the runner of {{ install }}. Nothing in here is secret: the one-time token is read from SSM.
+# Sets up the runner of {{ install }}. Nothing in here is secret{% if role is none %}: the one-time token is read from SSM{% endif %}.
 # CloudFormation fills in names in braces after a dollar; the shell's own variables stand without braces.
 set -euo pipefail
 export AWS_DEFAULT_REGION=${AWS::Region}
@@ -47,8 +47,15 @@ ca_file = "/etc/remit-runner/ca.pem"
 ca_file = "/etc/pki/tls/certs/ca-bundle.crt"
 {% endif %}
 data_dir = "/var/lib/remit-runner/data"
+{% if role is none %}
 token_from = "ssm:{{ token_name }}"
 consume_token = true
+{% endif %}
+{% if account %}
+# It proves that it is here when it enrols, and takes no job that is for elsewhere.
+aws_account = "${AWS::AccountId}"
+aws_region = "${AWS::Region}"
+{% endif %}
 # Terraform asks the metadata service for the credentials of this machine's role.
 allow_metadata = true
 

@@ -6,13 +6,17 @@
 mod facts;
 
 use remit_installer::{
-    CustomerInput, Error, InputKind, Region, TEMPLATE_LEN_MAX, TOKEN_PARAMETER, Template, TemplateUrl,
-    quick_create_link, render,
+    CustomerInput, Error, InputKind, InstallFacts, Region, TEMPLATE_LEN_MAX, TOKEN_PARAMETER, Template,
+    TemplateUrl, quick_create_link, render,
 };
 use serde_json::Value;
 
 fn example() -> (Template, Value) {
-    let template = render(&facts::example()).unwrap();
+    rendered(&facts::example())
+}
+
+fn rendered(facts: &InstallFacts) -> (Template, Value) {
+    let template = render(facts).unwrap();
     let json = serde_json::from_str(template.as_str()).unwrap();
     (template, json)
 }
@@ -34,17 +38,62 @@ fn uses(tree: &Value, name: &str, path: &str, found: &mut Vec<String>) {
 }
 
 #[test]
-fn the_template_is_the_golden_one() {
-    let (template, _) = example();
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/install.template.json");
-    if std::env::var_os("REMIT_UPDATE_GOLDEN").is_some() {
-        std::fs::write(path, template.as_str()).unwrap();
+fn the_templates_are_the_golden_ones() {
+    for (name, facts) in
+        [("install.template.json", facts::example()), ("role.template.json", facts::by_role())]
+    {
+        let (template, _) = rendered(&facts);
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/").to_owned() + name;
+        if std::env::var_os("REMIT_UPDATE_GOLDEN").is_some() {
+            std::fs::write(&path, template.as_str()).unwrap();
+        }
+        let golden = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            golden == template.as_str(),
+            "{name} changed: look at it, then REMIT_UPDATE_GOLDEN=1 cargo test -p remit-installer"
+        );
     }
-    let golden = std::fs::read_to_string(path).unwrap();
-    assert!(
-        golden == template.as_str(),
-        "changed: look at it, then REMIT_UPDATE_GOLDEN=1 cargo test -p remit-installer"
-    );
+}
+
+#[test]
+fn a_declared_role_leaves_nothing_of_the_token() {
+    let (template, json) = rendered(&facts::by_role());
+    for word in ["EnrolmentToken", "enrolment-token", "token_from", "consume_token", "ssm:", "Lambda"] {
+        assert!(!template.as_str().contains(word), "{word}");
+    }
+    assert_eq!(json["Resources"]["RunnerRole"]["Properties"]["RoleName"], "remit-acme");
+    assert!(json["Resources"]["RunnerTemplate"].get("DependsOn").is_none());
+    let shell = user_data(&json);
+    for line in ["aws_account = \"${AWS::AccountId}\"", "aws_region = \"${AWS::Region}\""] {
+        assert!(shell.contains(line), "{shell}");
+    }
+}
+
+/// Before anything is made, and in words that say what to do.
+#[test]
+fn elsewhere_than_declared_the_stack_is_refused() {
+    for facts in [facts::example(), facts::by_role()] {
+        let (_, json) = rendered(&facts);
+        let assertions = json["Rules"]["Place"]["Assertions"].as_array().unwrap();
+        let rules: Vec<(&Value, &Value)> = assertions
+            .iter()
+            .map(|a| (&a["Assert"]["Fn::Equals"][0]["Ref"], &a["Assert"]["Fn::Equals"][1]))
+            .collect();
+        let expected = [("AWS::AccountId", "111122223333"), ("AWS::Region", "eu-central-1")];
+        assert_eq!(
+            rules,
+            expected
+                .map(|(of, is)| (Value::from(of), Value::from(is)))
+                .iter()
+                .map(|(a, b)| (a, b))
+                .collect::<Vec<_>>()
+        );
+        assert!(
+            assertions.iter().all(|a| a["AssertDescription"].as_str().unwrap().contains("launch it there"))
+        );
+    }
+    let anywhere = InstallFacts { place: None, ..facts::example() };
+    assert!(rendered(&anywhere).1.get("Rules").is_none());
 }
 
 #[test]
@@ -143,10 +192,13 @@ fn nothing_in_it_looks_like_a_secret() {
 
 #[test]
 fn the_shell_of_the_machine_and_the_function_parse() {
+    for facts in [facts::example(), facts::by_role()] {
+        let (_, json) = rendered(&facts);
+        // CloudFormation fills these in before a shell sees them.
+        let shell = user_data(&json).replace("${", "").replace("}", "");
+        run("bash", &["-n", "-s"], &shell);
+    }
     let (_, json) = example();
-    // CloudFormation fills these in before a shell sees them.
-    let shell = user_data(&json).replace("${", "").replace("}", "");
-    run("bash", &["-n", "-s"], &shell);
     let function = json["Resources"]["TokenFunction"]["Properties"]["Code"]["ZipFile"].as_str().unwrap();
     run("python3", &["-c", "import ast, sys; ast.parse(sys.stdin.read())"], function);
 }

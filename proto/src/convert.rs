@@ -8,6 +8,7 @@ mod differences;
 mod identity;
 mod lease;
 mod plan;
+mod proof;
 mod report;
 mod trust;
 
@@ -19,7 +20,10 @@ pub use lease::{
     AttemptRef, Lease, LeaseAnswer, LeasePhase, LeaseRequest, RenewLease, Stop, StopReason, Verdict,
 };
 pub use plan::{ChangeAction, Plan, PlanAnswer, PlanReply, PlannedChange};
-pub use report::{ChangeCounts, Completion, Failure, FailureClass, LogChunk, Outcome, Progress, Success};
+pub use proof::{AwsProof, Beginning, Begun, Nonce};
+pub use report::{
+    ChangeCounts, Completion, Failure, FailureClass, LogChunk, Outcome, Progress, SignedPlace, Success,
+};
 pub use trust::{Trust, TrustRequest};
 
 /// A message that is not of the protocol. `code()` is stable and has a heading in `docs/errors/wire.md`.

@@ -4,6 +4,7 @@
 //! `v1` is used beyond the edges that speak gRPC. `limit` holds the bounds of both sides.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod caller;
 pub mod convert;
 pub mod limit;
 

@@ -25,6 +25,12 @@ pub const HEADERS_SIZE_MAX: u32 = 16 << 10;
 pub const ID_LEN_MAX: usize = 256;
 /// The longest one-time token.
 pub const TOKEN_LEN_MAX: usize = 256;
+/// The longest that a nonce may be good.
+pub const NONCE_MAX_MS: u32 = 60_000;
+/// The longest id of an AWS access key.
+pub const ACCESS_KEY_ID_LEN_MAX: usize = 128;
+/// The longest token of an AWS session.
+pub const SESSION_TOKEN_LEN_MAX: usize = 8 << 10;
 /// The largest certificate signing request.
 pub const CSR_SIZE_MAX: usize = 8 << 10;
 /// The largest certificate.

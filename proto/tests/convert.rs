@@ -6,11 +6,12 @@ use std::fmt::Debug;
 use std::fs;
 use std::path::Path;
 
+use remit_proto::caller::Region;
 use remit_proto::convert::{
-    ArtifactChunk, ArtifactRequest, AttemptRef, Attribute, ChangeAction, ChangeCounts, Completion,
-    Difference, Differences, Enrolment, Failure, FailureClass, Identity, Lease, LeaseAnswer, LeasePhase,
-    LeaseRequest, LogChunk, Outcome, Progress, RenewLease, Renewal, RunnerInfo, Stop, StopReason, Success,
-    Token, Trust, TrustRequest, Verdict, WireError, cut,
+    ArtifactChunk, ArtifactRequest, AttemptRef, Attribute, AwsProof, Beginning, Begun, ChangeAction,
+    ChangeCounts, Completion, Difference, Differences, Enrolment, Failure, FailureClass, Identity, Lease,
+    LeaseAnswer, LeasePhase, LeaseRequest, LogChunk, Outcome, Progress, RenewLease, Renewal, RunnerInfo,
+    Stop, StopReason, Success, Token, Trust, TrustRequest, Verdict, WireError, cut,
 };
 use remit_proto::{limit, v1};
 use remit_seal::Digest;
@@ -40,9 +41,22 @@ fn lease_request() -> LeaseRequest {
 }
 
 fn enrolment() -> Enrolment {
-    let token = Token::new("remit_once_x".to_owned());
+    let token = Some(Token::new("remit_once_x".to_owned()));
     let root = Some(Digest::of(b"root"));
-    Enrolment { install: "ins_demo.shop.acme".to_owned(), token, csr: vec![1], info: info(), root }
+    let install = "ins_demo.shop.acme".to_owned();
+    Enrolment { install, token, csr: vec![1], info: info(), root, aws: None }
+}
+
+fn proven() -> Enrolment {
+    let aws = AwsProof {
+        nonce: [1; 32],
+        region: Region::new("eu-central-1").unwrap(),
+        access_key_id: "ASIAIOSFODNN7EXAMPLE".to_owned(),
+        signed_s: 1_790_000_000,
+        session_token: Some(Token::new("remit_session_x".to_owned())),
+        signature: [2; 32],
+    };
+    Enrolment { token: None, aws: Some(aws), ..enrolment() }
 }
 
 fn trust() -> Trust {
@@ -96,7 +110,7 @@ fn failure(class: FailureClass) -> Failure {
 }
 
 fn completion(outcome: Outcome) -> Completion {
-    Completion { attempt: attempt(), outcome, journal_head: [7; 32], journal_records: 9 }
+    Completion { attempt: attempt(), outcome, journal_head: [7; 32], journal_records: 9, signed: None }
 }
 
 fn back<T, W>(value: &T)
@@ -113,6 +127,9 @@ fn every_message_reads_back_as_it_was_written() {
     back::<_, v1::AttemptRef>(&attempt());
     back::<_, v1::RunnerInfo>(&info());
     back::<_, v1::EnrollRequest>(&enrolment());
+    back::<_, v1::EnrollRequest>(&proven());
+    back::<_, v1::BeginEnrollRequest>(&Beginning { install: "ins_demo.shop.acme".to_owned() });
+    back::<_, v1::BeginEnrollResponse>(&Begun { nonce: [3; 32], valid_ms: 60_000, now_ms: 1 });
     back::<_, v1::RenewRequest>(&Renewal { csr: vec![1, 2] });
     back::<_, v1::Identity>(&identity());
     back::<_, v1::LeaseJobRequest>(&lease_request());
@@ -308,6 +325,50 @@ fn a_terminal_word_that_breaks_a_rule_is_refused() {
 }
 
 #[test]
+fn proofs_that_break_a_rule_are_refused() {
+    fn aws(w: &mut v1::EnrollRequest) -> &mut v1::AwsProof {
+        w.aws.as_mut().unwrap()
+    }
+    check::<_, v1::EnrollRequest>(
+        &proven(),
+        &[
+            ("no root", |w| w.root_sha256.clear(), "wire.missing"),
+            ("no nonce", |w| aws(w).nonce.clear(), "wire.missing"),
+            ("short nonce", |w| aws(w).nonce.truncate(31), "wire.malformed"),
+            ("short signature", |w| aws(w).signature.truncate(16), "wire.malformed"),
+            ("no region", |w| aws(w).region.clear(), "wire.malformed"),
+            ("a host as region", |w| aws(w).region = "eu-west-1.evil.example".to_owned(), "wire.malformed"),
+            (
+                "a region that nobody reaches",
+                |w| aws(w).region = "us-iso-east-1".to_owned(),
+                "wire.malformed",
+            ),
+            ("no key", |w| aws(w).access_key_id.clear(), "wire.missing"),
+            (
+                "a header as key",
+                |w| aws(w).access_key_id = "AKIAIOSFODNN7EXAM\r\nX".to_owned(),
+                "wire.malformed",
+            ),
+            ("a path as key", |w| aws(w).access_key_id = "AKIAIOSFODNN/EXAMPLE".to_owned(), "wire.malformed"),
+            ("endless key", |w| aws(w).access_key_id = "A".repeat(129), "wire.too_long"),
+            ("a header as token", |w| aws(w).session_token = "a\r\nb: c".to_owned(), "wire.malformed"),
+            ("endless token", |w| aws(w).session_token = "t".repeat((8 << 10) + 1), "wire.too_long"),
+        ],
+    );
+    let begun = Begun { nonce: [3; 32], valid_ms: 60_000, now_ms: 1 };
+    check::<_, v1::BeginEnrollResponse>(
+        &begun,
+        &[
+            ("no nonce", |w| w.nonce.clear(), "wire.missing"),
+            ("good for ever", |w| w.valid_ms = 60_001, "wire.out_of_range"),
+            ("good for no time", |w| w.valid_ms = 0, "wire.out_of_range"),
+        ],
+    );
+    let beginning = Beginning { install: "ins_demo.shop.acme".to_owned() };
+    check::<_, v1::BeginEnrollRequest>(&beginning, &[("no install", |w| w.install.clear(), "wire.missing")]);
+}
+
+#[test]
 fn other_messages_that_break_a_rule_are_refused() {
     check::<_, v1::EnrollRequest>(
         &enrolment(),
@@ -383,6 +444,7 @@ fn texts_for_people_are_cut_and_outputs_are_not() {
 #[test]
 fn a_token_is_never_shown() {
     assert!(!format!("{:?}", enrolment()).contains("remit_once_x"));
+    assert!(!format!("{:?}", proven()).contains("remit_session_x"));
 }
 
 #[test]

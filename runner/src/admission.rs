@@ -134,6 +134,7 @@ async fn record(runner: &Runner, attempt: &Attempt, bound: &Bound, rehearsal: bo
         operation: bound.job.operation.clone(),
         rehearsal,
         policy: Some(runner.policy.reference().version),
+        break_glass: bound.job.break_glass.clone(),
     };
     let appended = runner.journal.append(Entry::Accepted(accepted)).await;
     appended.map_err(|error| refused(error.code(), format!("{}; nothing was begun", chain(&error))))

@@ -5,6 +5,7 @@
 
 pub mod answers;
 mod execute;
+mod lock;
 mod saved;
 mod watch;
 
@@ -54,6 +55,7 @@ pub async fn run(
         Active {
             component: admitted.bound.component.name.clone(),
             operation: admitted.bound.job.operation.clone(),
+            break_glass: admitted.bound.job.break_glass.clone(),
             phase: "waiting for the component's lock",
             since_ms: now_ms(),
             stop: stop.clone(),
@@ -63,7 +65,7 @@ pub async fn run(
     let mut hand = Hand { runner: runner.clone(), admitted, stop, progress, shipping: None };
     let (outcome, held) = hand.carry(confirmed).await;
     report::record_end(&runner, &attempt, &outcome).await;
-    release(held);
+    release(&runner, held).await;
     runner.metrics.end(hand.admitted.action.as_str(), outcome.word());
     tracing::info!(%attempt, outcome = outcome.word(), "ended");
     runner.phase(&attempt, "ended, waiting to be reported");
@@ -75,8 +77,17 @@ pub async fn run(
     drop(slot);
 }
 
-fn release(held: Option<Held>) {
-    if let Some(Err(error)) = held.map(Held::release) {
+async fn release(runner: &Runner, held: Option<Held>) {
+    let Some(held) = held else { return };
+    let component = &held.record().component;
+    if runner.states.is_unsent(component) {
+        tracing::error!(
+            component,
+            "its state has not arrived where it belongs: its lock stays held until it has"
+        );
+        return;
+    }
+    if let Err(error) = Box::pin(held.release()).await {
         // The fence is on record, and that is what later attempts are measured by.
         tracing::warn!(error = %chain(&error), "the lock's release cannot be recorded");
     }
@@ -89,7 +100,7 @@ impl Hand {
 
     /// To an outcome; the lock, when it was taken, is the caller's to release.
     async fn carry(&mut self, confirmed: oneshot::Sender<()>) -> (Outcome, Option<Held>) {
-        let held = match self.take_lock().await {
+        let mut held = match Box::pin(self.take_lock()).await {
             Ok(held) => held,
             Err(outcome) => return (outcome, None),
         };
@@ -100,22 +111,12 @@ impl Hand {
             return (outcome, Some(held));
         }
         drop(confirmed);
+        // Whoever was given up on meanwhile learns it here at the latest, before anything is changed.
+        if let Err(error) = Box::pin(held.begin()).await {
+            return (self.not_taken(&error), Some(held));
+        }
         self.runner.phase(&self.admitted.attempt, "running");
         (execute::execute(self).await, Some(held))
-    }
-
-    async fn take_lock(&self) -> Result<Held, Outcome> {
-        let component = &self.admitted.bound.component.name;
-        let seq = self.admitted.bound.job.seq;
-        let taken = tokio::select! {
-            taken = self.runner.locks.take(component, self.attempt(), seq) => taken,
-            reason = self.stop.asked() => return Err(stopped(reason)),
-        };
-        taken.map_err(|error| {
-            let code = error.code();
-            self.runner.metrics.refuse(code);
-            Outcome::Refused { code: code.to_owned(), message: chain(&error) }
-        })
     }
 
     /// On record before there can be any effect; a disk that does not take it means that

@@ -5,12 +5,16 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+mod aws;
 mod customer;
 mod jobs;
 
+pub use aws::AwsArgs;
 pub use jobs::JobArgs;
 
-pub use customer::{ApproveArgs, HaltArgs, HaltedArgs, KeyArgs, PolicyCommand, Shown};
+pub use customer::{
+    ApproveArgs, BreakLockArgs, HaltArgs, HaltedArgs, KeyArgs, PolicyCommand, Shown, SignArgs,
+};
 
 /// The agent in a customer's account: runs what the vendor signed, and nothing else.
 ///
@@ -30,6 +34,11 @@ Examples:
     remit-runner run --broker https://broker.example:7451 --install ins_demo.shop.acme \\
         --root-sha256 HEX --ca-file ca.pem --token-file token --consume-token --data-dir /var/lib/remit
 
+  In an AWS account that the install is declared for, with a role that is: no token at all.
+    remit-runner run --broker https://broker.example:7451 --install ins_demo.shop.acme \\
+        --root-sha256 HEX --ca-file ca.pem --data-dir /var/lib/remit \\
+        --aws-account 123456789012 --aws-region eu-central-1
+
   Later starts need no token: the identity is kept in the data directory.
     remit-runner run --broker https://broker.example:7451 --install ins_demo.shop.acme \\
         --ca-file ca.pem --data-dir /var/lib/remit
@@ -45,9 +54,16 @@ Examples:
 
   Passwords stay where they are kept, and jobs get no further than they need:
     remit-runner run … --secret db_password=ssm:/shop/db --allow-write /srv/shop
+    remit-runner run … --secret db_password=k8s:shop/db#password
+
+  Locks and terraform's state in a bucket of yours, so that a lost machine costs nothing:
+    remit-runner run … --lock s3://acme-remit/shop --state s3://acme-remit/shop
 
   Something waits for your approval:
     remit-runner approve job_demo.shop.acme.network.e1.o7 --data-dir /var/lib/remit --key customer.key
+
+  A lock is held by a machine that was terminated:
+    remit-runner break-lock HOLDING --data-dir /var/lib/remit --key customer.key
 
   Stop everything, now:
     remit-runner halt --now --data-dir /var/lib/remit
@@ -75,6 +91,8 @@ pub enum Command {
     Approve(ApproveArgs),
     /// Deny one: it is refused, or ended before anything of it is changed.
     Deny(ApproveArgs),
+    /// Say that the holder of a component's lock is gone for good, with the customer's key.
+    BreakLock(BreakLockArgs),
     /// Stop: nothing new begins, until `resume`. Works without the broker.
     Halt(HaltArgs),
     /// Go on after `halt`.
@@ -155,12 +173,15 @@ pub struct RunArgs {
     /// Where a file cannot be had, the variable REMIT_RUNNER_TOKEN is read.
     #[arg(long, value_name = "FILE", env = "REMIT_RUNNER_TOKEN_FILE")]
     pub token_file: Option<PathBuf>,
-    /// Where the one-time enrolment token is kept, e.g. ssm:/path of a SecureString, instead of a file.
+    /// Where the one-time enrolment token is kept, instead of a file: a reference as of --secret.
     #[arg(long, value_name = "REFERENCE", env = "REMIT_RUNNER_TOKEN_FROM")]
     pub token_from: Option<String>,
-    /// Delete the token, file or parameter, once the runner is enrolled.
+    /// Delete the token, file, parameter or key of a Secret, once the runner is enrolled.
     #[arg(long, env = "REMIT_RUNNER_CONSUME_TOKEN")]
     pub consume_token: bool,
+    /// Where in AWS it is.
+    #[command(flatten)]
+    pub aws: AwsArgs,
     /// Where the runner keeps its identity, journal, outputs and state. One runner each.
     #[arg(long, value_name = "DIR", env = "REMIT_RUNNER_DATA_DIR")]
     pub data_dir: Option<PathBuf>,
@@ -172,10 +193,14 @@ pub struct RunArgs {
     pub inputs_file: Option<PathBuf>,
     /// Where a sensitive input is kept: it is fetched when a job needs it. May be repeated.
     ///
-    /// A reference is ssm:/path (a SecureString parameter, read with the machine's own AWS credentials) or
+    /// A reference is ssm:/path (a SecureString parameter, read with the machine's own AWS credentials),
+    /// k8s:namespace/name#key (a Secret, read as --kubeconfig or the pod's service account says) or
     /// file:/path (mode 0600). The value is on no command line, in no file of the runner, and not at the vendor.
     #[arg(long = "secret", value_name = "NAME=REFERENCE")]
     pub secrets: Vec<String>,
+    /// How to reach the Kubernetes API [default: KUBECONFIG, or else the pod's service account].
+    #[arg(long, value_name = "FILE", env = "REMIT_RUNNER_KUBECONFIG")]
+    pub kubeconfig: Option<PathBuf>,
     /// Where the status API listens [default: 127.0.0.1:7460; port 0 picks a free one].
     #[arg(long, value_name = "ADDR", env = "REMIT_RUNNER_STATUS_LISTEN")]
     pub status_listen: Option<SocketAddr>,
@@ -192,11 +217,26 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE", env = "REMIT_RUNNER_TERRAFORM")]
     pub terraform: Option<PathBuf>,
     /// An environment variable that tools may see, beside the few that they always do. May be repeated.
+    ///
+    /// Tools get no credentials of the runner's by themselves. If terraform is to use those in the runner's
+    /// environment, say so: --pass-env 'AWS_*'. Better is a role of the machine (--allow-metadata).
     #[arg(long = "pass-env", value_name = "NAME")]
     pub pass_env: Vec<String>,
     /// How jobs are confined.
     #[command(flatten)]
     pub jobs: JobArgs,
+    /// Where components' locks are: `file` (the data directory) or s3://bucket/prefix [default: file].
+    ///
+    /// In a bucket of your account they keep two runners apart, also after a machine was replaced: a lock is
+    /// taken over only when its holder is proven to be gone, or by `remit-runner break-lock`.
+    #[arg(long, value_name = "PLACE", env = "REMIT_RUNNER_LOCK")]
+    pub lock: Option<String>,
+    /// Where terraform's states are: `file` (the data directory) or s3://bucket/prefix [default: file].
+    ///
+    /// They are written by the newest attempt alone, in one lineage, never back. A state that lies in the data
+    /// directory is moved there at its first use.
+    #[arg(long, value_name = "PLACE", env = "REMIT_RUNNER_STATE")]
+    pub state: Option<String>,
     /// The policy to keep to, Cedar [default: what `remit-runner policy show default` prints].
     #[arg(long, value_name = "FILE", env = "REMIT_RUNNER_POLICY")]
     pub policy: Option<PathBuf>,

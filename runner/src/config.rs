@@ -2,6 +2,9 @@
 //!
 //! `resolve` is a pure function of texts; only `load` reads files.
 
+mod aws;
+mod install;
+
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -9,15 +12,20 @@ use std::str::FromStr;
 
 use jiff::tz::TimeZone;
 use remit_seal::Digest;
-use remit_seal::document::{Audience, KeySpec, Value};
+use remit_seal::document::{KeySpec, Value};
 use serde::Deserialize;
 
 use crate::cli::{JobArgs, RunArgs};
 use crate::confine::{Limits, Settings, Strictness};
 use crate::data_dir::read_bounded;
 use crate::fault::Coded;
+use crate::kubernetes::Cluster;
 use crate::link::{Proxy, Way};
-use crate::secret::Reference;
+use crate::secret::{Reference, Secrets};
+use crate::{lock, state};
+
+pub use aws::Aws;
+pub use install::Install;
 
 /// The greatest configuration or inputs file, in bytes.
 pub const FILE_LEN_MAX: u64 = 1 << 20;
@@ -100,6 +108,8 @@ pub struct Config {
     pub token: Option<TokenSource>,
     /// Whether to delete the token file once enrolled.
     pub consume_token: bool,
+    /// Where in AWS it is.
+    pub aws: Option<Aws>,
     /// The data directory.
     pub data_dir: PathBuf,
     /// Inputs given as flags: texts, typed by the release.
@@ -108,6 +118,8 @@ pub struct Config {
     pub inputs_file: BTreeMap<String, Value>,
     /// Sensitive inputs that are fetched when they are needed, by name.
     pub secrets: BTreeMap<String, Reference>,
+    /// How the Kubernetes API is reached, where `KUBECONFIG` and the pod's service account do not say.
+    pub kubeconfig: Option<PathBuf>,
     /// Where the status API listens.
     pub status_listen: SocketAddr,
     /// Jobs at once.
@@ -120,6 +132,10 @@ pub struct Config {
     pub jobs: Settings,
     /// More environment variables that tools may see.
     pub pass_env: Vec<String>,
+    /// Where components' locks are.
+    pub lock: lock::place::At,
+    /// Where terraform's states are.
+    pub state: state::At,
     /// The customer's policy, where it is not the default.
     pub policy: Option<PathBuf>,
     /// The zone of the policy's clock.
@@ -132,6 +148,16 @@ impl Config {
     /// The way to the broker.
     pub fn way(&self) -> Way {
         self.proxy.way(&self.broker)
+    }
+
+    /// Where secrets by reference are fetched.
+    pub fn secrets(&self) -> Secrets {
+        Secrets::of(self.cluster())
+    }
+
+    /// The customer's Kubernetes cluster.
+    pub fn cluster(&self) -> Cluster {
+        Cluster::new(self.kubeconfig.clone())
     }
 }
 
@@ -148,31 +174,6 @@ pub enum TokenSource {
     Environment,
 }
 
-/// An install's id that was checked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Install(Audience);
-
-impl Install {
-    /// The id, e.g. `ins_demo.shop.acme`.
-    pub fn id(&self) -> String {
-        self.0.install_id()
-    }
-
-    /// The audience that a job for this install and runner must name.
-    pub fn audience(&self, epoch: u64, generation: u64) -> Audience {
-        Audience { epoch, generation, ..self.0.clone() }
-    }
-}
-
-impl FromStr for Install {
-    type Err = String;
-
-    fn from_str(id: &str) -> Result<Self, String> {
-        let wrong = |_| format!("`{id}` is not an install's id: it looks like ins_demo.shop.acme");
-        Audience::of_install(id, 1, 1).map(Self).map_err(wrong)
-    }
-}
-
 /// The file: the flags' names with `_`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -185,10 +186,13 @@ struct File {
     token_file: Option<PathBuf>,
     token_from: Option<String>,
     consume_token: bool,
+    aws_account: Option<String>,
+    aws_region: Option<String>,
     data_dir: Option<PathBuf>,
     inputs: BTreeMap<String, Value>,
     inputs_file: Option<PathBuf>,
     secrets: BTreeMap<String, String>,
+    kubeconfig: Option<PathBuf>,
     status_listen: Option<SocketAddr>,
     status_allow_remote: bool,
     capacity: Option<usize>,
@@ -202,6 +206,8 @@ struct File {
     job_processes: Option<u32>,
     job_memory_mib: Option<u64>,
     job_file_mib: Option<u64>,
+    lock: Option<String>,
+    state: Option<String>,
     policy: Option<PathBuf>,
     policy_timezone: Option<String>,
     customer_key: Vec<PathBuf>,
@@ -232,8 +238,11 @@ fn merge(mut args: RunArgs, file: File) -> Merged {
     args.token_file = args.token_file.or(file.token_file);
     args.token_from = args.token_from.or(file.token_from);
     args.consume_token |= file.consume_token;
+    args.aws.aws_account = args.aws.aws_account.or(file.aws_account);
+    args.aws.aws_region = args.aws.aws_region.or(file.aws_region);
     args.data_dir = args.data_dir.or(file.data_dir);
     args.inputs_file = args.inputs_file.or(file.inputs_file);
+    args.kubeconfig = args.kubeconfig.or(file.kubeconfig);
     args.status_listen = args.status_listen.or(file.status_listen);
     args.status_allow_remote |= file.status_allow_remote;
     args.capacity = args.capacity.or(file.capacity);
@@ -247,6 +256,8 @@ fn merge(mut args: RunArgs, file: File) -> Merged {
     args.jobs.job_processes = args.jobs.job_processes.or(file.job_processes);
     args.jobs.job_memory_mib = args.jobs.job_memory_mib.or(file.job_memory_mib);
     args.jobs.job_file_mib = args.jobs.job_file_mib.or(file.job_file_mib);
+    args.lock = args.lock.or(file.lock);
+    args.state = args.state.or(file.state);
     args.policy = args.policy.or(file.policy);
     args.policy_timezone = args.policy_timezone.or(file.policy_timezone);
     args.customer_keys.extend(file.customer_key);
@@ -266,7 +277,11 @@ fn resolve(
     let secrets =
         references(secrets, &args.secrets, |name| flags.contains_key(name) || inputs.contains_key(name))?;
     let jobs = jobs(args.jobs)?;
-    keep_from_jobs(&jobs, args.inputs_file.as_deref(), &secrets)?;
+    if let Some(path) = &args.kubeconfig {
+        read(path)?;
+    }
+    let private = [args.inputs_file.as_deref(), args.kubeconfig.as_deref()];
+    keep_from_jobs(&jobs, private.into_iter().flatten(), &secrets)?;
     let ca_file = args.ca_file.ok_or(Error::Missing("ca-file"))?;
     let install = args.install.ok_or(Error::Missing("install"))?;
     Ok(Config {
@@ -277,16 +292,20 @@ fn resolve(
         ca_pem: read(&ca_file)?.into_bytes(),
         token: token_source(args.token_file, args.token_from.as_deref(), has_token_variable)?,
         consume_token: args.consume_token,
+        aws: aws::parse(args.aws)?,
         data_dir: args.data_dir.ok_or(Error::Missing("data-dir"))?,
         inputs: flags,
         inputs_file: inputs,
         secrets,
+        kubeconfig: args.kubeconfig,
         status_listen: status_listen(args.status_listen, args.status_allow_remote)?,
         capacity: capacity(args.capacity)?,
         sandbox: args.sandbox,
         terraform: args.terraform,
         jobs,
         pass_env: args.pass_env,
+        lock: place("lock", args.lock.as_deref())?,
+        state: place("state", args.state.as_deref())?,
         policy: args.policy,
         timezone: timezone(args.policy_timezone.as_deref())?,
         customer_keys: args
@@ -383,6 +402,14 @@ fn parse_root(text: &str) -> Result<Digest, Error> {
         .map_err(|_| Error::Invalid { name: "root-sha256", detail: "it is 64 hexadecimal digits".to_owned() })
 }
 
+/// Where something is kept: `file` where nothing is said.
+fn place<T: FromStr<Err = String> + Default>(name: &'static str, text: Option<&str>) -> Result<T, Error> {
+    text.map_or_else(
+        || Ok(T::default()),
+        |text| text.parse().map_err(|detail| Error::Invalid { name, detail }),
+    )
+}
+
 fn timezone(name: Option<&str>) -> Result<TimeZone, Error> {
     let wrong = |e: jiff::Error| Error::Invalid { name: "policy-timezone", detail: e.to_string() };
     name.map_or(Ok(TimeZone::UTC), |name| TimeZone::get(name).map_err(wrong))
@@ -412,16 +439,16 @@ fn jobs(args: JobArgs) -> Result<Settings, Error> {
 }
 
 /// What holds secrets is in no place that the customer opens to jobs.
-fn keep_from_jobs(
+fn keep_from_jobs<'a>(
     jobs: &Settings,
-    inputs_file: Option<&Path>,
-    secrets: &BTreeMap<String, Reference>,
+    private: impl Iterator<Item = &'a Path>,
+    secrets: &'a BTreeMap<String, Reference>,
 ) -> Result<(), Error> {
     let files = secrets.values().filter_map(|reference| match reference {
         Reference::File(path) => Some(path.as_path()),
-        Reference::Ssm(_) => None,
+        Reference::Ssm(_) | Reference::Kubernetes(_) => None,
     });
-    let mut private = files.chain(inputs_file);
+    let mut private = files.chain(private);
     let open = private.find(|file| jobs.read.iter().chain(&jobs.write).any(|open| file.starts_with(open)));
     let Some(file) = open else { return Ok(()) };
     let detail = format!("jobs could read {}, which holds secrets", file.display());

@@ -14,7 +14,7 @@ use remit_seal::key::SigningKey;
 use zeroize::Zeroizing;
 
 use crate::approval;
-use crate::cli::{ApproveArgs, HaltArgs, HaltedArgs, KeyArgs};
+use crate::cli::{ApproveArgs, BreakLockArgs, HaltArgs, HaltedArgs, KeyArgs, SignArgs};
 use crate::data_dir::read_bounded;
 use crate::fault::{Coded, now_ms};
 use crate::halt::{self, Halt};
@@ -102,7 +102,19 @@ fn write_new(path: &Path, bytes: &[u8]) -> Result<(), Error> {
 
 /// Signs what the customer says of a job, a plan or an operation.
 pub fn approve(args: &ApproveArgs, word: Word) -> Result<String, Error> {
-    let subject = subject(&args.subject)?;
+    let said = if word == Word::Approved { "approved" } else { "denied" };
+    sign(&args.sign, subject(&args.subject)?, word, &format!("{said} {}", args.subject))
+}
+
+/// Signs that the holder of a lock is gone for good.
+pub fn break_lock(args: &BreakLockArgs) -> Result<String, Error> {
+    let holding = digits(&args.holding).ok_or_else(|| {
+        Error::Usage(format!("`{}` names no holding of a lock: it is 64 hexadecimal digits", args.holding))
+    })?;
+    sign(&args.sign, Subject::Lock(holding), Word::Approved, "broken: the lock of this holder")
+}
+
+fn sign(args: &SignArgs, subject: Subject, word: Word, said: &str) -> Result<String, Error> {
     let install = match &args.install {
         Some(install) => install.clone(),
         None => crate::journal::install_of(&args.data_dir.join("journal"))
@@ -116,17 +128,15 @@ pub fn approve(args: &ApproveArgs, word: Word) -> Result<String, Error> {
     let key = read_key(&args.key)?;
     let wrong = |source| Error::Key { path: args.key.clone(), source };
     let signed = Envelope::sign(PayloadType::Approval, &approval, &[&key]).map_err(wrong)?.to_bytes();
-    let said = if word == Word::Approved { "approved" } else { "denied" };
     if let Some(out) = &args.out {
         write_new(out, &signed)?;
         return Ok(format!(
-            "{said} {} in {}; put it into the folder approvals of the data directory, or POST it to /v1/approvals of the status API",
-            args.subject,
+            "{said} in {}; put it into the folder approvals of the data directory, or POST it to /v1/approvals of the status API",
             out.display()
         ));
     }
     approval::keep(&args.data_dir.join(approval::FOLDER), &signed)?;
-    Ok(format!("{said} {} for {}", args.subject, args.until))
+    Ok(format!("{said} for {}", args.until))
 }
 
 fn read_key(path: &Path) -> Result<SigningKey, Error> {
@@ -139,9 +149,8 @@ fn read_key(path: &Path) -> Result<SigningKey, Error> {
 
 /// `job_…`, 64 hexadecimal digits with or without `sha256:`, or an operation's name.
 fn subject(text: &str) -> Result<Subject, Error> {
-    let digits = text.strip_prefix("sha256:").unwrap_or(text);
-    if digits.len() == 64 && digits.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)) {
-        return Ok(Subject::Plan(digits.to_owned()));
+    if let Some(digits) = digits(text) {
+        return Ok(Subject::Plan(digits));
     }
     if remit_seal::verify::is_job_id(text) {
         return Ok(Subject::Job(text.to_owned()));
@@ -152,6 +161,14 @@ fn subject(text: &str) -> Result<Subject, Error> {
     Err(Error::Usage(format!(
         "`{text}` is no job (job_…), no plan (64 hexadecimal digits) and no operation (destroy)"
     )))
+}
+
+/// The hexadecimal digits of a sha256.
+fn digits(text: &str) -> Option<String> {
+    let digits = text.strip_prefix("sha256:").unwrap_or(text);
+    let is_digest =
+        digits.len() == 64 && digits.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    is_digest.then(|| digits.to_owned())
 }
 
 /// `90m`, `24h`, `7d`.

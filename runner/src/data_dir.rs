@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
@@ -69,7 +69,10 @@ impl Coded for Error {
 /// locks/               COMPONENT.json: the last holder and its fence
 /// outputs/       0600  COMPONENT.json: outputs of the real world, sensitive ones among them
 /// rehearsal/           the same, and what rehearsals pretend to have made
-/// state/COMPONENT/     terraform state; what scripts keep
+/// terraform/           COMPONENT.tfstate: terraform's state with the newest fence, where it is kept in files;
+///                      COMPONENT.unsent: one that the bucket has not taken yet; COMPONENT.seen.json: which one
+///                      was seen last; COMPONENT.moved-to: where one of here went
+/// state/COMPONENT/     terraform's providers; what scripts keep
 /// plans/               REALM/COMPONENT/: plans that wait to be carried out, with their digests
 /// cache/               releases and artefacts by digest
 /// work/COMPONENT/      the attempt in hand: unpacked source, private temp
@@ -82,12 +85,13 @@ pub struct DataDir {
     _lock: File,
 }
 
-const FOLDERS: [&str; 11] = [
+const FOLDERS: [&str; 12] = [
     "journal",
     "locks",
     "outputs",
     "rehearsal",
     "state",
+    "terraform",
     "plans/real",
     "plans/rehearsal",
     "cache/releases",
@@ -121,6 +125,11 @@ impl DataDir {
         for folder in FOLDERS {
             let path = root.join(folder);
             make_dir(&path).map_err(io(&path))?;
+        }
+        // A folder that a power cut takes away takes all with it that was synced in it. Each time: the start
+        // that made it may have ended before it got here.
+        for path in [&root].into_iter().cloned().chain(FOLDERS.map(|folder| root.join(folder))) {
+            disk::sync_parent(&path).map_err(io(&path))?;
         }
         let path = root.join("id");
         let id = establish_id(&path).map_err(io(&path))?;
@@ -156,7 +165,7 @@ fn establish_id(path: &Path) -> io::Result<String> {
 
 /// Makes a directory that only this user may enter, and its parents.
 pub fn make_dir(path: &Path) -> io::Result<()> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+    disk::make_dir(path)
 }
 
 /// Removes a directory and all in it; one that is not there is no error.

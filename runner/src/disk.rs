@@ -5,7 +5,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// A file whose bytes must be on disk when they are said to be. Mode 0600.
@@ -83,9 +83,21 @@ pub fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Makes a directory that only this user may enter, and its parents. Their names are on disk once
+/// [`sync_parent`] has returned for each.
+pub fn make_dir(path: &Path) -> io::Result<()> {
+    note_all(|| {
+        let missing = path.ancestors().take_while(|at| !at.exists());
+        missing.map(|at| Op::MakeDir(at.to_owned())).collect()
+    });
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
 /// Makes the names in a file's directory durable.
 pub fn sync_parent(path: &Path) -> io::Result<()> {
     let parent = path.parent().unwrap_or(Path::new("/"));
+    // A bare name stands in the working directory.
+    let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
     note(|| Op::SyncDir(parent.to_owned()));
     File::open(parent)?.sync_all()
 }
@@ -93,6 +105,8 @@ pub fn sync_parent(path: &Path) -> io::Result<()> {
 /// What was asked of the disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Op {
+    /// A directory was made.
+    MakeDir(PathBuf),
     /// A file was made, or was there.
     Create(PathBuf),
     /// Bytes at a file's end.
@@ -109,14 +123,18 @@ pub(crate) enum Op {
     SyncDir(PathBuf),
 }
 
+fn note(op: impl FnOnce() -> Op) {
+    note_all(|| vec![op()]);
+}
+
 #[cfg(not(test))]
-fn note(_op: impl FnOnce() -> Op) {}
+fn note_all(_ops: impl FnOnce() -> Vec<Op>) {}
 
 #[cfg(test)]
-fn note(op: impl FnOnce() -> Op) {
+fn note_all(ops: impl FnOnce() -> Vec<Op>) {
     crash::NOTED.with_borrow_mut(|noted| {
         if let Some(noted) = noted {
-            noted.push(op());
+            noted.extend(ops());
         }
     });
 }

@@ -9,6 +9,7 @@ pub mod terraform;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use remit_seal::Digest;
@@ -19,6 +20,7 @@ use crate::outcome::{Changes, Class, Differences, Failure, Planned};
 use crate::outputs::Outputs;
 use crate::policy::Gate;
 use crate::process::{self, Exit, Supervisor};
+use crate::state::Session;
 use crate::stop::Reason;
 
 pub use classify::{classify, failed};
@@ -37,6 +39,8 @@ pub enum Action {
     Adopt,
     /// Run a command that the component declares.
     Run,
+    /// Look whether it does its work; changes nothing.
+    Health,
 }
 
 impl Action {
@@ -47,6 +51,7 @@ impl Action {
             "destroy" => Some(Action::Destroy),
             "drift" => Some(Action::Drift),
             "adopt" => Some(Action::Adopt),
+            "health" => Some(Action::Health),
             _ => None,
         }
     }
@@ -59,6 +64,7 @@ impl Action {
             Action::Drift => "drift",
             Action::Adopt => "adopt",
             Action::Run => "run",
+            Action::Health => "health",
         }
     }
 }
@@ -98,10 +104,14 @@ pub struct Work {
     pub release: String,
     /// The component's inputs.
     pub inputs: BTreeMap<String, Value>,
+    /// How long all of it may take.
+    pub longest_run: Duration,
     /// What a rehearsal is to pretend, where its job says so.
     pub rehearsal: Option<Rehearsal>,
     /// Where to work.
     pub places: Places,
+    /// For a terraform module: its state, held by this attempt.
+    pub state: Option<Arc<Session>>,
     /// The environment that tools get.
     pub environment: Environment,
     /// Starts tools, and knows when to stop.
@@ -127,7 +137,7 @@ pub struct Places {
     pub source: PathBuf,
     /// Private temporary files, removed afterwards.
     pub temp: PathBuf,
-    /// What is kept between attempts, until the component is destroyed.
+    /// What is kept between attempts, until the component is destroyed; not terraform's state.
     pub state: PathBuf,
     /// Where the plan is: written by who plans, read by who carries it out.
     pub plan: PathBuf,

@@ -30,3 +30,13 @@ pub fn chain(error: &(impl std::error::Error + ?Sized)) -> String {
 pub fn now_ms() -> i64 {
     jiff::Timestamp::now().as_millisecond()
 }
+
+/// A span of time in words; two of each unit at least, so that it is not far off.
+pub fn span(ms: u64) -> String {
+    match ms / 1_000 {
+        s @ 0..120 => format!("{s} seconds"),
+        s @ 120..7_200 => format!("{} minutes", s / 60),
+        s @ 7_200..172_800 => format!("{} hours", s / 3_600),
+        s => format!("{} days", s / 86_400),
+    }
+}

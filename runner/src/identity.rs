@@ -1,31 +1,29 @@
 //! Who the runner is: a key of its own, a short-lived certificate, and the vendor's pinned root.
 //!
-//! Enrolment keeps the key before it is sent, so that a lost answer does not lose the token.
 //! Renewal makes a new key at half the certificate's life.
+
+mod enrol;
+mod proof;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use remit_proto::convert::{Enrolment, Token};
 use remit_seal::document::{Audience, Root};
 use remit_seal::verify::{self, Verified};
 use remit_seal::{Digest, Refusal};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::backoff::Backoff;
-use crate::config::{Config, TokenSource};
-use crate::data_dir::{DataDir, read_bounded, remove_file, write_atomic};
+use crate::config::Config;
+use crate::data_dir::{DataDir, read_bounded, write_atomic};
 use crate::fault::{Coded, now_ms};
 use crate::link::{self, Identity as Granted, Keys, Link, RunnerInfo, TlsError};
-use crate::secret::{self, Reference, Secrets};
+use crate::secret;
 
 const FILE: &str = "identity.json";
-const PENDING: &str = "pending-key.pem";
 const FILE_LEN_MAX: u64 = 256 * 1024;
-const TOKEN_LEN_MAX: u64 = 4096;
 
 /// Why there is no identity.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +40,25 @@ pub enum Error {
     /// The token's file holds nothing.
     #[error("the enrolment token is empty")]
     TokenEmpty,
+    /// Its clock and the broker's are too far apart.
+    #[error("this machine's clock is {0} the broker's")]
+    Clock(String),
+    /// There is nothing to prove with where it is.
+    #[error("no AWS credentials to prove with that this runner is in account {account}: {words}")]
+    Credentials {
+        /// The account.
+        account: String,
+        /// Why.
+        words: String,
+    },
+    /// The install is declared to be somewhere else.
+    #[error("the install is declared to be in {declared}, and this runner was told to be in {told}")]
+    Elsewhere {
+        /// By the vendor.
+        declared: String,
+        /// By the customer.
+        told: String,
+    },
     /// The broker would not enrol it.
     #[error("the broker did not enrol this runner")]
     Refused(#[source] link::Error),
@@ -89,6 +106,9 @@ impl Coded for Error {
             Error::NotEnrolled(_) => "runner.not_enrolled",
             Error::Token(_) | Error::TokenEmpty => "runner.token_unreadable",
             Error::Fetch(error) => error.code(),
+            Error::Clock(_) => "runner.clock_skew",
+            Error::Credentials { .. } => "runner.aws_credentials",
+            Error::Elsewhere { .. } => "runner.aws_elsewhere",
             Error::Refused(_) => "runner.enroll_refused",
             Error::Root(refusal) => refusal.code(),
             Error::Expired => "runner.identity_expired",
@@ -104,6 +124,9 @@ impl Coded for Error {
             Error::NotEnrolled(_) | Error::Expired | Error::Refused(_) => "ask the vendor for a new enrolment token (`remit install create` or its link) and give it with --token-file and --root-sha256".to_owned(),
             Error::Token(_) | Error::TokenEmpty => "check the --token-file: it holds the token and nothing else".to_owned(),
             Error::Fetch(error) => error.hint(),
+            Error::Clock(_) => "set the clock, e.g. by an NTP service (`timedatectl set-ntp true`), and start the runner again; if this machine is right, tell the vendor".to_owned(),
+            Error::Credentials { .. } => "give the machine a role (on EC2: an instance profile), or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY for the runner".to_owned(),
+            Error::Elsewhere { .. } => "compare --aws-account and --aws-region with what the vendor declared (`remit install show`)".to_owned(),
             Error::Root(_) => "compare --root-sha256 with what the vendor published; if it is right, do not trust this broker".to_owned(),
             Error::Foreign { .. } => "give each install's runner its own --data-dir".to_owned(),
             _ => "check the data directory; to begin anew, take an empty one and enrol again".to_owned(),
@@ -126,12 +149,31 @@ struct Stored {
     install: String,
     generation: u64,
     epoch: u64,
+    /// Where it proved to be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    place: Option<Place>,
     issued_ms: i64,
     not_after_ms: i64,
     root_digest: Digest,
     root: String,
     chain: Vec<String>,
     key: String,
+}
+
+/// An account and its region.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Place {
+    account: String,
+    region: String,
+}
+
+impl Place {
+    /// Where the customer says that this runner is.
+    fn of(config: &Config) -> Option<Self> {
+        let aws = config.aws.as_ref()?;
+        Some(Self { account: aws.account.clone(), region: aws.region.as_str().to_owned() })
+    }
 }
 
 impl std::fmt::Debug for Stored {
@@ -145,12 +187,19 @@ impl Identity {
     pub async fn establish(config: &Config, dir: &DataDir, info: &RunnerInfo) -> Result<Self, Error> {
         match Self::load(config, dir)? {
             Some(identity) if now_ms() < identity.stored.not_after_ms => Ok(identity),
-            Some(_) if config.token.is_none() => Err(Error::Expired),
-            _ => enroll(config, dir, info).await,
+            Some(_) if config.token.is_none() && config.aws.is_none() => Err(Error::Expired),
+            _ => enrol::enrol(config, dir, info).await,
         }
     }
 
     fn load(config: &Config, dir: &DataDir) -> Result<Option<Self>, Error> {
+        let found = Self::read(dir, &config.install.id(), config.root_sha256)?;
+        // The machine's disk was brought elsewhere, or the customer says otherwise now: another identity.
+        let is_here = |found: &Self| config.aws.is_none() || Place::of(config) == found.stored.place;
+        Ok(found.filter(is_here))
+    }
+
+    fn read(dir: &DataDir, install: &str, pinned: Option<Digest>) -> Result<Option<Self>, Error> {
         let path = dir.path(FILE);
         let bytes =
             read_bounded(&path, FILE_LEN_MAX).map_err(|source| Error::Io { path: path.clone(), source })?;
@@ -159,8 +208,8 @@ impl Identity {
         // Only the place of the error: the file holds a key.
         let stored: Stored = serde_json::from_slice(&bytes)
             .map_err(|e| invalid(format!("line {}, column {}", e.line(), e.column())))?;
-        if stored.install != config.install.id() {
-            let wanted = config.install.id();
+        if stored.install != install {
+            let wanted = install.to_owned();
             return Err(Error::Foreign { found: stored.install, wanted });
         }
         let decode = |text: &String| STANDARD.decode(text).map_err(|e| invalid(e.to_string()));
@@ -172,7 +221,7 @@ impl Identity {
             },
             stored,
         };
-        let pinned = config.root_sha256.unwrap_or(identity.stored.root_digest);
+        let pinned = pinned.unwrap_or(identity.stored.root_digest);
         verify::first_root(&identity.root, &pinned)?;
         Ok(Some(identity))
     }
@@ -199,7 +248,10 @@ impl Identity {
 
     /// The audience that jobs for this runner name.
     pub fn audience(&self, config: &Config) -> Audience {
-        config.install.audience(self.stored.epoch, self.stored.generation)
+        let audience = config.install.audience(self.stored.epoch, self.stored.generation);
+        let place = self.stored.place.clone();
+        let (account, region) = place.map(|place| (place.account, place.region)).unzip();
+        Audience { account, region, ..audience }
     }
 
     /// The pinned root, verified anew; `trust` knows those that follow it.
@@ -221,117 +273,9 @@ impl Identity {
         if granted.generation != generation || granted.epoch != self.stored.epoch {
             return Err(Error::Refused(link::Error::Malformed("another generation on renewal".to_owned())));
         }
-        keep(dir, &self.stored.install, &key, &granted, self.root.clone(), self.stored.root_digest)
+        let Stored { install, place, root_digest, .. } = &self.stored;
+        keep(dir, (install, place.as_ref()), &key, &granted, self.root.clone(), *root_digest)
     }
-}
-
-async fn enroll(config: &Config, dir: &DataDir, info: &RunnerInfo) -> Result<Identity, Error> {
-    let source = config.token.as_ref().ok_or(Error::NotEnrolled("token-file"))?;
-    let pinned = config.root_sha256.ok_or(Error::NotEnrolled("root-sha256"))?;
-    let secrets = Secrets::default();
-    let token = match source {
-        TokenSource::Secret(reference) => secrets.fetch(reference).await?,
-        source => read_token(source)?,
-    };
-    let key = pending_key(dir)?;
-    let link = Link::new(config.broker.clone(), config.way(), &config.ca_pem, None, 0)?;
-    let (granted, root) = ask(config, &link, &token, &key, (info, &pinned)).await?;
-    let verified = verify::first_root(&root, &pinned)?;
-    let identity = keep(dir, &config.install.id(), &key, &granted, root, verified.digest())?;
-    let pending = dir.path(PENDING);
-    remove_file(&pending).map_err(|source| Error::Io { path: pending, source })?;
-    if config.consume_token {
-        consume(source, &secrets).await?;
-    }
-    tracing::info!(generation = granted.generation, root = %verified.digest(), "enrolled");
-    Ok(identity)
-}
-
-async fn consume(source: &TokenSource, secrets: &Secrets) -> Result<(), Error> {
-    match source {
-        TokenSource::File(path) => {
-            remove_file(path).map_err(|source| Error::Io { path: path.clone(), source })
-        }
-        TokenSource::Secret(reference) => {
-            forget(reference, secrets).await;
-            Ok(())
-        }
-        TokenSource::Stdin | TokenSource::Environment => Ok(()),
-    }
-}
-
-/// The token is worth nothing any more, so one that stays is no reason not to go on.
-async fn forget(reference: &Reference, secrets: &Secrets) {
-    if let Err(error) = secrets.forget(reference).await {
-        let words = crate::fault::chain(&error);
-        tracing::warn!(error = words, "the used token could not be deleted");
-    }
-}
-
-async fn ask(
-    config: &Config,
-    link: &Link,
-    token: &str,
-    key: &rcgen::KeyPair,
-    (info, pinned): (&RunnerInfo, &Digest),
-) -> Result<(Granted, Vec<u8>), Error> {
-    let csr = request(key)?;
-    let mut backoff = Backoff::broker();
-    loop {
-        let enrolment = Enrolment {
-            install: config.install.id(),
-            token: Token::new(token.to_owned()),
-            csr: csr.clone(),
-            info: info.clone(),
-            root: Some(*pinned),
-        };
-        match link.enroll(enrolment).await {
-            Ok(answer) => return Ok(answer),
-            Err(error) if error.is_away() => {
-                tracing::warn!(%error, "cannot enrol yet");
-                backoff.wait().await;
-            }
-            Err(error) => return Err(Error::Refused(error)),
-        }
-    }
-}
-
-fn read_token(source: &TokenSource) -> Result<Zeroizing<String>, Error> {
-    let mut text = Zeroizing::new(String::new());
-    match source {
-        TokenSource::File(path) => {
-            let missing = || std::io::Error::from(std::io::ErrorKind::NotFound);
-            let bytes = read_bounded(path, TOKEN_LEN_MAX).map_err(Error::Token)?;
-            let bytes = bytes.ok_or_else(|| Error::Token(missing()))?;
-            *text = String::from_utf8_lossy(&bytes).into_owned();
-        }
-        // Fetched before.
-        TokenSource::Secret(_) => {}
-        TokenSource::Stdin => {
-            let mut stdin = std::io::Read::take(std::io::stdin().lock(), TOKEN_LEN_MAX);
-            std::io::Read::read_to_string(&mut stdin, &mut text).map_err(Error::Token)?;
-        }
-        TokenSource::Environment => {
-            *text = std::env::var("REMIT_RUNNER_TOKEN").unwrap_or_default();
-        }
-    }
-    let token = Zeroizing::new(text.trim().to_owned());
-    if token.is_empty() { Err(Error::TokenEmpty) } else { Ok(token) }
-}
-
-/// The key of an enrolment that got no answer, or a new one that is kept before it is sent.
-fn pending_key(dir: &DataDir) -> Result<rcgen::KeyPair, Error> {
-    let path = dir.path(PENDING);
-    let io = |source| Error::Io { path: path.clone(), source };
-    if let Some(pem) = read_bounded(&path, FILE_LEN_MAX).map_err(io)?.map(Zeroizing::new)
-        && let Ok(key) = rcgen::KeyPair::from_pem(&String::from_utf8_lossy(&pem))
-    {
-        return Ok(key);
-    }
-    let key = new_key()?;
-    let pem = Zeroizing::new(key.serialize_pem());
-    write_atomic(&path, pem.as_bytes()).map_err(io)?;
-    Ok(key)
 }
 
 fn new_key() -> Result<rcgen::KeyPair, Error> {
@@ -346,7 +290,7 @@ fn request(key: &rcgen::KeyPair) -> Result<Vec<u8>, Error> {
 
 fn keep(
     dir: &DataDir,
-    install: &str,
+    (install, place): (&str, Option<&Place>),
     key: &rcgen::KeyPair,
     granted: &Granted,
     root: Vec<u8>,
@@ -358,6 +302,7 @@ fn keep(
         install: install.to_owned(),
         generation: granted.generation,
         epoch: granted.epoch,
+        place: place.cloned(),
         issued_ms: now_ms(),
         not_after_ms: granted.not_after_ms,
         root_digest,
@@ -371,3 +316,6 @@ fn keep(
     write_atomic(&path, &bytes).map_err(|source| Error::Io { path, source })?;
     Ok(Identity { stored, keys: Keys { chain: granted.certificate_chain.clone(), key: der }, root })
 }
+
+#[cfg(test)]
+mod crashes;

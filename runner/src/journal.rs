@@ -7,6 +7,7 @@
 mod checkpoint;
 mod record;
 mod scan;
+mod seen;
 mod segment;
 mod state;
 mod verify;
@@ -15,11 +16,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use remit_seal::Digest;
+use remit_seal::document::{KeySpec, Root};
+use remit_seal::verify::Verified;
 
 use crate::fault::Coded;
 use crate::outcome::{Attempt, Outcome};
 
 pub use record::{Accepted, Entry, Planned, Process, Record};
+pub use seen::{Acknowledged, NotKept, Taken};
 pub use state::{Open, Removed, Snapshot, State};
 pub use verify::{Asked, Whole, verify};
 
@@ -196,12 +200,6 @@ impl Journal {
         self.state().head
     }
 
-    /// The chain's last place: how many records there are, and the digest of the last.
-    pub fn place(&self) -> (u64, Digest) {
-        let state = self.state();
-        (state.records, state.head)
-    }
-
     /// The newest segment's number and the id of the key that signs checkpoints.
     pub fn newest(&self) -> (u32, String) {
         let writer = lock(&self.writer);
@@ -214,6 +212,35 @@ impl Journal {
         let path = self.dir.clone();
         let sign = move || lock(&journal.writer).checkpoint().map_err(|source| Error::Read { path, source });
         self.blocking(sign).await
+    }
+
+    /// What the broker is told: the chain's last place, the same signed, and the key that verifies it.
+    pub async fn told(&self) -> Result<Told, Error> {
+        let journal = self.clone();
+        let sign = move || {
+            let writer = lock(&journal.writer);
+            let (records, head) = writer.place();
+            let path = journal.dir.clone();
+            let checkpoint = writer.checkpoint().map_err(|source| Error::Read { path, source })?;
+            Ok(Told { records, head, checkpoint, key: writer.signer().public() })
+        };
+        self.blocking(sign).await
+    }
+
+    /// Keeps what the broker acknowledged of a place that it was told.
+    pub async fn acknowledged(
+        &self,
+        root: Verified<Root>,
+        (install, records, head): (String, u64, Digest),
+        bytes: Vec<u8>,
+    ) -> Result<Taken, NotKept> {
+        let dir = self.dir.clone();
+        let take = move || seen::take(&dir, &root, (&install, records, head), &bytes);
+        let taken = tokio::task::spawn_blocking(take).await;
+        taken.unwrap_or_else(|e| {
+            let (path, source) = (self.dir.clone(), std::io::Error::other(e));
+            Err(NotKept::Disk(Error::Write { path, source }))
+        })
     }
 
     /// Up to `limit` records after number `after`, oldest first. Those of segments that were moved
@@ -266,6 +293,19 @@ impl Journal {
             .await
             .unwrap_or_else(|e| Err(Error::Read { path, source: std::io::Error::other(e) }))
     }
+}
+
+/// What the broker is told of a journal.
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// How many records there are.
+    pub records: u64,
+    /// The digest of the last.
+    pub head: Digest,
+    /// Both, signed.
+    pub checkpoint: Vec<u8>,
+    /// The key that signed it.
+    pub key: KeySpec,
 }
 
 /// Whose journal is in a directory, without reading more of it than the first record.

@@ -112,7 +112,10 @@ async fn poll(runner: &Runner, wait_ms: u32) -> Option<Result<LeaseAnswer, Error
     let marks = {
         let state = runner.journal.state();
         let (root_version, status_ms) = runner.trust.marks();
-        Marks { seq_high: state.seq_high, fence_high: state.fence_high, root_version, status_ms }
+        // Where the locks lie elsewhere, they remember what a lost journal does not.
+        let (seq, fence) = runner.locks.high();
+        let (seq_high, fence_high) = (state.seq_high.max(seq), state.fence_high.max(fence));
+        Marks { seq_high, fence_high, root_version, status_ms }
     };
     tokio::select! {
         answer = runner.link.lease(&install, &runner.info, &held, marks, wait_ms) => Some(answer),

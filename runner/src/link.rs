@@ -19,6 +19,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 
 use crate::fault::Coded;
+use crate::journal::Told;
 use crate::outcome::{Attempt, Outcome};
 
 pub use proxy::{Proxy, Way};
@@ -50,6 +51,17 @@ pub struct Marks {
     pub root_version: u64,
     /// When the newest status that it has was signed.
     pub status_ms: i64,
+}
+
+/// What an enrolment gives.
+#[derive(Clone, Debug)]
+pub struct Enrolled {
+    /// Who it is now.
+    pub identity: Identity,
+    /// The vendor's root, not verified yet.
+    pub root: Vec<u8>,
+    /// The account and region that the install is declared to be in.
+    pub place: Option<(String, String)>,
 }
 
 /// Why a call did not do what it should.
@@ -196,10 +208,19 @@ impl Link {
     }
 
     /// A one-time token and a request in, an identity and the vendor's root out.
-    pub async fn enroll(&self, enrolment: convert::Enrolment) -> Result<(Identity, Vec<u8>), Error> {
+    pub async fn enroll(&self, enrolment: convert::Enrolment) -> Result<Enrolled, Error> {
         let request = v1::EnrollRequest::from(enrolment);
-        let answer = bounded(CALL_TIMEOUT, self.client().enroll(request)).await?;
-        Ok((identity(answer.identity)?, answer.root))
+        let v1::EnrollResponse { identity: granted, root, account, region } =
+            bounded(CALL_TIMEOUT, self.client().enroll(request)).await?;
+        let place =
+            Some((account, region)).filter(|(account, region)| !(account.is_empty() && region.is_empty()));
+        Ok(Enrolled { identity: identity(granted)?, root, place })
+    }
+
+    /// A nonce for a proof, and the broker's time.
+    pub async fn begin_enroll(&self, install: String) -> Result<convert::Begun, Error> {
+        let request = v1::BeginEnrollRequest::from(convert::Beginning { install });
+        Ok(bounded(CALL_TIMEOUT, self.client().begin_enroll(request)).await?.try_into()?)
     }
 
     /// A new key's request in, a new certificate of the same generation out.
@@ -278,21 +299,25 @@ impl Link {
         Ok(bounded(CALL_TIMEOUT, self.client().append_logs(request)).await?.next_offset)
     }
 
-    /// The terminal word; answers whether it was the first.
+    /// The terminal word, with what the journal has come to; answers whether it was the first, and what the
+    /// broker signed of the journal: nothing, where it had the word already.
     pub async fn complete(
         &self,
         attempt: &Attempt,
         outcome: &Outcome,
-        (journal_records, journal_head): (u64, Digest),
-    ) -> Result<bool, Error> {
+        told: &Told,
+    ) -> Result<(bool, Vec<u8>), Error> {
+        let key = serde_json::to_vec(&told.key).expect("a public key is two texts");
         let completion = convert::Completion {
             attempt: wire::attempt_ref(attempt),
             outcome: wire::outcome(outcome),
-            journal_head: *journal_head.as_bytes(),
-            journal_records,
+            journal_head: *told.head.as_bytes(),
+            journal_records: told.records,
+            signed: Some(convert::SignedPlace { checkpoint: told.checkpoint.clone(), key }),
         };
         let request = v1::CompleteJobRequest::try_from(completion)?;
-        Ok(bounded(CALL_TIMEOUT, self.client().complete_job(request)).await?.accepted)
+        let answer = bounded(CALL_TIMEOUT, self.client().complete_job(request)).await?;
+        Ok((answer.accepted, answer.seen))
     }
 
     /// What the customer says of a plan; answers whether it waits for that.

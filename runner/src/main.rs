@@ -38,6 +38,7 @@ fn main() -> ExitCode {
         (Command::CustomerKey(args), Ok(_)) => say(customer::make_key(&args)),
         (Command::Approve(args), Ok(_)) => say(customer::approve(&args, Word::Approved)),
         (Command::Deny(args), Ok(_)) => say(customer::approve(&args, Word::Denied)),
+        (Command::BreakLock(args), Ok(_)) => say(customer::break_lock(&args)),
         (Command::Halt(args), Ok(_)) => say(customer::halt(&args)),
         (Command::Resume(args), Ok(_)) => say(customer::resume(&args)),
         (Command::Completion { shell }, Ok(_)) => {
@@ -145,11 +146,15 @@ fn verify(args: &VerifyArgs) -> ExitCode {
 }
 
 fn say_whole(whole: &journal::Whole, json: bool) {
-    let journal::Whole { read, records, segments, checkpoints, len, torn, head, key } = whole;
+    let journal::Whole { read, records, segments, checkpoints, len, torn, head, key, acknowledged } = whole;
     if json {
         let json = serde_json::json!({
             "whole": true, "read": read, "records": records, "segments": segments,
             "checkpoints": checkpoints, "bytes": len, "torn_bytes": torn, "head": head.hex(), "key": key,
+            "acknowledged": acknowledged.as_ref().map(|a| serde_json::json!({
+                "records": a.said.records, "head": a.said.head.hex(), "at_ms": a.said.at_ms, "dispatch_key": a.key,
+                "audit_chain": a.said.audit.chain, "audit_block": a.said.audit.block, "audit_head": a.said.audit.head.hex(),
+            })),
         });
         anstream::println!("{json}");
         return;
@@ -159,6 +164,13 @@ fn say_whole(whole: &journal::Whole, json: bool) {
         "{read} of them read from {segments} segments ({len} bytes), {checkpoints} checkpoints by key {}",
         key.as_deref().unwrap_or("(none)")
     );
+    if let Some(journal::Acknowledged { said, key, .. }) = acknowledged {
+        anstream::println!(
+            "the broker signed that it was told of record {} (dispatch key {key}) and wrote that down in block {} of its audit log; keep journal/seen.json: it proves both",
+            said.records,
+            said.audit.block
+        );
+    }
     if *torn > 0 {
         anstream::println!("{torn} bytes of an unfinished record follow; they are cut off at the next start");
     }

@@ -133,6 +133,8 @@ pub enum Answer {
     Held,
     /// Wait until the customer approves.
     NeedsApproval,
+    /// The source does what its release does not declare; no policy can permit that.
+    Undeclared,
     /// A rule forbids it.
     Forbidden,
     /// No rule permits it.
@@ -148,6 +150,7 @@ impl Answer {
             Answer::Permitted => "policy.permitted",
             Answer::Held => "policy.held",
             Answer::NeedsApproval => "policy.approval_needed",
+            Answer::Undeclared => "policy.undeclared",
             Answer::Forbidden => "policy.forbidden",
             Answer::NotPermitted => "policy.not_permitted",
             Answer::Unclear => "policy.unclear",
@@ -186,6 +189,7 @@ impl Decision {
             Answer::Permitted => format!("permitted: {reasons}"),
             Answer::Held => format!("held by the customer's policy: {reasons}"),
             Answer::NeedsApproval => format!("the customer must approve: {reasons}"),
+            Answer::Undeclared => format!("refused: {reasons}"),
             Answer::Forbidden => format!("forbidden by the customer's policy: {reasons}"),
             Answer::NotPermitted => "nothing in the customer's policy permits it".to_owned(),
             Answer::Unclear => format!("the policy could not be evaluated: {}", self.errors.join("; ")),
@@ -235,8 +239,20 @@ impl Policy {
         }
     }
 
-    /// What it says to this question.
+    /// What comes of this question: what it says, unless the source is not what the vendor signed. Then
+    /// there are two reasons where a rule forbids it, too, and both are named.
     pub fn decide(&self, question: &Question) -> Decision {
+        let mut decision = self.answer(question);
+        let undeclared = question.undeclared();
+        if !undeclared.is_empty() {
+            decision.rules.retain(|rule| rule.forbids);
+            decision.rules.insert(0, undeclared_rule(&undeclared));
+            decision.answer = Answer::Undeclared;
+        }
+        decision
+    }
+
+    fn answer(&self, question: &Question) -> Decision {
         let (request, entities) = match question.request() {
             Ok(asked) => asked,
             Err(error) => {
@@ -274,6 +290,12 @@ fn rule(policy: &cedar_policy::Policy) -> Rule {
     let id = policy.annotation("id").map_or_else(|| policy.id().to_string(), str::to_owned);
     let says = policy.annotation("says").map_or_else(|| format!("rule {id}"), str::to_owned);
     Rule { id, says, forbids: policy.effect() == Effect::Forbid }
+}
+
+/// The one rule that stands in no policy.
+fn undeclared_rule(names: &[&str]) -> Rule {
+    let says = format!("the signed release does not declare what its source does: {}", names.join(", "));
+    Rule { id: "undeclared".to_owned(), says, forbids: true }
 }
 
 /// A misspelt effect would turn a hold into a refusal, or be believed to do what it does not.

@@ -23,7 +23,7 @@ use crate::journal::{Entry, Journal, Process};
 use crate::outcome::Attempt;
 use crate::stop::{Reason, Stop};
 
-pub use sweep::{Group, Mark, boot_id, end_all, living, start_ticks};
+pub use sweep::{Group, Mark, boot_id, end_all, is_living, living, start_ticks};
 
 /// How long a tool may take to end by itself once it is asked.
 pub const GRACE: Duration = Duration::from_secs(10);

@@ -6,6 +6,7 @@ use std::io::Write;
 use std::sync::Arc;
 
 use crate::data_dir::remove_dir;
+use crate::fault::chain;
 use crate::journal::Open;
 use crate::logs;
 use crate::outcome::{Attempt, Class, Failure, Outcome};
@@ -19,7 +20,11 @@ pub async fn recover(runner: &Arc<Runner>) {
     let open = runner.journal.state().open.clone();
     for (attempt, open) in open {
         let outcome = match &open.outcome {
-            Some(outcome) => outcome.clone(),
+            Some(outcome) => {
+                // It had ended, and may not have come to say that the component is free.
+                free(runner, &attempt, &open.accepted.component).await;
+                outcome.clone()
+            }
             None => end(runner, &attempt, &open).await,
         };
         let runner = runner.clone();
@@ -43,14 +48,23 @@ async fn end(runner: &Runner, attempt: &Attempt, open: &Open) -> Outcome {
     tracing::warn!(%attempt, killed, begun = open.begun, "ended after a restart of the runner");
     say(runner, attempt, killed);
     report::record_end(runner, attempt, &outcome).await;
-    if let Err(error) = runner.locks.free(&open.accepted.component, attempt) {
-        tracing::warn!(error = %crate::fault::chain(&error), "the lock's release cannot be recorded");
-    }
+    free(runner, attempt, &open.accepted.component).await;
     if let Err(error) = remove_dir(&runner.dir.path("work").join(&open.accepted.component)) {
         tracing::warn!(%error, "the attempt's files cannot be removed");
     }
     runner.metrics.end(&open.accepted.operation, outcome.word());
     outcome
+}
+
+/// What terraform wrote last arrives where it belongs, and only then the component is free.
+async fn free(runner: &Runner, attempt: &Attempt, component: &str) {
+    if let Err(error) = Box::pin(runner.states.settle(component)).await {
+        tracing::error!(error = %chain(&error), component, "its lock stays held");
+        return;
+    }
+    if let Err(error) = runner.locks.free(component, attempt).await {
+        tracing::warn!(error = %chain(&error), "the lock's release cannot be recorded");
+    }
 }
 
 fn outcome(begun: bool, killed: usize) -> Outcome {

@@ -7,7 +7,7 @@ use tokio::task::JoinHandle;
 
 use crate::backoff::Backoff;
 use crate::data_dir::remove_file;
-use crate::journal::Entry;
+use crate::journal::{Entry, Taken, Told};
 use crate::link::Error;
 use crate::logs::{self, Shipped};
 use crate::outcome::{Attempt, Outcome};
@@ -65,7 +65,14 @@ pub async fn send(runner: &Runner, attempt: &Attempt, outcome: &Outcome) -> bool
         let answer = {
             // One after the other: the broker takes a number that goes back for a changed journal.
             let _turn = runner.telling.lock().await;
-            runner.link.complete(attempt, outcome, runner.journal.place()).await
+            match runner.journal.told().await {
+                Ok(told) => {
+                    let answer = runner.link.complete(attempt, outcome, &told).await;
+                    take_in(runner, &told, &answer).await;
+                    answer.map(|(taken, _)| taken)
+                }
+                Err(error) => Err(Error::Away(crate::fault::chain(&error))),
+            }
         };
         runner.heard(answer.as_ref().err());
         match answer {
@@ -85,6 +92,25 @@ pub async fn send(runner: &Runner, attempt: &Attempt, outcome: &Outcome) -> bool
                 tracing::error!(%error, %attempt, "the broker will not take this report");
                 return false;
             }
+        }
+    }
+}
+
+/// Keeps what the broker signed of the journal. Nothing else depends on it.
+async fn take_in(runner: &Runner, told: &Told, answer: &Result<(bool, Vec<u8>), Error>) {
+    let Ok((_, seen)) = answer else { return };
+    if seen.is_empty() {
+        return;
+    }
+    let place = (runner.config.install.id(), told.records, told.head);
+    match runner.journal.acknowledged(runner.trust.view().root, place, seen.clone()).await {
+        Ok(Taken::Kept) => {}
+        Ok(Taken::Forked) => tracing::error!(
+            "the broker's audit log went back or was changed: what proves it is in journal/broker-forked.json, \
+             for `remit audit judge`"
+        ),
+        Err(error) => {
+            tracing::warn!(error = %crate::fault::chain(&error), "what the broker signed of the journal is not kept");
         }
     }
 }

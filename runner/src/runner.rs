@@ -1,5 +1,7 @@
 //! The whole runner: what its parts share, how it starts, how it ends.
 
+mod error;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -14,22 +16,27 @@ use tokio_util::task::TaskTracker;
 use crate::approval::Approvals;
 use crate::artifact::Cache;
 use crate::config::Config;
-use crate::confine::{self, Confinement};
+use crate::confine::Confinement;
 use crate::data_dir::{self, DataDir};
 use crate::executor::{Environment, Executors, Progress};
-use crate::fault::{Coded, now_ms};
-use crate::identity::{self, Identity};
-use crate::journal::{self, Entry, Journal};
+use crate::fault::now_ms;
+use crate::identity::Identity;
+use crate::journal::{Entry, Journal};
 use crate::link::{self, Link};
 use crate::lock::Locks;
+use crate::lock::owner::Owner;
+use crate::lock::place::Place;
 use crate::outcome::Attempt;
 use crate::outputs::Store;
-use crate::policy::{self, Past, Policy, Reference};
+use crate::policy::{Past, Policy, Reference};
 use crate::secret::Secrets;
+use crate::state::States;
 use crate::status::Metrics;
 use crate::stop::{Reason, Stop};
-use crate::trust::{self, Trust};
+use crate::trust::Trust;
 use crate::{attempt, halt, lease, recovery, status};
+
+pub use error::Error;
 
 /// How long a draining runner waits for the broker to take its last reports; they are sent
 /// again at the next start.
@@ -40,70 +47,6 @@ const FORCE_WAIT: Duration = Duration::from_secs(10);
 const SILENCE_MAX_MS: i64 = 90_000;
 const RENEWAL_CHECK: Duration = Duration::from_secs(60);
 const PAUSED_FILE: &str = "paused";
-
-/// Why the runner did not start.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The confinement of jobs.
-    #[error(transparent)]
-    Confine(#[from] confine::Error),
-    /// The data directory.
-    #[error(transparent)]
-    DataDir(#[from] data_dir::Error),
-    /// The identity.
-    #[error(transparent)]
-    Identity(#[from] identity::Error),
-    /// The journal.
-    #[error(transparent)]
-    Journal(#[from] journal::Error),
-    /// The policy.
-    #[error(transparent)]
-    Policy(#[from] policy::Error),
-    /// TLS.
-    #[error(transparent)]
-    Tls(#[from] link::TlsError),
-    /// What the vendor's keys are.
-    #[error(transparent)]
-    Trust(#[from] trust::Error),
-    /// The status API's address is taken.
-    #[error("cannot listen on {addr} for the status API")]
-    Status {
-        /// Where.
-        addr: SocketAddr,
-        /// Why.
-        source: std::io::Error,
-    },
-}
-
-impl Coded for Error {
-    fn code(&self) -> &'static str {
-        match self {
-            Error::Confine(error) => error.code(),
-            Error::DataDir(error) => error.code(),
-            Error::Identity(error) => error.code(),
-            Error::Journal(error) => error.code(),
-            Error::Policy(error) => error.code(),
-            Error::Tls(error) => error.code(),
-            Error::Trust(error) => error.code(),
-            Error::Status { .. } => "runner.status_listen",
-        }
-    }
-
-    fn hint(&self) -> String {
-        match self {
-            Error::Confine(error) => error.hint(),
-            Error::DataDir(error) => error.hint(),
-            Error::Identity(error) => error.hint(),
-            Error::Journal(error) => error.hint(),
-            Error::Policy(error) => error.hint(),
-            Error::Tls(error) => error.hint(),
-            Error::Trust(error) => error.hint(),
-            Error::Status { .. } => {
-                "give another --status-listen, e.g. 127.0.0.1:0 for any free port".to_owned()
-            }
-        }
-    }
-}
 
 /// Whether new work is taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -132,6 +75,8 @@ pub struct Runner {
     pub trust: Trust,
     /// The components' locks.
     pub locks: Locks,
+    /// Terraform's states.
+    pub states: States,
     /// Releases and artefacts.
     pub cache: Cache,
     /// What components gave.
@@ -173,6 +118,8 @@ pub struct Active {
     pub component: String,
     /// Its operation.
     pub operation: String,
+    /// Who of the vendor let it pass the vendor's own rules.
+    pub break_glass: Option<remit_seal::document::BreakGlass>,
     /// What is being done with it.
     pub phase: &'static str,
     /// Since when it is in hand.
@@ -338,7 +285,7 @@ pub async fn start(config: Config) -> Result<Running, Error> {
     let addr = config.status_listen;
     let listener = TcpListener::bind(addr).await.map_err(|source| Error::Status { addr, source })?;
     let status_addr = listener.local_addr().map_err(|source| Error::Status { addr, source })?;
-    let runner = Arc::new(assemble(config, dir, status_addr.port()).await?);
+    let runner = Arc::new(Box::pin(assemble(config, dir, status_addr.port())).await?);
     let path = runner.dir.path("status.addr");
     data_dir::write_atomic(&path, format!("{status_addr}\n").as_bytes())
         .map_err(|source| data_dir::Error::Io { path, source })?;
@@ -379,12 +326,19 @@ async fn assemble(config: Config, dir: DataDir, status_port: u16) -> Result<Runn
         config.capacity,
     )?;
     let trust = Trust::open(&dir, &identity)?;
+    let cells = config.state.cells(&dir, &config.install.id());
+    let states = States::serve(cells, &dir).await.map_err(Error::States)?;
+    let place = Place::open(&config.lock, &dir, &config.install.id());
+    if place.kind() != states.kind() && states.kind() == "file" {
+        tracing::warn!("the locks outlive this machine and terraform's states do not: say --state, too");
+    }
     let mode = Mode { paused: dir.path(PAUSED_FILE).exists(), draining: false, halted: false };
     Ok(Runner {
-        locks: Locks::new(&dir),
+        locks: Locks::at(place, Owner::this(dir.id()), identity.generation()),
+        states,
         cache: Cache::new(&dir),
         outputs: Store::new(&dir),
-        secrets: Secrets::default(),
+        secrets: config.secrets(),
         approvals: Approvals::new(&dir, config.customer_keys.clone(), config.install.id()),
         past: Past::new(&dir),
         policy,

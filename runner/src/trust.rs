@@ -11,6 +11,7 @@ use remit_seal::verify::{self, ROOT_HOPS_MAX, Standing, Verified};
 use remit_seal::{Digest, Refusal};
 
 use crate::data_dir::{DataDir, make_dir, read_bounded, write_atomic};
+use crate::disk::sync_parent;
 use crate::fault::{Coded, now_ms};
 use crate::identity::Identity;
 use crate::link::{self, Link};
@@ -113,7 +114,8 @@ impl Trust {
 
     fn walk(dir: &DataDir, first: Verified<Root>) -> Result<Self, Error> {
         let folder = dir.path(FOLDER);
-        make_dir(&folder).map_err(|source| Error::Io { path: folder.clone(), source })?;
+        let made = make_dir(&folder).and_then(|()| sync_parent(&folder));
+        made.map_err(|source| Error::Io { path: folder.clone(), source })?;
         let mut root = first;
         for _ in 0..ROOT_HOPS_MAX {
             let path = folder.join(root_file(root.get().version.saturating_add(1)));

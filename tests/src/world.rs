@@ -2,6 +2,7 @@
 //! an example product. What is killed here is killed with -9, and nothing of it outlives the world.
 
 mod api;
+pub mod aws;
 mod brokers;
 mod front;
 mod process;
@@ -46,9 +47,11 @@ pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Result<Option<T>>) -> R
 pub struct World {
     directory: tempfile::TempDir,
     brokers: Brokers,
+    remit_env: Vec<(String, String)>,
     runners: BTreeMap<String, Process>,
     runner_path: Option<OsString>,
     runner_args: Vec<String>,
+    runner_env: Vec<(String, String)>,
     runner_proxy: Option<String>,
 }
 
@@ -58,7 +61,15 @@ impl World {
     /// # Errors
     /// A program that does not build or start.
     pub fn start(product: &str) -> Result<World> {
-        Self::with(product, Brokers::one)
+        Self::start_with(product, vec![])
+    }
+
+    /// The same with these variables in the environment of the broker.
+    ///
+    /// # Errors
+    /// A program that does not build or start.
+    pub fn start_with(product: &str, settings: Vec<(String, String)>) -> Result<World> {
+        Self::with(product, |directory| Brokers::one(directory, settings))
     }
 
     /// Brokers that answer, on one PostgreSQL database with a load balancer before them, and a copy of
@@ -76,8 +87,18 @@ impl World {
         copy(&source, &directory.path().join("product"))?;
         fs::create_dir(directory.path().join("site"))?;
         let brokers = brokers(directory.path())?;
-        let (runner_path, runner_args, runner_proxy) = (None, Vec::new(), None);
-        Ok(World { directory, brokers, runners: BTreeMap::new(), runner_path, runner_args, runner_proxy })
+        let (runner_path, runner_args, runner_env, runner_proxy) = (None, Vec::new(), Vec::new(), None);
+        let (remit_env, runners) = (Vec::new(), BTreeMap::new());
+        Ok(World {
+            directory,
+            brokers,
+            remit_env,
+            runners,
+            runner_path,
+            runner_args,
+            runner_env,
+            runner_proxy,
+        })
     }
 
     /// Starts the one broker again, and waits until it is ready.
@@ -164,7 +185,8 @@ impl World {
             .env("REMIT_BROKER", format!("https://127.0.0.1:{}", self.brokers.api_port()))
             .env("REMIT_CA_FILE", self.broker_dir().join("ca.pem"))
             .env("REMIT_TOKEN_FILE", self.broker_dir().join("operator.token"))
-            .env("NO_COLOR", "1");
+            .env("NO_COLOR", "1")
+            .envs(self.remit_env.iter().cloned());
         command.output().context("remit could not be started")
     }
 
@@ -173,13 +195,25 @@ impl World {
     /// # Errors
     /// No token, or the runner did not start.
     pub fn start_runner(&mut self, install: &str) -> Result<()> {
+        self.expect_runner(install)?;
+        self.restart_runner(install)
+    }
+
+    /// Gets a one-time token for the runner of an install, with what else it needs to enrol.
+    ///
+    /// # Errors
+    /// The broker does not give one.
+    pub fn expect_runner(&self, install: &str) -> Result<()> {
         let token = self.operator()?.post(&format!("/v1/objects/{install}/runner-token"), &Value::Null)?;
         ensure!(token.status == 200 || token.status == 201, "runner-token: {token:?}");
         let text = |name: &str| token.body[name].as_str().map(str::to_owned).context("a field of the token");
-        fs::write(self.path(&format!("{install}.token")), text("token")?)?;
+        // None where the runner proves a declared role instead.
+        if let Ok(token) = text("token") {
+            fs::write(self.path(&format!("{install}.token")), token)?;
+        }
         fs::write(self.path(&format!("{install}.ca")), text("ca_pem")?)?;
         fs::write(self.path(&format!("{install}.root")), text("root_sha256")?)?;
-        self.restart_runner(install)
+        Ok(())
     }
 
     /// Starts the runner of an install that has enrolled before, on the same data directory.
@@ -193,8 +227,6 @@ impl World {
             .args(["--root-sha256", &fs::read_to_string(self.path(&format!("{install}.root")))?])
             .arg("--ca-file")
             .arg(self.path(&format!("{install}.ca")))
-            .arg("--token-file")
-            .arg(self.path(&format!("{install}.token")))
             .arg("--data-dir")
             .arg(self.runner_dir(install))
             .arg("--policy")
@@ -205,7 +237,11 @@ impl World {
             .args(["--confinement", "best", "--allow-write"])
             .arg(self.path("site"))
             .args(["--status-listen", &format!("127.0.0.1:{}", remit_postgres::free_port()?)]);
-        command.args(&self.runner_args);
+        let token = self.path(&format!("{install}.token"));
+        if token.exists() {
+            command.arg("--token-file").arg(token);
+        }
+        command.args(&self.runner_args).envs(self.runner_env.iter().cloned());
         if let Some(path) = &self.runner_path {
             command.env("PATH", path);
         }
@@ -228,6 +264,11 @@ impl World {
         Ok(path)
     }
 
+    /// From now on `remit` has these variables in its environment, too.
+    pub fn tell_remit(&mut self, env: Vec<(String, String)>) {
+        self.remit_env.extend(env);
+    }
+
     /// From now on runners reach the broker by this proxy.
     pub fn runners_go_by(&mut self, proxy: &str) {
         self.runner_proxy = Some(proxy.to_owned());
@@ -236,6 +277,11 @@ impl World {
     /// From now on runners are started with these arguments, too.
     pub fn tell_runners(&mut self, args: &[String]) {
         self.runner_args.extend_from_slice(args);
+    }
+
+    /// From now on runners find these variables in their environment.
+    pub fn tell_runners_by_environment(&mut self, variables: Vec<(String, String)>) {
+        self.runner_env.extend(variables);
     }
 
     /// From now on runners find this program before all others of its name.

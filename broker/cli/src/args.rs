@@ -1,8 +1,12 @@
 //! The command line: commands, flags, and the help that teaches them.
 
+pub mod audit;
 mod dev;
 pub mod drift;
+pub mod glass;
 mod logs;
+mod org;
+pub mod place;
 mod plan;
 pub mod rollouts;
 mod scenario;
@@ -179,6 +183,15 @@ Examples:
     },
     /// Bring an install to a release, by its window or now.
     Deploy(updates::DeployArgs),
+    /// Let an install pass your own rules for a time: windows, freezes, your people's approvals.
+    ///
+    /// The customer's remit holds as ever. Each job says to the customer who broke the glass, why, and until
+    /// when; their policy may forbid it.
+    BreakGlass(glass::BreakGlassArgs),
+    /// Give up what a lost runner had begun, with a proof that nothing of it runs any more.
+    ///
+    /// Silence is no proof: a host that is cut off may be in the middle of a change.
+    Unlock(glass::UnlockArgs),
     /// Times in which nothing is changed: in an install, the app or the org.
     #[command(subcommand)]
     Freeze(updates::FreezeCommand),
@@ -193,6 +206,9 @@ Examples:
     /// Webhooks: who is told of what happens, and whether they heard it.
     #[command(subcommand)]
     Webhooks(WebhooksCommand),
+    /// The broker's audit log: who did what, proved by a hash chain.
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Wait until the broker is ready.
     Ready {
         /// How long, in seconds.
@@ -208,16 +224,12 @@ Examples:
     },
 }
 
-/// `remit org`
-#[derive(Debug, Subcommand)]
-pub enum OrgCommand {
-    /// Make the org at the broker, with a trust root signed by your root key. Needs the operator's token.
-    Create {
-        /// Its name; otherwise the one in remit.toml.
-        name: Option<String>,
-    },
-    /// Show the org.
-    Show,
+/// Whether something is done, or only tried.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub struct TryArgs {
+    /// Only show what it would do at once: lines of the timeline, states, the queue. Changes nothing.
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// `remit app`
@@ -240,6 +252,7 @@ pub enum ReleaseCommand {
 Examples:
   remit release create
   remit release create --version 1.4.0
+  remit release create --key awskms:///alias/remit-release?region=eu-central-1
   remit release create -o json | jq -r .release.digest")]
     Create {
         /// The version, for people [default: 0.COUNTER.0].
@@ -263,14 +276,19 @@ Examples:
         /// The lowest counter that installs may go back to from this release [default: the first].
         #[arg(long, value_name = "COUNTER")]
         rollback_floor: Option<u64>,
+        /// The key to sign with: the name of one in the keys directory, a file, or awskms:///… [default: the
+        /// one in the keys directory that the root lets sign releases].
+        #[arg(long, env = "REMIT_RELEASE_KEY", value_name = "KEY")]
+        key: Option<String>,
     },
     /// Add your release key's signature to a release that somebody else signed.
     Sign {
         /// The release, as `release create --save` wrote it.
         file: PathBuf,
-        /// The key to sign with [default: the release key in the keys directory].
-        #[arg(long, value_name = "FILE")]
-        key: Option<PathBuf>,
+        /// The key to sign with: the name of one in the keys directory, a file, or awskms:///… [default: the
+        /// one in the keys directory that the root lets sign releases].
+        #[arg(long, env = "REMIT_RELEASE_KEY", value_name = "KEY")]
+        key: Option<String>,
     },
     /// Publish a signed release whose artefacts are at the broker; or one again that more have signed.
     Publish {
@@ -305,6 +323,7 @@ pub enum InstallCommand {
 Examples:
   remit install create acme
   remit install create acme --input size=3
+  remit install create acme --aws-account 123456789012 --aws-region eu-central-1 --aws-role remit-acme
   remit install create trial --sandbox        everything is rehearsed, nothing real is touched
   remit install create trial --sandbox --scenario bad-day.toml")]
     Create {
@@ -326,6 +345,9 @@ Examples:
         /// like '{"ask":"by_rule","no_destroy":true,"quorum":2}'.
         #[arg(long, value_name = "RULES")]
         approval: Option<String>,
+        /// Where its runner must be.
+        #[command(flatten)]
+        place: place::PlaceArgs,
         /// What the customer needs.
         #[command(flatten)]
         link: LinkArgs,
@@ -427,6 +449,8 @@ Examples:
         /// Its name.
         name: String,
     },
+    /// In which AWS account an install's runner must prove to be; say another, or see it.
+    Place(place::PlaceCommand),
     /// A new one-time token for the install's runner, and what the customer does with it.
     Link {
         /// Its name.
@@ -459,6 +483,7 @@ pub struct LinkArgs {
 
 pub use dev::DevArgs;
 pub use logs::LogsArgs;
+pub use org::OrgCommand;
 pub use plan::{AnswerArgs, PlanCommand};
 pub use scenario::ScenarioCommand;
 pub use simulate::SimulateArgs;

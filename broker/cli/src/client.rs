@@ -3,6 +3,7 @@
 //! Every call may be repeated: reads by nature, changes by their idempotency key. So a
 //! broker that is away for a moment costs a moment.
 
+mod audit;
 mod events;
 mod trust;
 mod webhooks;
@@ -16,6 +17,7 @@ use remit_broker::api::wire::{
     ObjectList, ObjectView, OrgCreated, ReleaseAccepted, RunnerToken, SignalAccepted, Timeline, TokenList,
     TokenMade, WhoAmI, Why, WhyPage,
 };
+use remit_loops::trial::Trial;
 use remit_loops::{Kind, ObjectId};
 use remit_seal::Digest;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -205,6 +207,11 @@ impl Client {
         let mut call = Call::post(format!("/v1/objects/{id}/signals"), signal)?;
         call.key = key.or(call.key);
         self.read(call).await
+    }
+
+    /// What a signal would do. Nothing changes.
+    pub async fn trial(&self, id: &ObjectId, signal: &impl Serialize) -> Result<Trial> {
+        self.read(Call::post(format!("/v1/objects/{id}/signals/dry-run"), signal)?).await
     }
 
     /// When an install takes releases, and which ones wait.

@@ -1,9 +1,11 @@
 //! The commands, one file for each noun.
 
 mod app;
+mod audit;
 mod bulk;
 mod drift;
 mod freeze;
+mod glass;
 mod init;
 pub(crate) mod install;
 pub mod keys;
@@ -11,6 +13,7 @@ mod link;
 mod logs;
 mod object;
 pub(crate) mod org;
+mod place;
 mod plan;
 pub(crate) mod release;
 mod release_file;
@@ -19,6 +22,7 @@ mod rules;
 mod scenario;
 pub mod signal;
 mod simulate;
+mod tell;
 mod token;
 mod updates;
 mod webhooks;
@@ -66,11 +70,14 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Decline { waiting, reason } => updates::decline(&context, waiting, reason).await,
         Command::Snooze { waiting, until, zone } => updates::snooze(&context, waiting, &until, &zone).await,
         Command::Deploy(args) => updates::deploy(&context, args).await,
+        Command::BreakGlass(args) => glass::break_glass(&context, args).await,
+        Command::Unlock(args) => glass::unlock(&context, args).await,
         Command::Freeze(command) => freeze::run(&context, command).await,
         Command::Rollout(command) => rollout::run(&context, command).await,
         Command::Bulk(args) => bulk::run(&context, args).await,
         Command::Token(command) => token::run(&context, command).await,
         Command::Webhooks(command) => webhooks::run(&context, command).await,
+        Command::Audit(command) => audit::run(&context, command).await,
         Command::Ready { timeout } => ready(&context, Duration::from_secs(timeout)).await,
         Command::Dev(args) => dev::run(context.format(), args).await,
         Command::Completion { shell } => {

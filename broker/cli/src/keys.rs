@@ -1,13 +1,17 @@
-//! The vendor's keys: root and release, each a file that only its owner can read.
+//! The vendor's keys: root and release, each in a file that only its owner can read, or in AWS KMS.
 //!
-//! They never leave this machine and are never printed. Brokers get signatures, not keys.
+//! They never leave this machine, or KMS, and are never printed. Brokers get signatures, not keys.
 
 pub mod ceremony;
+mod choose;
+mod make;
 pub mod pem;
+mod shelf;
 
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
+use remit_broker::signer::{self, kms};
 use remit_seal::Digest;
 use remit_seal::document::{KeySpec, Root};
 use remit_seal::dsse::{Envelope, PayloadType};
@@ -15,6 +19,10 @@ use remit_seal::key::SigningKey;
 use zeroize::Zeroizing;
 
 use crate::failure::{Exit, Failure, Result};
+
+pub use choose::reference;
+pub use make::Made;
+pub use shelf::{Entry, Place};
 
 /// Beside a product's file: where keys and the root lie unless said otherwise.
 pub const DIR_DEFAULT: &str = ".remit/keys";
@@ -76,17 +84,6 @@ impl std::fmt::Debug for KeysDir {
     }
 }
 
-/// A key that was made.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct Made {
-    /// Its id.
-    pub id: String,
-    /// The private half.
-    pub file: PathBuf,
-    /// The public half.
-    pub public: PathBuf,
-}
-
 impl KeysDir {
     /// Keys in this directory.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
@@ -117,93 +114,26 @@ impl KeysDir {
         self.dir.join("root.json")
     }
 
-    /// Makes both keys. Refuses to write over one.
-    pub fn init(&self) -> Result<()> {
-        if let Some(role) = Role::ALL.into_iter().find(|r| self.file(*r).exists()) {
-            let message = format!("there is a {} key already: {}", role.as_str(), self.file(role).display());
-            let hint = "keys are never written over; use another --keys-dir, or move the old ones away";
-            return Err(Failure::new(Exit::Refused, "cli.keys_exist", message, hint));
-        }
-        make_private_dir(&self.dir)?;
-        for role in Role::ALL {
-            let key = new_key(Algorithm::Ed25519)?;
-            write_private(&self.file(role), pem::write(&key, self.passphrase())?.as_bytes())?;
-        }
-        Ok(())
-    }
-
-    /// Makes one key and writes its public half beside it. Refuses to write over one.
-    pub fn make(&self, name: &str, algorithm: Algorithm) -> Result<Made> {
-        if !remit_seal::verify::is_name(name) {
-            let hint = "use 1 to 40 of a-z, 0-9 and -, beginning with a letter";
-            return Err(Failure::usage(format!("`{}` is no name for a key", name.escape_debug()), hint));
-        }
-        let (file, public) =
-            (self.dir.join(format!("{name}.pem")), self.dir.join(format!("{name}.pub.json")));
-        if file.exists() {
-            let hint = "keys are never written over; choose another name";
-            return Err(Failure::new(
-                Exit::Refused,
-                "cli.keys_exist",
-                format!("{} is there already", file.display()),
-                hint,
-            ));
-        }
-        make_private_dir(&self.dir)?;
-        let key = new_key(algorithm)?;
-        write_private(&file, pem::write(&key, self.passphrase())?.as_bytes())?;
-        let json = serde_json::to_vec_pretty(&key.public()).expect("a key's public half is two texts");
-        std::fs::write(&public, json).map_err(|e| Failure::file("write", &public, &e))?;
-        Ok(Made { id: key.id(), file, public })
-    }
-
-    /// Every private key in the directory, by the names of their files.
-    pub fn all(&self) -> Result<Vec<SigningKey>> {
-        let entries = match std::fs::read_dir(&self.dir) {
-            Ok(entries) => entries,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(e) => return Err(Failure::file("read", &self.dir, &e)),
-        };
-        let paths = entries.map(|entry| entry.map(|entry| entry.path()));
-        let mut paths: Vec<PathBuf> =
-            paths.collect::<std::io::Result<_>>().map_err(|e| Failure::file("read", &self.dir, &e))?;
-        paths.retain(|path| path.extension().is_some_and(|extension| extension == "pem"));
-        paths.sort();
-        paths.iter().map(|path| self.load_file(path)).collect()
-    }
-
-    /// Reads a key. Refuses one that others could have read.
-    pub fn load(&self, role: Role) -> Result<SigningKey> {
-        let path = self.file(role);
-        if !path.exists() {
-            let message = format!("there is no {} key at {}", role.as_str(), path.display());
-            let hint = "make keys with `remit keys init`, or say where they are with --keys-dir";
-            return Err(Failure::new(Exit::NotFound, "cli.keys_missing", message, hint));
-        }
-        self.load_file(&path)
-    }
-
     /// Reads a key's file. Refuses one that others could have read.
     pub fn load_file(&self, path: &Path) -> Result<SigningKey> {
-        let file = std::fs::File::open(path).map_err(|e| Failure::file("read", path, &e))?;
-        check_private(path, &file)?;
-        let mut text = Zeroizing::new(String::new());
-        file.take(PEM_LEN_MAX).read_to_string(&mut text).map_err(|e| Failure::file("read", path, &e))?;
-        pem::read(path, &text, self.passphrase())
+        pem::read(path, &read_private(path)?, self.passphrase())
     }
 
     /// Makes, signs and keeps the first root of an org: one key for each role.
-    pub fn make_root(&self, org: &str, dispatch: &KeySpec, now_ms: i64) -> Result<Vec<u8>> {
+    pub async fn make_root(&self, org: &str, dispatch: &KeySpec, now_ms: i64) -> Result<Vec<u8>> {
         let (root, release) = (self.load(Role::Root)?, self.load(Role::Release)?);
         let specs = [&root.public(), &release.public(), dispatch];
         let document = Root::one_of_one(org, specs, now_ms, now_ms + ROOT_LIFE_MS)?;
-        let bytes = Envelope::sign(PayloadType::Root, &document, &[&root])?.to_bytes();
+        let mut envelope = Envelope::unsigned(PayloadType::Root, &document)?;
+        root.countersign(&mut envelope).await?;
+        let bytes = envelope.to_bytes();
         self.keep_root(&bytes)?;
         Ok(bytes)
     }
 
     /// Keeps a signed root.
     pub fn keep_root(&self, bytes: &[u8]) -> Result<()> {
+        make_private_dir(&self.dir)?;
         let path = self.root_file();
         std::fs::write(&path, bytes).map_err(|e| Failure::file("write", &path, &e))
     }
@@ -216,18 +146,6 @@ impl KeysDir {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(Failure::file("read", &path, &e)),
         }
-    }
-}
-
-fn new_key(algorithm: Algorithm) -> Result<SigningKey> {
-    let mut seed = Zeroizing::new([0u8; 32]);
-    getrandom::fill(seed.as_mut_slice()).map_err(|e| {
-        let message = format!("the system gives no randomness: {e}");
-        Failure::new(Exit::Local, "cli.randomness", message, "try again later")
-    })?;
-    match algorithm {
-        Algorithm::Ed25519 => Ok(SigningKey::ed25519_from_seed(&seed)),
-        Algorithm::P256 => Ok(SigningKey::p256_from_seed(&seed)?),
     }
 }
 
@@ -245,6 +163,30 @@ pub fn read_public(path: &Path) -> Result<KeySpec> {
 /// The digest that customers pin: sha256 of the root's payload.
 pub fn root_digest(bytes: &[u8]) -> Result<Digest> {
     Ok(Envelope::parse(bytes, PayloadType::Root)?.payload_digest())
+}
+
+impl From<kms::Error> for Failure {
+    fn from(error: kms::Error) -> Self {
+        let exit = match error.fault() {
+            kms::Fault::Settings | kms::Fault::Credentials => Exit::Local,
+            kms::Fault::Missing => Exit::NotFound,
+            kms::Fault::Throttled | kms::Fault::Away => Exit::Unavailable,
+            kms::Fault::Unsuitable
+            | kms::Fault::Disabled
+            | kms::Fault::Denied { .. }
+            | kms::Fault::Signature => Exit::Refused,
+        };
+        Failure::new(exit, error.code(), error.to_string(), error.hint())
+    }
+}
+
+impl From<signer::Error> for Failure {
+    fn from(error: signer::Error) -> Self {
+        match error {
+            signer::Error::Refused(refusal) => refusal.into(),
+            signer::Error::Kms(error) => error.into(),
+        }
+    }
 }
 
 impl From<remit_seal::Refusal> for Failure {
@@ -272,6 +214,15 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(|e| Failure::file("write", path, &e))
 }
 
+/// The text of a file that only its owner may read.
+fn read_private(path: &Path) -> Result<Zeroizing<String>> {
+    let file = std::fs::File::open(path).map_err(|e| Failure::file("read", path, &e))?;
+    check_private(path, &file)?;
+    let mut text = Zeroizing::new(String::new());
+    file.take(PEM_LEN_MAX).read_to_string(&mut text).map_err(|e| Failure::file("read", path, &e))?;
+    Ok(text)
+}
+
 #[cfg(unix)]
 fn check_private(path: &Path, file: &std::fs::File) -> Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
@@ -295,13 +246,13 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn keys_are_made_once_and_kept_private() {
+    #[tokio::test]
+    async fn keys_are_made_once_and_kept_private() {
         let dir = tempfile::tempdir().unwrap();
         let keys = KeysDir::new(dir.path().join(".remit/keys"));
         assert_eq!(keys.load(Role::Root).unwrap_err().code, "cli.keys_missing");
-        keys.init().unwrap();
-        assert_eq!(keys.init().unwrap_err().code, "cli.keys_exist");
+        keys.init(None).await.unwrap();
+        assert_eq!(keys.init(None).await.unwrap_err().code, "cli.keys_exist");
         for role in Role::ALL {
             let mode = std::fs::metadata(keys.file(role)).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o600);
@@ -311,14 +262,14 @@ mod tests {
         assert_eq!(keys.load(Role::Root).unwrap_err().code, "cli.keys_open");
     }
 
-    #[test]
-    fn a_root_is_made_that_verifies() {
+    #[tokio::test]
+    async fn a_root_is_made_that_verifies() {
         let dir = tempfile::tempdir().unwrap();
         let keys = KeysDir::new(dir.path());
-        keys.init().unwrap();
+        keys.init(None).await.unwrap();
         let dispatch = SigningKey::ed25519_from_seed(&[7; 32]).public();
         assert_eq!(keys.root().unwrap(), None);
-        let bytes = keys.make_root("demo", &dispatch, 1_000).unwrap();
+        let bytes = keys.make_root("demo", &dispatch, 1_000).await.unwrap();
         assert_eq!(keys.root().unwrap().unwrap(), bytes);
         let digest = root_digest(&bytes).unwrap();
         let root = remit_seal::verify::root(&bytes, Some(&digest), 2_000).unwrap();

@@ -2,6 +2,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod args;
+pub mod audit;
 pub mod client;
 pub mod command;
 pub mod context;

@@ -6,7 +6,9 @@
 mod check;
 mod cycle;
 pub(crate) mod duration;
+mod escapes;
 mod healing;
+mod health;
 mod inputs;
 mod operations;
 pub mod problem;
@@ -15,14 +17,15 @@ mod reference;
 mod rules;
 mod shape;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use remit_loops::release::COMPONENTS_MAX;
-use remit_seal::document::{Approval, ComponentKind, Healing, Input, Output, Source, Tool};
+use remit_seal::document::{ComponentKind, Healing, Health, Input, Output, Source, Tool};
 use toml::de::{DeTable, DeValue};
 
 pub(crate) use duration::parse_ms;
+pub use operations::Needed;
 pub use problem::{Problem, Severity};
 
 /// The name of a product's file.
@@ -52,7 +55,7 @@ pub struct Product {
     /// What is done by itself.
     pub healing: Healing,
     /// Whose approval operations need, by their names.
-    pub approvals: BTreeMap<String, Approval>,
+    pub approvals: BTreeMap<String, Needed>,
 }
 
 /// One component of a product.
@@ -78,6 +81,10 @@ pub struct Component {
     pub commands: BTreeMap<String, Vec<String>>,
     /// The names of its programs that only rules run.
     pub actions: Vec<String>,
+    /// When its probe runs, if it has one.
+    pub health: Option<Health>,
+    /// What its source does that no plan shows.
+    pub escapes: BTreeSet<String>,
 }
 
 /// What a check found.

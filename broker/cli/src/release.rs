@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use remit_broker::signer::Signer;
 use remit_seal::Digest;
-use remit_seal::document::{Approval, Class, Component, Operation, Release};
+use remit_seal::document::{Approval, Class, Component, HEALTH, Operation, Release};
 use remit_seal::dsse::{Envelope, PayloadType};
-use remit_seal::key::SigningKey;
 use remit_seal::verify;
 
 use crate::failure::{Exit, Failure, Result};
@@ -71,6 +71,8 @@ pub fn draft(
             outputs: component.outputs.clone(),
             commands: component.commands.clone(),
             longest_run_ms: component.longest_run_ms,
+            health: component.health,
+            escapes: component.escapes.clone(),
         });
         packages.insert(package.digest, package);
     }
@@ -95,8 +97,11 @@ pub fn draft(
 
 /// What may be done with every component, and how dangerous it is.
 fn operations(product: &Product) -> BTreeMap<String, Operation> {
-    let approval = |name: &str| product.approvals.get(name).copied().unwrap_or(Approval::None);
-    let operation = |name: &str, class| (name.to_owned(), Operation { class, approval: approval(name) });
+    let operation = |name: &str, class| {
+        let needed = product.approvals.get(name);
+        let approval = needed.map_or(Approval::None, |needed| needed.approval);
+        (name.to_owned(), Operation { class, approval, terms: needed.and_then(|n| n.terms.clone()) })
+    };
     let own = [
         operation("deploy", Class::Change),
         operation("destroy", Class::Destroy),
@@ -104,24 +109,30 @@ fn operations(product: &Product) -> BTreeMap<String, Operation> {
         operation("adopt", Class::Change),
     ];
     let actions = product.components.iter().flat_map(|component| &component.actions);
-    own.into_iter().chain(actions.map(|name| operation(name, Class::Change))).collect()
+    let probed = product.components.iter().any(|component| component.health.is_some());
+    let health = probed.then(|| operation(HEALTH, Class::Read));
+    own.into_iter().chain(health).chain(actions.map(|name| operation(name, Class::Change))).collect()
 }
 
 /// Signs a release, and believes it only after verifying it as a runner will.
-pub fn sign(document: &Release, key: &SigningKey, root: &[u8], now_ms: i64) -> Result<Signed> {
-    let bytes = Envelope::sign(PayloadType::Release, document, &[key])?.to_bytes();
+pub async fn sign(document: &Release, key: &Signer, root: &[u8], now_ms: i64) -> Result<Signed> {
     let root = verify::root(root, None, now_ms)?;
     if !root.get().release.keys.contains(&key.id()) {
         let message = format!("the root of org `{}` does not name this release key", root.get().vendor);
         let hint = "use the keys that the org was made with: --keys-dir";
         return Err(Failure::new(Exit::Refused, "cli.keys_foreign", message, hint));
     }
+    let mut envelope = Envelope::unsigned(PayloadType::Release, document)?;
+    key.countersign(&mut envelope).await?;
+    let bytes = envelope.to_bytes();
     let digest = verify::release(&root, &bytes, now_ms)?.digest();
     Ok(Signed { bytes, digest })
 }
 
 #[cfg(test)]
 mod tests {
+    use remit_seal::key::SigningKey;
+
     use super::*;
     use crate::keys::{KeysDir, Role};
     use crate::product;
@@ -133,13 +144,13 @@ mod tests {
         (loaded.checked.product.expect(&text), dir)
     }
 
-    #[test]
-    fn the_example_product_is_cut_into_a_release_that_verifies() {
+    #[tokio::test]
+    async fn the_example_product_is_cut_into_a_release_that_verifies() {
         let temp = tempfile::tempdir().unwrap();
         let keys = KeysDir::new(temp.path());
-        keys.init().unwrap();
+        keys.init(None).await.unwrap();
         let dispatch = SigningKey::ed25519_from_seed(&[7; 32]).public();
-        let root = keys.make_root("demo", &dispatch, 1_000).unwrap();
+        let root = keys.make_root("demo", &dispatch, 1_000).await.unwrap();
         let (product, dir) = shop();
         let cut = Cut { version: None, counter: 3, now_ms: 2_000, notes: String::new(), rollback_floor: 1 };
         let mut seen = Vec::new();
@@ -149,9 +160,9 @@ mod tests {
         let again = draft(&product, &dir, &cut, &mut |_, _| ()).unwrap();
         assert_eq!(draft_one.document, again.document, "cut twice is the same");
         let key = keys.load(Role::Release).unwrap();
-        sign(&draft_one.document, &key, &root, 3_000).unwrap();
-        let foreign = SigningKey::ed25519_from_seed(&[8; 32]);
-        let refused = sign(&draft_one.document, &foreign, &root, 3_000).err().unwrap();
+        sign(&draft_one.document, &key, &root, 3_000).await.unwrap();
+        let foreign = Signer::file(SigningKey::ed25519_from_seed(&[8; 32]));
+        let refused = sign(&draft_one.document, &foreign, &root, 3_000).await.err().unwrap();
         assert_eq!(refused.code, "cli.keys_foreign");
     }
 

@@ -235,8 +235,8 @@ async fn two_of_three_people_make_a_root_rotate_it_and_take_a_key_away() {
     desk.check("--keys-dir ../bea keys root sign root.1.json", 2, &["cli.keys_passphrase"]).await;
     desk.check(&format!("--keys-dir ../bea {word} keys root sign root.1.json"), 0, &["signed by 2 of 2"])
         .await;
-    std::fs::copy(desk.path("shop/root.1.json"), desk.path("shop/.remit/keys/root.json")).unwrap();
-    desk.check("org create", 0, &["org_demo is made"]).await;
+    desk.check("org create --root root.1.json", 0, &["org_demo is made"]).await;
+    desk.check("--keys-dir ../ann org create --root root.1.json", 0, &["it was there already"]).await;
     desk.check("release create --save release.json", 0, &["release.json, signed by you"]).await;
     desk.check("release publish release.json", 0, &["is published", "counter 1"]).await;
     desk.check("release sign release.json --key .remit/keys/second.pem", 0, &["signed by 2 keys"]).await;
@@ -252,18 +252,36 @@ async fn two_of_three_people_make_a_root_rotate_it_and_take_a_key_away() {
     .await;
     desk.check("release create", 3, &["seal.key_revoked"]).await;
     desk.check("--keys-dir ../cem keys make next", 0, &[]).await;
-    std::fs::copy(desk.path("shop/root.1.json"), desk.path("cem/root.json")).unwrap();
+    desk.check("--keys-dir ../cem keys root fetch", 4, &["cli.root_missing", "--pin"]).await;
+    desk.check(&format!("--keys-dir ../cem keys root fetch --pin {}", "0".repeat(64)), 4, &["no root with"])
+        .await;
+    let shown = desk.check("keys show -o json", 0, &[]).await.out;
+    let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
+    let pin = shown["root_sha256"].as_str().unwrap();
+    desk.check(&format!("--keys-dir ../cem keys root fetch --pin {pin}"), 0, &["version 1"]).await;
     let rotate = format!("--keys-dir ../cem keys root rotate --add-release ../cem/next.pub.json --drop {id}");
     desk.check(&rotate, 0, &["root.2.json", "signed by 1 of 2 keys of root version 1"]).await;
     desk.check("keys root publish root.2.json", 3, &["cli.root_unsigned"]).await;
     desk.check("--keys-dir ../ann keys root sign root.2.json", 0, &["signed by 2 of 2"]).await;
-    desk.check("keys root inspect root.2.json", 0, &["next: remit keys root publish"]).await;
+    let dropped = format!("- release key {id}");
+    desk.check("keys root inspect root.2.json", 0, &["next: remit keys root publish", &dropped]).await;
     desk.check("keys root publish root.2.json", 0, &["root version 2 of demo is published"]).await;
     desk.check("--keys-dir ../cem keys root fetch", 0, &["version 2"]).await;
     std::fs::copy(desk.path("cem/next.pem"), desk.path("shop/.remit/keys/release.pem")).unwrap();
     desk.check("release create", 0, &["counter 2"]).await;
     desk.check("keys floor 2", 0, &["shop/stable", "counter 2"]).await;
     desk.check("keys standing", 0, &["stolen", "shop/stable"]).await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_dispatch_key_is_changed_step_by_step() {
+    let data = tempfile::tempdir().unwrap();
+    let running = broker(data.path()).await;
+    let desk = Desk::at(&running);
+    for line in ["init shop", "keys init", "org create"] {
+        desk.check(line, 0, &[]).await;
+    }
     desk.check("keys dispatch rotate", 0, &["current", "next", "both sign"]).await;
     desk.check("keys dispatch show -o json", 0, &["\"state\":\"next\""]).await;
     let keys = desk.check("keys dispatch show", 0, &[]).await.out;
@@ -276,5 +294,9 @@ async fn two_of_three_people_make_a_root_rotate_it_and_take_a_key_away() {
         .unwrap()
         .to_owned();
     desk.check(&format!("keys dispatch retire {old}"), 3, &["api.dispatch_key_needed"]).await;
+    desk.check("keys root rotate --dispatch-from-broker", 0, &["+ dispatch key", "publish"]).await;
+    desk.check("keys root publish root.2.json", 0, &["version 2"]).await;
+    desk.check(&format!("keys dispatch retire {old}"), 0, &["current"]).await;
+    desk.check("keys root rotate --dispatch-from-broker", 0, &[&format!("- dispatch key {old}")]).await;
     running.stop().await;
 }

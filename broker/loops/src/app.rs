@@ -1,5 +1,6 @@
 //! The event loop of an app: its releases, its installs, and who of them hears of what.
 
+mod pages;
 mod rollout;
 mod rollouts;
 
@@ -7,6 +8,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::children::Children;
 use crate::event::{Body, Effect, Event, Notice, Rejected, RejectedCode, Standing, Timestamp, Waiting};
 use crate::freeze::{AddFreeze, RemoveFreeze};
 use crate::graph::{self, Node};
@@ -17,6 +19,7 @@ use crate::object::wrong_kind;
 use crate::release::{COMPONENTS_MAX, Release};
 use crate::view::{Detail, View};
 
+pub(crate) use rollout::MembersPage;
 use rollout::Rollout;
 pub use rollout::{Plan, Progress, RolloutView, Wave, WaveView};
 
@@ -132,7 +135,7 @@ impl App {
     }
 
     /// The installs of it.
-    pub fn installs(&self) -> &BTreeSet<ObjectId> {
+    pub fn installs(&self) -> &Children {
         &self.life.children
     }
 

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Rejected, RejectedCode};
-use crate::plan::{ChangeAction, Plan};
+use crate::plan::{ChangeAction, Plan, Terms};
 
 /// How long an approval counts when nobody says: a day.
 const VALID_MS: i64 = 24 * 60 * 60 * 1_000;
@@ -145,6 +145,17 @@ impl Policy {
         let changes = plan.changes.create + plan.changes.update + destroys;
         let max = self.changes_max.filter(|max| changes > *max)?;
         Some(format!("it makes {changes} changes, and {max} need nobody"))
+    }
+
+    /// What to say where fewer people may approve by both, the install's rules and the release's terms, than must.
+    pub(crate) fn too_few(&self, terms: &Terms, quorum: u32) -> Option<String> {
+        if self.approvers.is_empty() || terms.approvers.is_empty() {
+            return None;
+        }
+        let both = terms.approvers.iter().filter(|name| self.approvers.contains(name)).count();
+        (both < quorum as usize).then(|| {
+            format!("{quorum} must approve, and the release and the install both name only {both}: `set_approval` changes the install's")
+        })
     }
 
     /// Whether this person's approval counts.

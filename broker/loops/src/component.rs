@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::drift::Word;
 use crate::event::{Body, Effect, Event, Level, Notice, Rejected, RejectedCode, Timestamp, Values};
+use crate::glass::Glass;
+use crate::health::UNHEALTHY;
 use crate::id::ObjectId;
 use crate::job::{Action, AttemptId, Failure, FailureClass, JobSpec, Mode, Outcome, ReleaseRef};
 use crate::life::record_at;
@@ -67,12 +69,28 @@ pub struct Task {
     /// To run: which command.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,
+    /// It looks, as the end of a change: nothing else is done with the component meanwhile.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gate: bool,
+    /// Somebody lets it pass the vendor's own rules.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub glass: Option<Glass>,
 }
 
 impl Task {
     /// Whether it may change the customer's world.
     fn mutates(&self) -> bool {
         self.action.makes() && self.stage != Stage::Plan
+    }
+
+    /// Whether it has the component for itself.
+    fn is_work(&self) -> bool {
+        self.action.mutates() || self.gate
+    }
+
+    /// Whether a failure of it may end by itself. What a probe says of its component is no such failure.
+    fn is_retryable(&self, failure: &Failure) -> bool {
+        failure.class.is_retryable() && failure.code != UNHEALTHY
     }
 }
 
@@ -183,7 +201,7 @@ impl Component {
             self.begin_epoch(at, task.epoch);
         }
         if let Some(current) = self.work.as_ref() {
-            if !task.action.mutates() {
+            if !task.is_work() {
                 return Ok(vec![self.tell_install(task.operation, cancelled("a change is under way"))]);
             }
             let message = format!("operation {} is at it", current.task.operation);
@@ -237,6 +255,7 @@ impl Component {
             begin_by: task.begin_by,
             stage: task.stage.clone(),
             command: task.command.clone(),
+            glass: task.glass.clone(),
         };
         self.tell_runner(Notice::Offer(spec))
     }
@@ -325,7 +344,7 @@ impl Component {
                 }
                 let wait_ms = BACKOFF_MS.get(current.tries as usize - 1);
                 match wait_ms {
-                    Some(wait_ms) if failure.class.is_retryable() && current.tries < ATTEMPTS_MAX => {
+                    Some(wait_ms) if current.task.is_retryable(failure) && current.tries < ATTEMPTS_MAX => {
                         let until = at.plus_ms(*wait_ms);
                         current.phase = Phase::BackingOff { until, failure: failure.clone() };
                         current.since = at;
@@ -341,7 +360,7 @@ impl Component {
     }
 
     fn take_up(&mut self, current: Current) {
-        if current.task.action.mutates() { self.work = Some(current) } else { self.read = Some(current) }
+        if current.task.is_work() { self.work = Some(current) } else { self.read = Some(current) }
     }
 
     fn tick(&mut self, at: Timestamp) -> Vec<Effect> {

@@ -359,6 +359,10 @@ pub enum RejectedCode {
     PlanStale,
     /// The approval of this person does not count.
     NotApprover,
+    /// A glass broken for too long, or for a reason that cannot be shown.
+    BreakGlassInvalid,
+    /// Nobody has shown that what is to be given up runs no more.
+    ProofMissing,
 }
 
 impl RejectedCode {
@@ -382,6 +386,8 @@ impl RejectedCode {
             RejectedCode::BelowFloor => "loop.below_floor",
             RejectedCode::PlanStale => "loop.plan_stale",
             RejectedCode::NotApprover => "loop.not_approver",
+            RejectedCode::BreakGlassInvalid => "loop.break_glass_invalid",
+            RejectedCode::ProofMissing => "loop.proof_missing",
         }
     }
 }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::event::Timestamp;
+use crate::health::UNHEALTHY;
 use crate::install::Mending;
 use crate::job::{Action, Failure};
 use crate::plan::{Asking, Stage};
@@ -40,6 +41,9 @@ pub struct Step {
     /// How often its plan was found to be worth nothing since a person said something of it.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub replans: u32,
+    /// It is made, in these words, and waits for a probe that passes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gate: Option<String>,
     /// It failed, and a rule has taken it on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mending: Option<Box<Mending>>,
@@ -48,6 +52,18 @@ pub struct Step {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's form")]
 fn is_zero(count: &u32) -> bool {
     *count == 0
+}
+
+impl Step {
+    /// What of it failed: its probe, or what it is for.
+    pub(crate) fn failed_at(&self, failure: &Failure) -> Action {
+        if failure.code == UNHEALTHY { Action::Health } else { self.action }
+    }
+
+    /// What its component is at: its probe, or what it is for.
+    pub(crate) fn is_at(&self) -> Action {
+        if self.gate.is_some() { Action::Health } else { self.action }
+    }
 }
 
 /// How far a step is.
@@ -176,6 +192,7 @@ impl Graph {
                 recalled: false,
                 stage: Stage::Whole,
                 replans: 0,
+                gate: None,
                 mending: None,
             };
             self.steps.push(step);
@@ -236,6 +253,7 @@ impl Graph {
         self.steps[index].since = at;
         self.steps[index].stopping = None;
         self.steps[index].recalled = false;
+        self.steps[index].gate = None;
         self.steps[index].mending = None;
     }
 
@@ -298,6 +316,9 @@ impl Graph {
                 StepState::Waiting if ready.contains(&index) => ("ready", String::new()),
                 StepState::Waiting => ("waiting", String::new()),
                 StepState::Running | StepState::Failed(_) if step.mending.is_some() => mending_words(step),
+                StepState::Running if step.gate.is_some() => {
+                    ("probing", step.gate.clone().unwrap_or_default())
+                }
                 StepState::Running if step.stage == Stage::Plan => ("planning", String::new()),
                 StepState::Running => ("running", String::new()),
                 StepState::Asking(asking) => ("approval", format!("waits for {}", asking.missing())),

@@ -6,6 +6,7 @@
 
 mod approve;
 mod ask;
+mod breaking;
 mod control;
 mod drifting;
 mod drive;
@@ -13,6 +14,7 @@ mod gate;
 mod mending;
 mod operation;
 mod preview;
+mod probing;
 mod realm;
 mod rolling;
 mod show;
@@ -29,12 +31,14 @@ use serde::{Deserialize, Serialize};
 use crate::approval;
 use crate::component::Facts;
 use crate::event::{Actor, Body, Effect, Event, Notice, Rejected, Standing, Timestamp, Values};
+use crate::glass::Glass;
+use crate::health::{Health, Probe};
 use crate::id::ObjectId;
 use crate::job::{Mode, Outcome, ReleaseRef};
 use crate::lanes::Lanes;
 use crate::life::{not_found, record, sender};
 use crate::object::wrong_kind;
-use crate::plan::Needed;
+use crate::plan::{Needed, Terms};
 use crate::release::Release;
 use crate::runner::{Boot, Presence};
 use crate::scenario::Scenario;
@@ -114,6 +118,9 @@ struct Live {
     drifting: Drifting,
     #[serde(default, skip_serializing_if = "Uses::is_empty")]
     uses: Uses,
+    /// Somebody lets it pass the vendor's own rules, for a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    glass: Option<Glass>,
     /// Commands that rules want to run, by their steps; only while an event is being handled.
     #[serde(skip)]
     to_run: Vec<(usize, String)>,
@@ -148,9 +155,18 @@ struct Part {
     /// Whose approval its release wants for its operations.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     approvals: BTreeMap<String, Needed>,
+    /// The terms of the vendor's.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    terms: BTreeMap<String, Terms>,
+    /// How one sees whether it does its work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    probe: Option<Probe>,
     facts: Facts,
     /// The last task failed, in these words.
     failed: Option<String>,
+    /// What probes said of it.
+    #[serde(default, skip_serializing_if = "Health::is_default")]
+    health: Health,
 }
 
 impl Install {
@@ -184,7 +200,7 @@ impl Install {
 
     fn tick(&mut self, at: Timestamp) -> Vec<Effect> {
         match &mut self.state {
-            State::Live(live) => live.age_plans(at),
+            State::Live(live) => live.glass_over(at).into_iter().chain(live.age_plans(at)).collect(),
             State::Absent | State::Gone(_) => vec![],
         }
     }
@@ -233,7 +249,7 @@ impl Install {
                 Ok(vec![])
             }
             Notice::TaskEnded { operation, outcome, facts } => {
-                Ok(live.task_ended(event.at, *operation, sender(event)?.name(), outcome, facts))
+                Ok(live.task_ended(&id, event.at, *operation, sender(event)?.name(), outcome, facts))
             }
             _ => Err(wrong_kind(&id, event)),
         }
@@ -255,6 +271,7 @@ impl Live {
 
     fn task_ended(
         &mut self,
+        id: &ObjectId,
         at: Timestamp,
         operation: u64,
         component: &str,
@@ -267,6 +284,9 @@ impl Live {
             }
             return effects;
         }
+        if let Some(effects) = self.gate_ended(at, operation, component, outcome, facts) {
+            return effects;
+        }
         let next = self.operation_mut(operation).and_then(|op| op.deploys(component));
         let is_done = matches!(outcome, Outcome::Succeeded(_));
         if let Some((next, part)) = next.zip(self.parts.get_mut(component)).filter(|_| is_done) {
@@ -276,13 +296,19 @@ impl Live {
         if let Some(effects) = self.plan_ended(at, operation, component, outcome) {
             return effects;
         }
+        if let Some(effects) = self.begin_gate(id, at, operation, component, outcome) {
+            return found_drift.into_iter().chain(effects).collect();
+        }
         if let Outcome::Cancelled { .. } = outcome {
             self.gave_back(at, operation, component);
         }
+        let probed = self.probed(at, operation, component, outcome);
+        self.recover(at, operation, component, outcome);
         let Some(op) = self.operation_mut(operation) else { return vec![] };
-        let ended = op.step_ended(at, component, outcome);
+        let is_quiet = op.is_quiet();
+        let ended = op.step_ended(at, component, outcome).filter(|_| !is_quiet);
         let mended = self.remedy(at, operation, component);
-        found_drift.into_iter().chain(ended).chain(mended).collect()
+        found_drift.into_iter().chain(probed).chain(ended).chain(mended).collect()
     }
 
     /// Takes over what the component knows; says so when a difference is news.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::drift::Details;
 use crate::event::{Timestamp, Values};
+use crate::glass::Glass;
 use crate::id::ObjectId;
 use crate::plan::{Plan, Stage};
 use crate::release::Release;
@@ -24,6 +25,8 @@ pub enum Action {
     Adopt,
     /// Run a command that the component declares.
     Run,
+    /// Look whether the component does its work; changes nothing.
+    Health,
 }
 
 impl Action {
@@ -35,6 +38,7 @@ impl Action {
             Action::Drift => "drift",
             Action::Adopt => "adopt",
             Action::Run => "run",
+            Action::Health => "health",
         }
     }
 
@@ -42,7 +46,7 @@ impl Action {
     pub fn mutates(self) -> bool {
         match self {
             Action::Deploy | Action::Destroy | Action::Adopt | Action::Run => true,
-            Action::Drift => false,
+            Action::Drift | Action::Health => false,
         }
     }
 
@@ -50,7 +54,7 @@ impl Action {
     pub fn makes(self) -> bool {
         match self {
             Action::Deploy | Action::Destroy => true,
-            Action::Drift | Action::Adopt | Action::Run => false,
+            Action::Drift | Action::Adopt | Action::Run | Action::Health => false,
         }
     }
 }
@@ -129,6 +133,9 @@ pub struct JobSpec {
     /// To run: which command.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,
+    /// Somebody let it pass the vendor's own rules.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub glass: Option<Glass>,
 }
 
 /// Names a release.

@@ -8,11 +8,14 @@
 
 pub mod app;
 pub mod approval;
+mod children;
 pub mod component;
 pub mod drift;
 pub mod event;
 pub mod freeze;
+pub mod glass;
 pub mod graph;
+pub mod health;
 pub mod id;
 pub mod install;
 pub mod job;
@@ -20,14 +23,17 @@ pub mod lanes;
 mod life;
 pub mod object;
 pub mod org;
+pub mod page;
 pub mod plan;
 pub mod release;
 pub mod rules;
 pub mod runner;
 pub mod scenario;
+pub mod trial;
 pub mod view;
 pub mod window;
 
+pub use children::Children;
 pub use event::{
     Actor, Body, Effect, Entry, Event, Evidence, Notice, Rejected, RejectedCode, Signal, Timestamp, Urgency,
     Waiting,

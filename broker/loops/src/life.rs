@@ -1,10 +1,9 @@
 //! What an org and an app have in common: they are made, paused, resumed, and go only
 //! when their last child is gone; their children are told each time.
 
-use std::collections::BTreeSet;
-
 use serde::{Deserialize, Serialize};
 
+use crate::children::Children;
 use crate::event::{
     Actor, Effect, Entry, Event, Level, Notice, Rejected, RejectedCode, Standing, Timestamp, Waiting,
 };
@@ -19,7 +18,7 @@ pub(crate) struct Life {
     pub(crate) epoch: u64,
     pub(crate) phase: Phase,
     pub(crate) since: Timestamp,
-    pub(crate) children: BTreeSet<ObjectId>,
+    pub(crate) children: Children,
     #[serde(default, skip_serializing_if = "Freezes::is_empty")]
     pub(crate) freezes: Freezes,
 }
@@ -42,7 +41,7 @@ impl Life {
             epoch: 0,
             phase: Phase::Absent,
             since: Timestamp(0),
-            children: BTreeSet::new(),
+            children: Children::default(),
             freezes: Freezes::default(),
         }
     }
@@ -193,7 +192,7 @@ impl Life {
                 code: "waiting.children".into(),
                 reason: format!("its deletion waits for {} to be gone", list(&self.children)),
                 since: self.since,
-                on: self.children.first().cloned(),
+                on: self.children.iter().next().cloned(),
                 remedy: "delete what is in it".into(),
                 evidence: None,
             }],
@@ -214,7 +213,7 @@ impl Life {
     }
 }
 
-fn list(ids: &BTreeSet<ObjectId>) -> String {
+fn list(ids: &Children) -> String {
     let mut names: Vec<String> = ids.iter().take(3).map(ObjectId::to_string).collect();
     if ids.len() > names.len() {
         names.push(format!("{} more", ids.len() - names.len()));

@@ -1,9 +1,8 @@
 //! The event loop of an org: a tenant of the broker. It lives, pauses and goes; apps wait for it.
 
-use std::collections::BTreeSet;
-
 use serde::{Deserialize, Serialize};
 
+use crate::children::Children;
 use crate::event::{Body, Effect, Event, Notice, Rejected, RejectedCode, Waiting};
 use crate::freeze::{AddFreeze, RemoveFreeze};
 use crate::id::ObjectId;
@@ -97,7 +96,7 @@ impl Org {
     }
 
     /// The apps in it.
-    pub fn apps(&self) -> &BTreeSet<ObjectId> {
+    pub fn apps(&self) -> &Children {
         &self.life.children
     }
 

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::Timestamp;
+use crate::event::{Rejected, RejectedCode, Timestamp};
 use crate::job::Changes;
 
 /// What a plan would change.
@@ -154,6 +154,38 @@ impl Needed {
     pub fn customer(self) -> bool {
         matches!(self, Needed::Customer | Needed::Both)
     }
+
+    /// What is left of it without the vendor's.
+    pub(crate) fn of_customer(self) -> Self {
+        if self.customer() { Needed::Customer } else { Needed::None }
+    }
+}
+
+/// The terms of the vendor's approval that a signed release wants.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = ApprovalTerms))]
+pub struct Terms {
+    /// How many people must approve.
+    pub quorum: u32,
+    /// Whose approval counts; empty for everybody who may signal.
+    pub approvers: Vec<String>,
+    /// An approval counts no longer than this, milliseconds.
+    pub valid_ms: i64,
+}
+
+impl Terms {
+    /// Whether this person's approval counts.
+    pub(crate) fn counts(&self, by: &str) -> Result<(), Rejected> {
+        if self.approvers.is_empty() || self.approvers.iter().any(|name| name == by) {
+            return Ok(());
+        }
+        let message = format!(
+            "{by} is not among the approvers that the signed release names: {}",
+            self.approvers.join(", ")
+        );
+        Err(Rejected::new(RejectedCode::NotApprover, message))
+    }
 }
 
 /// What the customer says of a plan.
@@ -190,6 +222,9 @@ pub struct Asking {
     pub reason: String,
     /// Who has approved it.
     pub approvals: Vec<Approval>,
+    /// What the signed release says of the vendor's approval.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terms: Option<Terms>,
 }
 
 impl Asking {

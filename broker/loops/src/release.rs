@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::drift::Schedule;
-use crate::plan::Needed;
+use crate::health::Probe;
+use crate::plan::{Needed, Terms};
 use crate::rules::Rule;
 
 /// The most components a release may have.
@@ -33,6 +34,9 @@ pub struct Release {
     /// Whose approval its operations want, by the operation's name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub approvals: BTreeMap<String, Needed>,
+    /// How many of the vendor's people must approve them, and who, by the operation's name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub terms: BTreeMap<String, Terms>,
     /// What is done by itself.
     #[serde(default, skip_serializing_if = "Healing::is_empty")]
     pub healing: Healing,
@@ -79,6 +83,9 @@ pub struct ReleaseComponent {
     /// What its result depends on; without it, nobody can say that it is unchanged.
     #[serde(default)]
     pub recipe: Option<Recipe>,
+    /// How one sees whether it does its work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<Probe>,
 }
 
 /// What the result of a component depends on, summed up by the edge that read the signed release.

@@ -6,14 +6,21 @@
 
 mod identity;
 mod marks;
+mod place;
+mod proof;
 mod receipts;
 mod report;
 mod show;
+mod signal;
 mod twins;
 
 pub use identity::Boot;
+use place::Admission;
+pub use place::{Attestation, Claim, Place, Refusal};
+pub use proof::Proof;
 pub use receipts::Receipts;
 pub use report::{Info, Report};
+pub use signal::Signal;
 use twins::Starts;
 
 use std::collections::VecDeque;
@@ -25,37 +32,6 @@ use crate::id::ObjectId;
 use crate::job::{AttemptId, JobSpec, Outcome};
 use crate::life::{check_reason, deleting, not_found, record, record_at, sender};
 use crate::object::wrong_kind;
-
-/// What a runner can be asked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Signal {
-    /// Let one runner enrol with this one-time token.
-    Expect {
-        /// sha256 of the token, hexadecimal: the token itself is kept nowhere.
-        token_sha256: String,
-        /// Until when.
-        expires: Timestamp,
-    },
-    /// Take its identity away.
-    Revoke {
-        /// Why, for people.
-        reason: String,
-    },
-    /// Hand it nothing new; what runs goes on.
-    Drain {
-        /// Why, for people.
-        reason: String,
-    },
-    /// Hand it work again.
-    Resume {},
-    /// A person has made sure that nothing of the unconfirmed attempts runs any more: give them up.
-    DeclareLost {
-        /// How they made sure; on the record.
-        reason: String,
-    },
-}
 
 /// Whether a runner is there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,6 +67,8 @@ pub struct Offer {
     pub seq: u64,
     /// Its fence.
     pub fence: u64,
+    /// Where the runner has proven to be.
+    pub place: Option<Place>,
 }
 
 /// Why an attempt must stop.
@@ -115,6 +93,8 @@ pub struct Runner {
     wanted: bool,
     since: Timestamp,
     token: Option<Token>,
+    #[serde(default, skip_serializing_if = "Admission::is_default")]
+    admission: Admission,
     /// sha256 of the token that this generation enrolled with: the answer may have been lost.
     enrolled_with: Option<String>,
     generation: u64,
@@ -204,6 +184,7 @@ impl Runner {
             wanted: false,
             since: Timestamp(0),
             token: None,
+            admission: Admission::default(),
             enrolled_with: None,
             generation: 0,
             spki_sha256: None,
@@ -259,7 +240,8 @@ impl Runner {
             return None;
         }
         let slot = self.slots.iter().find(|s| s.phase == Phase::Offered)?;
-        Some(Offer { spec: slot.spec.clone(), seq: slot.seq, fence: slot.fence })
+        let place = self.place().cloned();
+        Some(Offer { spec: slot.spec.clone(), seq: slot.seq, fence: slot.fence, place })
     }
 
     /// Why an attempt must not go on, if it must not. An unknown one must not.
@@ -312,15 +294,13 @@ impl Runner {
 
     fn signal(&mut self, event: &Event, signal: &Signal) -> Result<Vec<Effect>, Rejected> {
         self.check_wanted()?;
-        if let Signal::Revoke { reason } | Signal::Drain { reason } | Signal::DeclareLost { reason } = signal
-        {
-            check_reason(reason)?;
-        }
+        signal.reason().map_or(Ok(()), check_reason)?;
         match signal {
             Signal::Expect { token_sha256, expires } => {
                 self.token = Some(Token { sha256: token_sha256.clone(), expires: *expires });
                 Ok(vec![record("runner.token", format!("{} gave out a one-time token", event.by))])
             }
+            Signal::Declare { place, reason } => self.declare(event, place.as_ref(), reason),
             Signal::Revoke { reason } => {
                 let text = format!("its identity was taken away by {}: {reason}", event.by);
                 let mut effects = vec![record_at(Level::Warning, "runner.revoked", text)];
@@ -336,14 +316,22 @@ impl Runner {
                 let text = format!("{} hands it work again", event.by);
                 Ok(vec![record("runner.resumed", text), Effect::WakeRunner(self.id.clone())])
             }
-            Signal::DeclareLost { reason } => Ok(self.declare_lost(event, reason)),
+            Signal::DeclareLost { reason, component, proof } => {
+                self.declare_lost(event, reason, component.as_deref(), proof.as_ref())
+            }
         }
     }
 
     fn report(&mut self, at: Timestamp, report: &Report) -> Result<Vec<Effect>, Rejected> {
         self.check_wanted()?;
         match report {
-            Report::Enrol { token_sha256, spki_sha256 } => self.enrol(at, token_sha256, spki_sha256),
+            Report::Enrol { token_sha256, spki_sha256 } => {
+                self.enrol(at, &Claim { token_sha256: Some(token_sha256), spki_sha256, proof: None })
+            }
+            Report::EnrolProven { token_sha256, spki_sha256, proof } => {
+                let token_sha256 = token_sha256.as_deref();
+                self.enrol(at, &Claim { token_sha256, spki_sha256, proof: Some(proof) })
+            }
             Report::Seen { generation, info } => {
                 self.check_generation(*generation)?;
                 Ok(self.seen(at, info))

@@ -8,7 +8,7 @@ use crate::id::ObjectId;
 use crate::job::{Action, AttemptId, Mode, Outcome, ReleaseRef};
 use crate::plan::Asking;
 use crate::release::Release;
-use crate::{app, approval, component, drift, install, org, rules, runner, scenario};
+use crate::{app, approval, component, drift, glass, health, install, org, rules, runner, scenario};
 
 /// One object, whole.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,7 +76,7 @@ pub struct StepView {
     pub action: Action,
     /// The components whose steps come first.
     pub needs: Vec<String>,
-    /// `waiting`, `ready`, `planning`, `approval`, `running`, `mending`, `stopping`, `succeeded`, `failed`, `skipped` or `cancelled`.
+    /// `waiting`, `ready`, `planning`, `approval`, `running`, `probing`, `mending`, `stopping`, `succeeded`, `failed`, `skipped` or `cancelled`.
     pub state: String,
     /// Since when.
     pub since: Timestamp,
@@ -193,6 +193,9 @@ pub enum Detail {
         /// What is done by itself about failed steps, and how often it was.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         rules: Vec<rules::View>,
+        /// Somebody lets it pass the vendor's own rules.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        glass: Option<Box<glass::Glass>>,
     },
     /// A component's.
     Component {
@@ -209,6 +212,9 @@ pub enum Detail {
         generation: u64,
         /// The attempts it has or may take.
         jobs: Vec<JobView>,
+        /// Where it must prove to be, if that was declared.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        place: Option<runner::Place>,
     },
 }
 
@@ -230,10 +236,13 @@ pub struct ComponentView {
     pub name: String,
     /// Its kind: `terraform`, `script`, …
     pub kind: String,
-    /// `absent`, `deployed`, `drifted`, `failed`, or `incomplete`: a change of it was stopped.
+    /// `absent`, `deployed`, `unwell`, `drifted`, `failed`, or `incomplete`: a change of it was stopped.
     pub state: String,
     /// What is there.
     pub facts: component::Facts,
+    /// How it is probed, and what that said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<Box<health::View>>,
 }
 
 /// How an operation ended.

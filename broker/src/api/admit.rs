@@ -3,7 +3,7 @@
 //!
 //! Room is what is committed when the signal comes: creations at the same instant may pass together.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use http::StatusCode;
 use remit_loops::event::Values;
@@ -110,7 +110,7 @@ pub(super) async fn check_room(edge: &Edge, id: &ObjectId) -> Result<(), ApiErro
 }
 
 /// How many there are already, if this one would be one more.
-fn room_taken(id: &ObjectId, siblings: &BTreeSet<ObjectId>) -> Option<usize> {
+fn room_taken(id: &ObjectId, siblings: &remit_loops::Children) -> Option<usize> {
     (!siblings.contains(id)).then_some(siblings.len())
 }
 

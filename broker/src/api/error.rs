@@ -139,6 +139,14 @@ impl ApiError {
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "a freeze has a name, an end that is to come, and a reason; see docs/updates.md",
             ),
+            RejectedCode::BreakGlassInvalid => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "a glass is broken for a minute to eight hours, for a reason of one line; see docs/updates.md",
+            ),
+            RejectedCode::ProofMissing => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "make sure first, then say how: `remit unlock INSTALL --host … --evidence … --reason …`",
+            ),
             RejectedCode::RolloutInvalid => {
                 (StatusCode::UNPROCESSABLE_ENTITY, "`remit rollout create --dry-run` shows what it would be")
             }

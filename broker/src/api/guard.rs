@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 use axum::extract::{MatchedPath, Request};
 use axum::response::{IntoResponse, Response};
 use futures::future::BoxFuture;
-use http::{Method, header};
+use http::{Method, StatusCode, header};
 use tower::{Layer, Service};
 
 use super::error::ApiError;
-use super::request::Caller;
+use super::request::{Caller, audited};
+use crate::audit::{Facts, New};
 use crate::edge::Edge;
 use crate::tokens::Holder;
 
@@ -63,15 +64,17 @@ where
     }
 
     fn call(&mut self, mut request: Request) -> Self::Future {
-        let asked = Asked::new(&self.edge, &request);
+        let mut asked = Asked::new(&self.edge, &request);
         let within = self.rules.within;
         if !self.rules.needs_token {
             return Box::pin(asked.answer(within, self.route.call(request)));
         }
         let Some(token) = bearer(&request) else {
+            self.edge.audit.refuse("api", "no token");
             return Box::pin(async move { asked.refuse(ApiError::unauthenticated()) });
         };
         if let Some(holder) = self.edge.tokens.known(token) {
+            asked.about(&request, &holder);
             request.extensions_mut().insert(Caller(holder));
             return Box::pin(asked.answer(within, self.route.call(request)));
         }
@@ -80,10 +83,16 @@ where
         Box::pin(async move {
             match look_up(&asked.edge, &token).await {
                 Ok(holder) => {
+                    asked.about(&request, &holder);
                     request.extensions_mut().insert(Caller(holder));
                     asked.answer(within, route.call(request)).await
                 }
-                Err(error) => asked.refuse(error),
+                Err(error) => {
+                    if error.status == StatusCode::UNAUTHORIZED {
+                        asked.edge.audit.refuse("api", "unknown token");
+                    }
+                    asked.refuse(error)
+                }
             }
         })
     }
@@ -105,16 +114,33 @@ struct Asked {
     began: Instant,
     method: Method,
     route: Option<MatchedPath>,
+    /// What the audit log is to say of it, if it is done.
+    audit: Option<New>,
 }
 
 impl Asked {
     fn new(edge: &Arc<Edge>, request: &Request) -> Self {
         let route = request.extensions().get::<MatchedPath>().cloned();
-        Self { edge: edge.clone(), began: Instant::now(), method: request.method().clone(), route }
+        Self {
+            edge: edge.clone(),
+            began: Instant::now(),
+            method: request.method().clone(),
+            route,
+            audit: None,
+        }
+    }
+
+    /// Notes who asks for what: a request that changes something is written down once it is done. Signals are
+    /// in the log of events, which is followed.
+    fn about(&mut self, request: &Request, holder: &Holder) {
+        let is_signal = self.route.as_ref().is_some_and(|route| route.as_str().ends_with("/signals"));
+        if !self.method.is_safe() && !is_signal {
+            self.audit = Some(audited(request, holder));
+        }
     }
 
     async fn answer(
-        self,
+        mut self,
         within: Option<Duration>,
         handler: impl Future<Output = Result<Response, Infallible>>,
     ) -> Result<Response, Infallible> {
@@ -125,7 +151,22 @@ impl Asked {
             }
             None => handler.await,
         };
-        answer.map(|response| self.count(response))
+        let Ok(response) = answer;
+        let response = match self.audit.take().filter(|_| response.status().is_success()) {
+            Some(new) => self.write_down(new, response).await,
+            None => response,
+        };
+        Ok(self.count(response))
+    }
+
+    /// Nobody is told that something was done before that stands in the audit log.
+    async fn write_down(&self, new: New, response: Response) -> Response {
+        let facts = response.extensions().get::<Facts>().cloned().unwrap_or_default();
+        let new = facts.0.into_iter().fold(new, |new, (name, value)| new.fact(name, value));
+        match self.edge.audit.put(new).await {
+            Ok(_) => response,
+            Err(error) => ApiError::from(error).into_response(),
+        }
     }
 
     fn refuse(self, error: ApiError) -> Result<Response, Infallible> {

@@ -37,6 +37,7 @@ fn operation(operation: RuleOperation) -> Action {
     match operation {
         RuleOperation::Deploy => Action::Deploy,
         RuleOperation::Destroy => Action::Destroy,
+        RuleOperation::Health => Action::Health,
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
+use axum::{Extension, Json};
 use http::StatusCode;
 use remit_loops::id::is_name;
 use remit_loops::{Body as EventBody, Kind, ObjectId, RejectedCode, Signal, org};
@@ -12,8 +12,10 @@ use remit_seal::verify;
 use super::error::ApiError;
 use super::request::{Body, IdempotencyKey, Name, Operator, Tenant};
 use super::wire::{ErrorBody, NewOrg, NewToken, OrgCreated, TokenList, TokenMade};
+use crate::audit::Facts;
 use crate::edge::Edge;
 use crate::engine::{Submission, SubmitError};
+use crate::tokens::OPERATOR;
 use crate::trust;
 
 /// Makes an org and pins its trust root.
@@ -27,7 +29,7 @@ pub(super) async fn create(
     operator: Operator,
     IdempotencyKey(key): IdempotencyKey,
     Body(new): Body<NewOrg>,
-) -> Result<Json<OrgCreated>, ApiError> {
+) -> Result<(Extension<Facts>, Json<OrgCreated>), ApiError> {
     let org = ObjectId::new(Kind::Org, &[&new.name])
         .map_err(|e| ApiError::unprocessable("api.name_invalid", e.to_string(), "choose another name"))?;
     let now = edge.engine.now();
@@ -52,7 +54,9 @@ pub(super) async fn create(
         Err(SubmitError::Rejected(r)) if r.code == RejectedCode::Exists && is_same => true,
         Err(error) => return Err(error.into()),
     };
-    Ok(Json(OrgCreated { org, root_sha256: root.digest().hex(), duplicate }))
+    let root_sha256 = root.digest().hex();
+    let facts = Facts(vec![("org", org.to_string()), ("root", root_sha256.clone())]);
+    Ok((Extension(facts), Json(OrgCreated { org, root_sha256, duplicate })))
 }
 
 pub(super) fn check_root(edge: &Edge, org: &str, root: &remit_seal::document::Root) -> Result<(), ApiError> {
@@ -69,8 +73,7 @@ pub(super) fn check_root(edge: &Edge, org: &str, root: &remit_seal::document::Ro
 }
 
 pub(super) async fn is_alive(edge: &Edge, org: &ObjectId) -> Result<bool, ApiError> {
-    let found = edge.engine.query(org).await?;
-    Ok(found.is_some_and(|s| s.object.view().status.word != "deleted"))
+    Ok(edge.is_alive(org).await?)
 }
 
 /// Makes a token for an org. It is shown this once.
@@ -84,10 +87,11 @@ pub(super) async fn make_token(
     tenant: Tenant,
     _key: IdempotencyKey,
     Body(new): Body<NewToken>,
-) -> Result<Json<TokenMade>, ApiError> {
-    if !is_name(&new.name) {
+) -> Result<(Extension<Facts>, Json<TokenMade>), ApiError> {
+    // Of this name there is one, and who did what must be told apart.
+    if !is_name(&new.name) || new.name == OPERATOR {
         let message = format!("`{}` is no name", new.name.escape_debug());
-        let hint = "use 1 to 40 of a-z, 0-9 and -, beginning with a letter";
+        let hint = "use 1 to 40 of a-z, 0-9 and -, beginning with a letter, and not `operator`";
         return Err(ApiError::unprocessable("api.name_invalid", message, hint));
     }
     if !is_alive(&edge, &tenant.org).await? {
@@ -95,7 +99,8 @@ pub(super) async fn make_token(
     }
     let org = tenant.org.name().to_owned();
     let token = edge.tokens.make(&org, &new.name).await?;
-    Ok(Json(TokenMade { name: new.name, org, token: token.to_string() }))
+    let facts = Facts(vec![("token", new.name.clone())]);
+    Ok((Extension(facts), Json(TokenMade { name: new.name, org, token: token.to_string() })))
 }
 
 /// The tokens of an org, without the tokens themselves.

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use remit_loops::release::{Recipe, Taken};
 use remit_seal::digest::Digest;
 use remit_seal::document::{
-    Authority, Component, ComponentKind, Input, Output, Part, Release, Source, Tool, Value, ValueType,
+    Authority, Component, ComponentKind, HEALTH, Input, Output, Part, Release, Source, Tool, Value, ValueType,
 };
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -20,7 +20,7 @@ struct Said<'a> {
     kind: ComponentKind,
     digest: &'a Digest,
     sandbox: bool,
-    commands: &'a BTreeMap<String, Vec<String>>,
+    commands: BTreeMap<&'a String, &'a Vec<String>>,
     sources: &'a BTreeMap<String, Source>,
     outputs: &'a BTreeMap<String, Output>,
     tools: &'a BTreeMap<String, Tool>,
@@ -50,7 +50,8 @@ pub(super) fn of(release: &Release, component: &Component) -> Recipe {
         kind: component.kind,
         digest: &component.digest,
         sandbox: component.sandbox,
-        commands: &component.commands,
+        // A probe looks at the result and makes nothing of it.
+        commands: component.commands.iter().filter(|(name, _)| *name != HEALTH).collect(),
         sources: &component.inputs,
         outputs: &component.outputs,
         tools: &release.tools,
@@ -136,6 +137,8 @@ mod tests {
             outputs: BTreeMap::new(),
             commands: BTreeMap::from([("deploy".into(), vec!["sh".into()])]),
             longest_run_ms: 60_000,
+            health: None,
+            escapes: BTreeSet::new(),
         };
         let inputs =
             [("size", Authority::Broker), ("region", Authority::Customer), ("unused", Authority::Broker)];
@@ -155,7 +158,7 @@ mod tests {
             inputs: inputs.into_iter().map(|(name, by)| (name.to_owned(), input(by))).collect(),
             operations: BTreeMap::from([(
                 "deploy".into(),
-                Operation { class: Class::Change, approval: Approval::None },
+                Operation { class: Class::Change, approval: Approval::None, terms: None },
             )]),
         }
     }
@@ -183,6 +186,7 @@ mod tests {
         same(|r| r.counter = 7);
         same(|r| r.components[0].longest_run_ms = 1);
         same(|r| r.components[0].needs.clear());
+        same(|r| drop(r.components[0].commands.insert("health".into(), vec!["sh".into()])));
         same(|r| r.inputs.get_mut("size").unwrap().description = "how many".into());
         same(|r| r.inputs.get_mut("unused").unwrap().default = None);
     }

@@ -7,7 +7,8 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
-use remit_loops::plan::Needed;
+use remit_loops::health::Probe;
+use remit_loops::plan::{Needed, Terms};
 use remit_loops::release::{Release, ReleaseComponent};
 use remit_loops::view::Detail;
 use remit_loops::{Actor, Body as EventBody, ObjectId, RejectedCode, Signal, app};
@@ -191,6 +192,7 @@ fn summary(release: &Verified<document::Release>) -> Release {
         longest_run_ms: c.longest_run_ms,
         sandbox: c.sandbox,
         recipe: Some(super::recipe::of(document, c)),
+        health: c.health.map(probe),
     };
     let is_brokers =
         |(_, input): &(&String, &document::Input)| input.authority == document::Authority::Broker;
@@ -203,8 +205,19 @@ fn summary(release: &Verified<document::Release>) -> Release {
         rollback_floor: document.rollback_floor,
         components: document.components.iter().map(component).collect(),
         approvals: document.operations.iter().map(|(name, of)| (name.clone(), needed(of.approval))).collect(),
+        terms: document.operations.iter().filter_map(terms).collect(),
         healing: super::healing::of(&document.healing),
     }
+}
+
+fn probe(health: document::Health) -> Probe {
+    let document::Health { within_ms, timeout_ms, every_ms, failures } = health;
+    Probe { within_ms, timeout_ms, every_ms, failures }
+}
+
+fn terms((name, operation): (&String, &document::Operation)) -> Option<(String, Terms)> {
+    let document::Terms { quorum, approvers, valid_ms } = operation.terms.clone()?;
+    Some((name.clone(), Terms { quorum, approvers, valid_ms }))
 }
 
 fn needed(approval: document::Approval) -> Needed {

@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 
 use super::error::ApiError;
 use super::wire::{BODY_SIZE_MAX, IDEMPOTENCY_KEY, IDEMPOTENCY_KEY_LEN_MAX, JSON_DEPTH_MAX, Scope};
+use crate::audit::New;
 use crate::edge::Edge;
 use crate::tokens::Holder;
 
@@ -47,10 +48,35 @@ impl Caller {
         }
     }
 
+    /// Whether the caller may read what the audit log says of this org; none stands for the broker's own.
+    pub(crate) fn may_read(&self, org: Option<&str>) -> bool {
+        match (&self.0.scope, org) {
+            (Scope::Operator, _) => true,
+            (Scope::Org(own), org) => org == Some(own),
+        }
+    }
+
     /// As the author of events.
     pub(crate) fn actor(&self) -> Actor {
         Actor::Person(self.0.name.clone())
     }
+}
+
+/// A request as the audit log has it. A path holds names and ids; what else was asked is for its handler to say.
+pub(super) fn audited(request: &Request, holder: &Holder) -> New {
+    let path = request.uri().path();
+    let mut parts = path.split('/').skip(2);
+    let named = match (parts.next(), parts.next()) {
+        (Some("orgs"), Some(org)) => Some(org.to_owned()),
+        (Some("objects"), Some(id)) => id.parse::<ObjectId>().ok().map(|id| id.org_name().to_owned()),
+        _ => None,
+    };
+    let (own, by) = match &holder.scope {
+        Scope::Operator => (None, holder.name.clone()),
+        Scope::Org(org) => (Some(org.clone()), format!("{org}/{}", holder.name)),
+    };
+    let new = New { org: named.or(own), by, code: "request", about: path.to_owned(), ..New::default() };
+    new.fact("method", request.method())
 }
 
 impl FromRequestParts<State> for Caller {

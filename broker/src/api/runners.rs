@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use remit_loops::{Body as EventBody, RejectedCode, Signal, runner};
+use remit_loops::{Body as EventBody, Object, RejectedCode, Signal, runner};
 
 use super::error::ApiError;
 use super::request::{IdempotencyKey, Target};
@@ -16,7 +16,8 @@ use crate::tokens;
 /// How long a runner may take to enrol.
 const TOKEN_MS: i64 = 60 * 60_000;
 
-/// Makes a one-time token for an install's runner. It is shown this once; an older one is void.
+/// Makes a one-time token for an install's runner, unless a declared role makes one needless. It is shown this
+/// once; an older one is void.
 #[utoipa::path(
     post, path = "/v1/objects/{id}/runner-token", tag = "runners",
     params(("id" = String, Path), ("idempotency-key" = String, Header)),
@@ -32,6 +33,28 @@ pub(super) async fn make_token(
     let runner = install.runner().ok_or_else(no_install)?;
     edge.engine.query(&install).await?.ok_or_else(no_install)?;
     let root = edge.root_digest(&install).await?.ok_or_else(no_install)?;
+    let (place, needs_token) = match edge.engine.query(&runner).await?.map(|found| found.object) {
+        Some(object) => match &*object {
+            Object::Runner(runner) => (runner.place().cloned(), runner.needs_token()),
+            _ => (None, true),
+        },
+        None => (None, true),
+    };
+    let all = |token: Option<(String, i64)>| {
+        let (token, expires_ms) = token.unzip();
+        Json(RunnerToken {
+            install: install.clone(),
+            token,
+            expires_ms,
+            place: place.clone(),
+            root_sha256: root.hex(),
+            broker: edge.rpc_url.clone(),
+            ca_pem: edge.authority.pem().to_owned(),
+        })
+    };
+    if !needs_token {
+        return Ok(all(None));
+    }
     let token = tokens::mint(install.name()).map_err(|e| ApiError::internal("api.internal", &e))?;
     let expires = edge.engine.now().plus_ms(TOKEN_MS);
     let token_sha256 = hex::encode(tokens::sha256(&token));
@@ -44,14 +67,7 @@ pub(super) async fn make_token(
         Err(SubmitError::Rejected(r)) if r.code == RejectedCode::Conflict => return Err(shown_once()),
         Err(error) => return Err(error.into()),
     }
-    Ok(Json(RunnerToken {
-        install,
-        token: token.to_string(),
-        expires_ms: expires.0,
-        root_sha256: root.hex(),
-        broker: edge.rpc_url.clone(),
-        ca_pem: edge.authority.pem().to_owned(),
-    }))
+    Ok(all(Some((token.to_string(), expires.0))))
 }
 
 fn shown_once() -> ApiError {

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use remit_loops::{Body as EventBody, Kind, Signal, app, component, install, org, runner};
+use remit_loops::trial::Trial;
+use remit_loops::{Body as EventBody, Event, Kind, Object, Signal, app, component, install, org, runner};
 use serde::de::DeserializeOwned;
 
 use super::admit;
@@ -12,7 +13,7 @@ use super::error::ApiError;
 use super::request::{IdempotencyKey, Target, Whole, json};
 use super::wire::{ErrorBody, SignalAccepted};
 use crate::edge::Edge;
-use crate::engine::Submission;
+use crate::engine::{Submission, SubmitError};
 
 /// Any kind's signal; which ones an object takes follows from its id.
 #[derive(utoipa::ToSchema)]
@@ -58,6 +59,30 @@ pub(super) async fn send(
         revision: accepted.snapshot.revision,
         view: accepted.snapshot.object.view(),
     }))
+}
+
+/// What a signal would do at once, found out on a copy of the object. Nothing is stored and nothing changes.
+#[utoipa::path(
+    post, path = "/v1/objects/{id}/signals/dry-run", tag = "objects", request_body = AnySignal,
+    params(("id" = String, Path), ("idempotency-key" = String, Header)),
+    responses(
+        (status = 200, body = Trial), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody),
+        (status = 409, body = ErrorBody), (status = 422, body = ErrorBody), (status = 429, body = ErrorBody),
+    ),
+)]
+pub(super) async fn dry_run(
+    State(edge): State<Arc<Edge>>,
+    target: Target,
+    IdempotencyKey(_key): IdempotencyKey,
+    Whole(body): Whole,
+) -> Result<Answer<Trial>, ApiError> {
+    let signal = parse(target.id.kind(), &body)?;
+    admit::check(&edge, &target, &signal).await?;
+    let (at, by) = (edge.engine.now(), target.caller.actor());
+    let found = edge.engine.query(&target.id).await?;
+    let object = found.map_or_else(|| Arc::new(Object::new(&target.id)), |snapshot| snapshot.object);
+    let trial = object.trial(&Event { at, by, body: EventBody::Signal(signal) });
+    trial.map(Answer).map_err(|rejected| SubmitError::Rejected(rejected).into())
 }
 
 fn parse(kind: Kind, body: &[u8]) -> Result<Signal, ApiError> {

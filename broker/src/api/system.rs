@@ -60,5 +60,5 @@ pub(super) async fn whoami(caller: Caller) -> Json<WhoAmI> {
 #[utoipa::path(get, path = "/v1/dispatch-key", tag = "system", responses((status = 200, body = DispatchKey)))]
 pub(super) async fn dispatch_key(State(edge): State<Arc<Edge>>, _caller: Caller) -> Json<DispatchKey> {
     let newest = edge.dispatch.public().pop().expect("there is a key from the first start on");
-    Json(super::trust::public(newest))
+    Json(super::dispatch_keys::public(newest))
 }

@@ -1,21 +1,18 @@
-//! Trust roots as they follow one another, what is revoked beside them, and the broker's dispatch keys.
+//! Trust roots as they follow one another, and what is revoked beside them.
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
-use http::StatusCode;
-use remit_loops::{Kind, ObjectId, Timestamp};
-use remit_seal::document::{Algorithm, KeySpec, Root};
+use axum::{Extension, Json};
+use remit_loops::Timestamp;
+use remit_seal::document::Root;
 use remit_seal::verify::{self, Verified};
 
 use super::error::ApiError;
 use super::orgs::{check_root, is_alive};
-use super::request::{Body, IdempotencyKey, KeyId, Operator, Tenant, Whole};
-use super::wire::{
-    DispatchKey, DispatchKeyInfo, DispatchKeyList, ErrorBody, NewRestriction, RootInfo, RootList,
-    RootPublished, Standing,
-};
+use super::request::{Body, IdempotencyKey, Tenant, Whole};
+use super::wire::{ErrorBody, NewRestriction, RootInfo, RootList, RootPublished, Standing};
+use crate::audit::Facts;
 use crate::edge::Edge;
 use crate::trust::{self, Error};
 
@@ -58,7 +55,7 @@ pub(super) async fn publish_root(
     tenant: Tenant,
     _key: IdempotencyKey,
     Whole(signed): Whole,
-) -> Result<Json<RootPublished>, ApiError> {
+) -> Result<(Extension<Facts>, Json<RootPublished>), ApiError> {
     let org = tenant.org.name();
     let signed = signed.to_vec();
     if let Some(root) = unverified(&signed) {
@@ -70,7 +67,8 @@ pub(super) async fn publish_root(
     if !duplicate {
         tracing::warn!(org, version, by = tenant.caller.0.name, "a trust root was published");
     }
-    Ok(Json(RootPublished { version, sha256, duplicate }))
+    let facts = Facts(vec![("root_version", version.to_string()), ("root", sha256.clone())]);
+    Ok((Extension(facts), Json(RootPublished { version, sha256, duplicate })))
 }
 
 /// Signed by itself at least; whether it follows is decided when it is published.
@@ -109,16 +107,18 @@ pub(super) async fn restrict(
     tenant: Tenant,
     _key: IdempotencyKey,
     Body(new): Body<NewRestriction>,
-) -> Result<Json<Standing>, ApiError> {
+) -> Result<(Extension<Facts>, Json<Standing>), ApiError> {
     if !is_alive(&edge, &tenant.org).await? {
         return Err(ApiError::no_object(&tenant.org));
     }
     check_restriction(&new)?;
     let org = tenant.org.name();
     let revoked = new.revoke.keys().cloned().collect::<Vec<_>>().join(" ");
+    let floors: Vec<String> = new.floors.iter().map(|(line, floor)| format!("{line}={floor}")).collect();
+    let facts = Facts(vec![("revoked", revoked.clone()), ("floors", floors.join(" "))]);
     let standing = edge.trust.restrict(org, new.revoke, new.floors).await?;
     tracing::warn!(org, revoked, by = tenant.caller.0.name, "trust was restricted");
-    Ok(Json(shown(standing)))
+    Ok((Extension(facts), Json(shown(standing))))
 }
 
 fn check_restriction(new: &NewRestriction) -> Result<(), ApiError> {
@@ -139,92 +139,6 @@ fn check_restriction(new: &NewRestriction) -> Result<(), ApiError> {
     }
     if new.floors.is_empty() && new.revoke.is_empty() {
         return refuse("it takes nothing away");
-    }
-    Ok(())
-}
-
-/// The keys that the broker signs with.
-#[utoipa::path(get, path = "/v1/dispatch-keys", tag = "trust", responses((status = 200, body = DispatchKeyList)))]
-pub(super) async fn dispatch_keys(
-    State(edge): State<Arc<Edge>>,
-    _caller: super::request::Caller,
-) -> Result<Json<DispatchKeyList>, ApiError> {
-    Ok(Json(list(&edge)))
-}
-
-fn list(edge: &Edge) -> DispatchKeyList {
-    let states = ["current", "next"];
-    let keys = edge.dispatch.ids().into_iter().zip(edge.dispatch.public()).zip(states);
-    let info = |((id, key), state): ((String, KeySpec), &str)| DispatchKeyInfo {
-        id,
-        state: state.to_owned(),
-        key: public(key),
-    };
-    DispatchKeyList { keys: keys.map(info).collect() }
-}
-
-/// A key as it crosses the API.
-pub(super) fn public(key: KeySpec) -> DispatchKey {
-    let algorithm = match key.algorithm {
-        Algorithm::Ed25519 => "ed25519",
-        Algorithm::EcdsaP256Sha256 => "ecdsa-p256-sha256",
-    };
-    DispatchKey { algorithm: algorithm.to_owned(), spki: key.spki }
-}
-
-/// Makes the next dispatch key, once. From now on everything is signed by both, until one is retired.
-#[utoipa::path(
-    post, path = "/v1/dispatch-keys", tag = "trust", params(("idempotency-key" = String, Header)),
-    responses((status = 200, body = DispatchKeyList), (status = 403, body = ErrorBody)),
-)]
-pub(super) async fn next_dispatch_key(
-    State(edge): State<Arc<Edge>>,
-    operator: Operator,
-    _key: IdempotencyKey,
-) -> Result<Json<DispatchKeyList>, ApiError> {
-    let is_new = edge.dispatch.make_next().map_err(|e| ApiError::internal("api.internal", &e))?;
-    if is_new {
-        tracing::warn!(by = operator.0.0.name, "the next dispatch key was made");
-    }
-    Ok(Json(list(&edge)))
-}
-
-/// Gives one of two dispatch keys up, when every org's newest root names the other.
-#[utoipa::path(
-    delete, path = "/v1/dispatch-keys/{key}", tag = "trust",
-    params(("key" = String, Path), ("idempotency-key" = String, Header)),
-    responses((status = 204), (status = 403, body = ErrorBody), (status = 404, body = ErrorBody), (status = 409, body = ErrorBody)),
-)]
-pub(super) async fn retire_dispatch_key(
-    State(edge): State<Arc<Edge>>,
-    operator: Operator,
-    KeyId(id): KeyId,
-    _key: IdempotencyKey,
-) -> Result<StatusCode, ApiError> {
-    let rest: Vec<String> = edge.dispatch.ids().into_iter().filter(|held| *held != id).collect();
-    if !rest.is_empty() {
-        check_not_needed(&edge, &rest).await?;
-    }
-    if edge.dispatch.retire(&id).map_err(|e| ApiError::internal("api.internal", &e))? {
-        tracing::warn!(key = id, by = operator.0.0.name, "a dispatch key was retired");
-        return Ok(StatusCode::NO_CONTENT);
-    }
-    if rest.is_empty() {
-        let message = "this is the only dispatch key";
-        let hint = "make the next one first: `remit keys dispatch rotate`";
-        return Err(ApiError::conflict("api.dispatch_key_needed", message, hint));
-    }
-    Err(ApiError::not_found("such dispatch key"))
-}
-
-async fn check_not_needed(edge: &Edge, rest: &[String]) -> Result<(), ApiError> {
-    for name in edge.trust.without_dispatch(rest).await? {
-        let Ok(org) = ObjectId::new(Kind::Org, &[&name]) else { continue };
-        if is_alive(edge, &org).await? {
-            let message = format!("the newest trust root of org {name} does not name the other dispatch key");
-            let hint = "let its vendor publish one that does: `remit keys root rotate`, then `remit keys root publish`";
-            return Err(ApiError::conflict("api.dispatch_key_needed", message, hint));
-        }
     }
     Ok(())
 }

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
+use axum::{Extension, Json};
 use http::StatusCode;
 use remit_loops::id::is_name;
 
 use super::error::ApiError;
 use super::request::{Body, IdempotencyKey, Name, Tenant};
 use super::wire::{Deliveries, Delivery, ErrorBody, NewWebhook, Replay, WebhookList, WebhookMade};
+use crate::audit::Facts;
 use crate::edge::Edge;
 use crate::webhooks::{
     self, EVENTS_MAX, Endpoint, Error, PER_ORG_MAX, Refused, SecretError, URL_LEN_MAX, is_class,
@@ -26,11 +27,13 @@ pub(super) async fn create(
     tenant: Tenant,
     _key: IdempotencyKey,
     Body(new): Body<NewWebhook>,
-) -> Result<Json<WebhookMade>, ApiError> {
+) -> Result<(Extension<Facts>, Json<WebhookMade>), ApiError> {
     check(&edge, &new)?;
     let secret = edge.webhooks.create(tenant.org.name(), &new.name, &new.url, &new.events).await?;
     let NewWebhook { name, url, events } = new;
-    Ok(Json(WebhookMade { name, url, events, secret: secret.to_string() }))
+    // The URL may hold a secret of its owner's: it is not written down.
+    let facts = Facts(vec![("webhook", name.clone()), ("events", events.join(" "))]);
+    Ok((Extension(facts), Json(WebhookMade { name, url, events, secret: secret.to_string() })))
 }
 
 fn check(edge: &Edge, new: &NewWebhook) -> Result<(), ApiError> {

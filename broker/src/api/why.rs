@@ -1,5 +1,7 @@
 //! Why: of one object with all that holds it up, and of everything below an org or an app.
 
+mod keys;
+
 use std::sync::Arc;
 
 use axum::Json;
@@ -28,10 +30,10 @@ const KINDS: [Kind; 3] = [Kind::Org, Kind::App, Kind::Install];
 )]
 pub(super) async fn one(State(edge): State<Arc<Edge>>, target: Target) -> Result<Json<Why>, ApiError> {
     let own = find(&edge, &target.id).await?;
-    let mut waiting = reasons(&own);
+    let mut waiting = reasons(&edge, &own).await?;
     for related in related(&edge, &target.id).await? {
         if let Some(snapshot) = edge.engine.query(&related).await? {
-            waiting.extend(reasons(&snapshot));
+            waiting.extend(reasons(&edge, &snapshot).await?);
         }
     }
     dedup(&mut waiting);
@@ -41,10 +43,13 @@ pub(super) async fn one(State(edge): State<Arc<Edge>>, target: Target) -> Result
     Ok(Json(Why { sentence: sentence(&own, &waiting), waiting }))
 }
 
-fn reasons(of: &Snapshot) -> Vec<Reason> {
+/// What the object says itself, and what its loop cannot know.
+async fn reasons(edge: &Edge, of: &Snapshot) -> Result<Vec<Reason>, ApiError> {
     let reason =
         |waiting: Waiting| Reason { object: of.id.clone(), urgency: waiting.urgency(), event: None, waiting };
-    of.object.why().into_iter().map(reason).collect()
+    let mut all = of.object.why();
+    all.extend(keys::reason(edge, of).await?);
+    Ok(all.into_iter().map(reason).collect())
 }
 
 fn sentence(of: &Snapshot, waiting: &[Reason]) -> String {
@@ -137,13 +142,13 @@ pub(super) async fn all(
 
 /// What an object has to say, if it is not done; an install with its runner.
 async fn item(edge: &Edge, snapshot: &Snapshot) -> Result<Option<WhyItem>, ApiError> {
-    let mut waiting = reasons(snapshot);
+    let mut waiting = reasons(edge, snapshot).await?;
     if let Some(runner) = snapshot.id.runner()
         && let Some(runner) = edge.engine.query(&runner).await?
     {
         let says_so = waiting.iter().any(|r| r.waiting.on.as_ref() == Some(&runner.id));
         let is_new = |r: &Reason| !(says_so && r.waiting.code.starts_with("waiting.runner"));
-        waiting.extend(reasons(&runner).into_iter().filter(is_new));
+        waiting.extend(reasons(edge, &runner).await?.into_iter().filter(is_new));
     }
     dedup(&mut waiting);
     waiting.sort_by_key(|reason| reason.urgency);

@@ -3,6 +3,7 @@
 //! Times are milliseconds since the Unix epoch, sizes and offsets bytes. New fields may be
 //! added; readers ignore those they do not know.
 
+mod audit;
 mod trust;
 pub mod updates;
 
@@ -11,14 +12,16 @@ mod webhooks;
 use remit_loops::event::Level;
 use remit_loops::release::Release;
 use remit_loops::view::View;
-use remit_loops::{Actor, ObjectId, Timestamp, Urgency, Waiting};
+use remit_loops::{Actor, ObjectId, Timestamp, Urgency, Waiting, runner};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+pub use audit::{AuditBlocks, AuditEntry, AuditList};
 pub use webhooks::{Deliveries, Delivery, NewWebhook, Replay, WebhookInfo, WebhookList, WebhookMade};
 
 pub use trust::{
-    DispatchKeyInfo, DispatchKeyList, NewRestriction, RootInfo, RootList, RootPublished, Standing,
+    DispatchKeyInfo, DispatchKeyList, NewRestriction, RootInfo, RootList, RootPublished, SigningTrouble,
+    Standing,
 };
 
 /// The header that every POST and DELETE carries: sending one key twice does a thing once.
@@ -255,16 +258,21 @@ pub struct SignalAccepted {
 }
 
 /// `POST /v1/objects/{install}/runner-token`: all that the customer needs to start a runner.
-/// The only time that the token is shown.
+/// The only time that the token, if there is one, is shown.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RunnerToken {
     /// The install's id.
     #[schema(value_type = String)]
     pub install: ObjectId,
-    /// The one-time token.
-    pub token: String,
+    /// The one-time token; none where the runner proves a role instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
     /// Until when a runner may enrol with it.
-    pub expires_ms: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_ms: Option<i64>,
+    /// Where the runner must prove to be, if that was declared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<runner::Place>,
     /// sha256 of the root's payload, hexadecimal: what the runner pins.
     pub root_sha256: String,
     /// Where runners call, e.g. `https://127.0.0.1:7451`.

@@ -6,6 +6,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lru::LruCache;
+use remit_loops::page::Page;
 use remit_loops::{Object, ObjectId};
 
 use crate::engine::keys::RecentKeys;
@@ -23,6 +24,8 @@ pub(super) struct Cached {
     pub(super) revision: u64,
     pub(super) last_seq: u64,
     pub(super) keys: RecentKeys,
+    /// Its pages as they are stored.
+    pub(super) pages: Arc<[Page]>,
     /// The length of its encoded state, for the cache's bound.
     pub(super) bytes: usize,
 }

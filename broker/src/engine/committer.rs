@@ -306,7 +306,7 @@ fn weigh_orgs(reader: &dyn Reader, intake: &Intake) -> Result<(), StoreError> {
     loop {
         let page = reader.list(Kind::Org, None, after.as_ref(), ORGS_PAGE)?;
         for stored in page.iter().filter(|stored| says_weight(&stored.state)) {
-            if let Object::Org(org) = codec::decode_state(stored)? {
+            if let (Object::Org(org), _) = codec::decode_read(stored, reader)? {
                 intake.weigh(stored.id.org_name(), org.quotas().weight);
             }
         }

@@ -36,6 +36,6 @@ impl Driver {
     /// An object as it was committed last, known or not; as [`crate::engine::Engine::query`], without a
     /// runtime.
     pub fn object(&self, id: &ObjectId) -> Result<Option<Snapshot>, StoreError> {
-        self.reader.object(id)?.map(|stored| snapshot(&stored)).transpose()
+        self.reader.object(id)?.map(|stored| snapshot(&stored, &*self.reader)).transpose()
     }
 }

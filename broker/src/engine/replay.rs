@@ -167,7 +167,7 @@ impl Replay {
             if (played.revision, played.last_seq) != (stored.revision, stored.last_seq) {
                 return Err(wrong("its revision or newest event is not what the log says"));
             }
-            if codec::decode_state(stored)? != played.object {
+            if codec::decode_read(stored, reader)?.0 != played.object {
                 return Err(wrong("its state is not what its events make"));
             }
             Ok(())

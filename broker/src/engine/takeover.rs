@@ -18,7 +18,7 @@ use remit_loops::{Actor, Body, Kind, Object, ObjectId, Signal, Timestamp, app, i
 use serde::{Deserialize, Serialize};
 
 use super::tests::answer;
-use crate::engine::codec::STATE_VERSION;
+use crate::engine::codec::WHOLE;
 use crate::engine::{ClockSource, Driver, Engine, Options, Submission};
 use crate::store::{MemoryStore, ObjectWrite, Reader, Store};
 
@@ -91,6 +91,7 @@ fn component(name: &str, needs: &[&str]) -> ReleaseComponent {
         longest_run_ms: 60_000,
         sandbox: false,
         recipe: None,
+        health: None,
     }
 }
 
@@ -107,6 +108,7 @@ fn in_flight(store: &MemoryStore) -> Broker {
         rollback_floor: 1,
         inputs: vec![],
         approvals: std::collections::BTreeMap::new(),
+        terms: Default::default(),
         healing: Default::default(),
         components: vec![component("network", &[]), component("seed", &["network"])],
     };
@@ -164,14 +166,14 @@ fn load(kept: &[Kept]) -> MemoryStore {
 
 #[test]
 fn operations_in_flight_come_to_their_end_under_a_newer_broker() {
-    let today = directory().join(format!("v{STATE_VERSION}.json"));
+    let today = directory().join(format!("v{WHOLE}.json"));
     if !today.exists() && std::env::var_os("UPDATE_DATABASES").is_some() {
         let store = MemoryStore::default();
         in_flight(&store);
         std::fs::create_dir_all(directory()).unwrap();
         std::fs::write(&today, serde_json::to_vec_pretty(&dump(&store)).unwrap()).unwrap();
     }
-    for version in 1..=STATE_VERSION {
+    for version in 1..=WHOLE {
         let path = directory().join(format!("v{version}.json"));
         let text = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let mut broker = Broker::on(&load(&serde_json::from_slice::<Vec<Kept>>(&text).unwrap()));

@@ -17,7 +17,7 @@ use crate::store::{MemoryStore, PostgresStore, Reader, SqliteStore, Store};
 
 const PATIENCE: Duration = Duration::from_secs(180);
 
-fn id(text: &str) -> ObjectId {
+pub(super) fn id(text: &str) -> ObjectId {
     text.parse().unwrap()
 }
 
@@ -25,7 +25,7 @@ fn org_signal(to: &str, key: Option<&str>, signal: org::Signal) -> Submission {
     submission(to, key, Signal::Org(signal))
 }
 
-fn submission(to: &str, key: Option<&str>, signal: Signal) -> Submission {
+pub(super) fn submission(to: &str, key: Option<&str>, signal: Signal) -> Submission {
     let by = Actor::Person("ann".into());
     Submission { to: id(to), by, key: key.map(str::to_owned), body: Body::Signal(signal) }
 }
@@ -44,7 +44,7 @@ async fn create(engine: &Engine, to: &str) -> Accepted {
 }
 
 /// Runs a test on each store, and replays the log after it.
-fn on_each_store(options: &Options, test: &impl AsyncFn(&Engine)) {
+pub(super) fn on_each_store(options: &Options, test: &impl AsyncFn(&Engine)) {
     let dir = tempfile::tempdir().unwrap();
     let database = Database::create().unwrap();
     let shared = PostgresStore::open(Address::parse(&database.url(), None).unwrap()).unwrap();
@@ -306,11 +306,7 @@ fn after_a_failed_commit_nothing_is_promised_any_more() {
         let late = engine.put_record("s", "k", vec![]).await.unwrap_err();
         assert_eq!(late.code(), "store.failed");
         let shown = engine.query(&id("org_a")).await.unwrap().unwrap();
-        assert_eq!(
-            (shown.revision, &shown.object),
-            (1, &before.snapshot.object),
-            "only what is stored is shown"
-        );
+        assert_eq!((shown.revision, &shown.object), (1, &before.snapshot.object), "only what is stored");
     });
 }
 
@@ -330,6 +326,8 @@ fn task() -> component::Task {
         stage: remit_loops::plan::Stage::Whole,
         word: None,
         command: None,
+        gate: false,
+        glass: None,
     }
 }
 

@@ -17,6 +17,8 @@ const LOOK_MS: u64 = 1_000;
 /// The watched objects.
 #[derive(Clone, Default)]
 pub(super) struct Watchers {
+    /// Anything at all.
+    any: Arc<Slot>,
     watched: Arc<Mutex<HashMap<ObjectId, Watched>>>,
 }
 
@@ -38,16 +40,38 @@ pub struct Changes {
     registered: Option<Registered>,
 }
 
+/// Tells when anything was committed. A hint: read the log after it.
+#[derive(Debug)]
+pub struct News {
+    slot: Arc<Slot>,
+    seen: u64,
+}
+
 struct Registered {
     slot: Arc<Slot>,
     seen: u64,
     watchers: Watchers,
 }
 
-impl Watched {
+impl Slot {
     fn wake(&self) {
-        self.slot.version.fetch_add(1, Ordering::Release);
-        self.slot.notify.notify_waiters();
+        self.version.fetch_add(1, Ordering::Release);
+        self.notify.notify_waiters();
+    }
+
+    /// Waits until there is another version than the one that was seen.
+    async fn changed(&self, seen: &mut u64) {
+        loop {
+            let mut notified = std::pin::pin!(self.notify.notified());
+            // Armed before the look: a change in between wakes it.
+            notified.as_mut().enable();
+            let version = self.version.load(Ordering::Acquire);
+            if version != *seen {
+                *seen = version;
+                return;
+            }
+            notified.await;
+        }
     }
 }
 
@@ -71,6 +95,11 @@ impl Watchers {
 
     /// Wakes whoever watches one of these objects, or the install that one belongs to.
     pub(super) fn fire<'a>(&self, ids: impl Iterator<Item = &'a ObjectId>) {
+        let mut ids = ids.peekable();
+        if ids.peek().is_none() {
+            return;
+        }
+        self.any.wake();
         let watched = self.watched();
         if watched.is_empty() {
             return;
@@ -79,7 +108,7 @@ impl Watchers {
             let install = id.install().filter(|install| install != id);
             for id in [Some(id), install.as_ref()].into_iter().flatten() {
                 if let Some(watched) = watched.get(id) {
-                    watched.wake();
+                    watched.slot.wake();
                 }
             }
         }
@@ -87,7 +116,13 @@ impl Watchers {
 
     /// Wakes everybody.
     pub(super) fn fire_all(&self) {
-        self.watched().values().for_each(Watched::wake);
+        self.any.wake();
+        self.watched().values().for_each(|watched| watched.slot.wake());
+    }
+
+    /// Watches everything.
+    pub(super) fn watch_all(&self) -> News {
+        News { slot: self.any.clone(), seen: self.any.version.load(Ordering::Acquire) }
     }
 
     /// The watched objects.
@@ -105,25 +140,16 @@ impl Changes {
     /// Waits until the object may have changed since the last call, or since `watch`.
     pub async fn changed(&mut self) {
         match &mut self.registered {
-            Some(registered) => registered.changed().await,
+            Some(Registered { slot, seen, .. }) => slot.changed(seen).await,
             None => tokio::time::sleep(Duration::from_millis(LOOK_MS)).await,
         }
     }
 }
 
-impl Registered {
-    async fn changed(&mut self) {
-        loop {
-            let mut notified = std::pin::pin!(self.slot.notify.notified());
-            // Armed before the look: a change in between wakes it.
-            notified.as_mut().enable();
-            let version = self.slot.version.load(Ordering::Acquire);
-            if version != self.seen {
-                self.seen = version;
-                return;
-            }
-            notified.await;
-        }
+impl News {
+    /// Waits until something may have been committed since the last call, or since `watch_all`.
+    pub async fn changed(&mut self) {
+        self.slot.changed(&mut self.seen).await;
     }
 }
 
@@ -181,6 +207,21 @@ mod tests {
             assert!(is_ready(&mut install), "{part}");
         }
         assert!(!is_ready(&mut other));
+    }
+
+    #[test]
+    fn who_watches_everything_is_told_of_anything() {
+        let watchers = Watchers::default();
+        let mut news = watchers.watch_all();
+        let mut is_news = || {
+            let changed = std::pin::pin!(news.changed());
+            changed.poll(&mut Context::from_waker(Waker::noop())).is_ready()
+        };
+        assert!(!is_news());
+        watchers.fire([].iter());
+        assert!(!is_news(), "nothing is no news");
+        watchers.fire([id("org_a")].iter());
+        assert!(is_news() && !is_news());
     }
 
     #[test]

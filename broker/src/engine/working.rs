@@ -3,12 +3,16 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use remit_loops::page::Page;
 use remit_loops::{Object, ObjectId};
 
 use crate::engine::cache::{Cache, Cached};
-use crate::engine::codec::{self, STATE_VERSION};
+use crate::engine::codec;
 use crate::engine::keys::RecentKeys;
 use crate::store::{HeldObject, ObjectWrite, Row, StoreError, StoredObject, Transaction, Wanted};
+
+/// About how many bytes a page has, for the cache's bound.
+const PAGE_BYTES: usize = 4_096;
 
 /// An object's place in the working set.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +27,8 @@ pub(super) struct Working {
     pub(super) revision: u64,
     pub(super) last_seq: u64,
     pub(super) keys: RecentKeys,
+    /// Its pages as they are stored.
+    pages: Arc<[Page]>,
     /// The length of its encoded state.
     bytes: usize,
     /// It has an event in this batch.
@@ -87,7 +93,7 @@ impl<'a> WorkingSet<'a> {
                 (HeldObject::AsKnown, Some(cached)) => Working::from_cached(cached),
                 (HeldObject::Stored(stored), _) => {
                     self.reloaded.push(stored.row);
-                    Working::from_stored(stored)?
+                    Working::from_stored(stored, tx)?
                 }
                 (HeldObject::AsKnown | HeldObject::Absent, _) => Working::new(Arc::new(id.clone())),
             };
@@ -112,18 +118,18 @@ impl<'a> WorkingSet<'a> {
         let mut state = Vec::new();
         for working in self.list.iter_mut().filter(|working| working.changed) {
             let Some(row) = working.row else { continue };
-            state.clear();
-            codec::encode_into(&*working.object, &mut state);
-            working.bytes = state.len();
-            tx.write(&ObjectWrite {
+            let write = ObjectWrite {
                 row,
                 revision: working.revision,
                 last_seq: working.last_seq,
                 deadline: working.object.deadline(),
-                version: STATE_VERSION,
-                state: &state,
+                version: 0,
+                state: &[],
                 keys: working.keys.as_bytes(),
-            })?;
+            };
+            let pages = codec::write_state(tx, &write, &working.object, &working.pages, &mut state)?;
+            working.bytes = state.len() + pages.len() * PAGE_BYTES;
+            working.pages = pages.into();
         }
         Ok(())
     }
@@ -138,28 +144,53 @@ impl Working {
     /// An object that was never stored.
     fn new(id: Arc<ObjectId>) -> Self {
         let (object, keys) = (Arc::new(Object::new(&id)), RecentKeys::default());
-        let (revision, last_seq, bytes, row) = (0, 0, 0, None);
+        let (revision, last_seq, bytes, row, pages) = (0, 0, 0, None, Arc::from([]));
         let (changed, ticked, is_behind) = (false, false, false);
-        Self { id, row, object, revision, last_seq, keys, bytes, changed, ticked, is_behind }
+        Self { id, row, object, revision, last_seq, keys, pages, bytes, changed, ticked, is_behind }
     }
 
     fn from_cached(cached: Cached) -> Self {
-        let Cached { id, row, object, revision, last_seq, keys, bytes } = cached;
+        let Cached { id, row, object, revision, last_seq, keys, pages, bytes } = cached;
         let (changed, ticked, is_behind) = (false, false, false);
-        Self { id, row: Some(row), object, revision, last_seq, keys, bytes, changed, ticked, is_behind }
+        Self {
+            id,
+            row: Some(row),
+            object,
+            revision,
+            last_seq,
+            keys,
+            pages,
+            bytes,
+            changed,
+            ticked,
+            is_behind,
+        }
     }
 
-    fn from_stored(stored: StoredObject) -> Result<Self, StoreError> {
-        let object = Arc::new(codec::decode_state(&stored)?);
+    fn from_stored(stored: StoredObject, tx: &mut dyn Transaction) -> Result<Self, StoreError> {
+        let object = Arc::new(codec::decode_state(&stored, |row| tx.pages(row))?);
+        let pages = codec::stored_pages(&stored, &object).into();
         let StoredObject { row, id, revision, last_seq, state, keys, .. } = stored;
         let (id, keys, bytes) = (Arc::new(id), RecentKeys::from_bytes(keys), state.len());
         let (changed, ticked, is_behind) = (false, false, false);
-        Ok(Self { id, row: Some(row), object, revision, last_seq, keys, bytes, changed, ticked, is_behind })
+        Ok(Self {
+            id,
+            row: Some(row),
+            object,
+            revision,
+            last_seq,
+            keys,
+            pages,
+            bytes,
+            changed,
+            ticked,
+            is_behind,
+        })
     }
 
     /// As the cache keeps it, if it is stored.
     pub(super) fn into_cached(self) -> Option<Cached> {
-        let Self { id, row, object, revision, last_seq, keys, bytes, .. } = self;
-        Some(Cached { id, row: row?, object, revision, last_seq, keys, bytes })
+        let Self { id, row, object, revision, last_seq, keys, pages, bytes, .. } = self;
+        Some(Cached { id, row: row?, object, revision, last_seq, keys, pages, bytes })
     }
 }

@@ -12,6 +12,7 @@ use remit_proto::v1;
 use tokio::time::Instant;
 use tonic::{Code, Status};
 
+use super::handout::Signed;
 use super::status::{internal, refuse, store, submit};
 use super::{Known, Service, check_generation, runner_of};
 use crate::engine::{Submission, SubmitError};
@@ -57,8 +58,9 @@ impl Service {
         let mut changes = self.edge.engine.watch(&identity.runner);
         let mut trust = self.edge.trust.follow();
         let org = identity.install.org_name();
-        let waiting = Waiting::new(&self.edge.metrics.polls);
+        let _waiting = Waiting::new(&self.edge.metrics.polls);
         loop {
+            let mut look_again = until;
             let found = self.edge.engine.query(&identity.runner).await.map_err(|e| store(&e))?;
             let found = found.ok_or_else(|| internal("a runner is gone"))?;
             let runner = runner_of(&found)?;
@@ -67,18 +69,18 @@ impl Service {
             if has_news.map_err(|e| store(&e))? {
                 return Ok(v1::LeaseJobResponse { lease: None, trust_news: true });
             }
-            if let Some(offer) = runner.next_offer().filter(|o| !is_held(o, &ask.held)) {
-                drop(waiting);
-                let identified = (identity.epoch, identity.generation);
-                let now = self.edge.engine.now();
-                let envelope = self.edge.dispatch.sign(&offer, &identity.install, identified, now);
-                let envelope = envelope.map_err(internal)?;
-                self.edge.metrics.envelopes.inc();
-                let attempt = attempt_ref(&offer);
-                let lease = Lease { attempt, envelope, lease_ms: LEASE_MS };
-                return Ok(v1::LeaseJobResponse { lease: Some(lease.into()), trust_news: false });
-            }
+            let offer = runner.next_offer().filter(|o| !is_held(o, &ask.held));
             drop(found);
+            if let Some(offer) = offer {
+                match self.hand_out(&offer, &identity).await? {
+                    Signed::Now(envelope) => {
+                        let lease = Lease { attempt: attempt_ref(&offer), envelope, lease_ms: LEASE_MS };
+                        return Ok(v1::LeaseJobResponse { lease: Some(lease.into()), trust_news: false });
+                    }
+                    // The offer stays in the loop; this poll, or the next, finds it again.
+                    Signed::Later(pause) => look_again = until.min(Instant::now() + pause),
+                }
+            }
             let nothing = v1::LeaseJobResponse { lease: None, trust_news: false };
             if Instant::now() >= until {
                 return Ok(nothing);
@@ -87,6 +89,7 @@ impl Service {
                 () = changes.changed() => {}
                 Ok(()) = trust.changed() => {}
                 () = tokio::time::sleep_until(until) => return Ok(nothing),
+                () = tokio::time::sleep_until(look_again), if look_again < until => {}
                 () = self.edge.stopping.cancelled() => return Ok(nothing),
             }
         }

@@ -6,6 +6,7 @@ use remit_proto::convert::WireError;
 use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::{Code, Status};
 
+use crate::dispatch;
 use crate::engine::SubmitError;
 use crate::store::StoreError;
 
@@ -20,6 +21,14 @@ pub(super) fn refuse(status: Code, code: &'static str, message: impl std::fmt::D
 pub(super) fn internal(error: impl std::fmt::Display) -> Status {
     tracing::error!(%error, "a runner's call failed");
     refuse(Code::Internal, "rpc.internal", "the broker could not do it; try again in a moment")
+}
+
+/// Something could not be signed; where that passes, the runner asks again.
+pub(super) fn unsigned(error: &dispatch::Error) -> Status {
+    match error.pause() {
+        Some(_) => refuse(Code::Unavailable, "rpc.unsigned", "the broker cannot sign now; try again"),
+        None => internal(error),
+    }
 }
 
 /// The store failed.
@@ -52,6 +61,8 @@ pub(super) fn submit(error: &SubmitError) -> Status {
                 | RejectedCode::Stale
                 | RejectedCode::PlanStale
                 | RejectedCode::NotApprover
+                | RejectedCode::BreakGlassInvalid
+                | RejectedCode::ProofMissing
                 | RejectedCode::RunnerMissing
                 | RejectedCode::FreezeOverlaps
                 | RejectedCode::BelowFloor => Code::FailedPrecondition,

@@ -13,7 +13,7 @@ use tonic::{Code, Status};
 
 use super::lease::attempt_id;
 use super::status::{internal, refuse, submit};
-use super::{Known, Service};
+use super::{Known, Service, receipt};
 use crate::api::logs::component_of;
 use crate::api::wire;
 use crate::engine::{Submission, SubmitError};
@@ -81,7 +81,8 @@ impl Service {
         known: &Known,
         completion: Completion,
     ) -> Result<v1::CompleteJobResponse, Status> {
-        let Completion { attempt, outcome, journal_head, journal_records } = completion;
+        let place = receipt::place(&known.identity.install, &completion)?;
+        let Completion { attempt, outcome, journal_head, journal_records, signed: _ } = completion;
         let outcome = outcome_of(outcome);
         let said = serde_json::to_vec(&outcome).map_err(internal)?;
         let word = hex::encode(&Sha256::digest(said)[..16]);
@@ -96,14 +97,19 @@ impl Service {
         };
         let to = known.identity.runner.clone();
         let submission = Submission { to, by: Actor::Runner, key, body: Body::Report(report) };
-        let accepted = match self.edge.engine.submit(submission).await {
-            Ok(_) => true,
-            Err(SubmitError::Rejected(r)) if r.code == RejectedCode::Stale => false,
+        let is_news = match self.edge.engine.submit(submission).await {
+            Ok(accepted) => Some(!accepted.duplicate),
+            Err(SubmitError::Rejected(r)) if r.code == RejectedCode::Stale => None,
             Err(error) => return Err(submit(&error)),
         };
-        let head = hex::encode(journal_head);
+        let (head, accepted) = (hex::encode(journal_head), is_news.is_some());
         tracing::debug!(job = attempt.job, attempt = attempt.attempt, accepted, head, "an attempt ended");
-        Ok(v1::CompleteJobResponse { accepted })
+        // A word that was taken before was acknowledged before, or the next one is.
+        let seen = match place.filter(|_| is_news == Some(true)) {
+            Some(place) => self.acknowledge(known, place).await,
+            None => vec![],
+        };
+        Ok(v1::CompleteJobResponse { accepted, seen })
     }
 }
 

@@ -57,4 +57,9 @@ impl Group {
     pub fn install(&self, number: u32) -> String {
         format!("{}-{number:05}", self.name)
     }
+
+    /// The name of the group that an install of this name is of.
+    pub(super) fn of(install: &str) -> &str {
+        install.rsplit_once('-').map_or(install, |(group, _)| group)
+    }
 }

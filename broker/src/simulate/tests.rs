@@ -14,6 +14,7 @@ fn release(version: &str, counter: u64) -> Release {
         longest_run_ms: 600_000,
         sandbox: false,
         recipe: None,
+        health: None,
     };
     Release {
         digest: format!("sha256:{version}"),
@@ -23,6 +24,7 @@ fn release(version: &str, counter: u64) -> Release {
         channel: "stable".into(),
         inputs: vec![],
         approvals: BTreeMap::new(),
+        terms: Default::default(),
         healing: Default::default(),
         components: vec![component("network", &[]), component("web", &["network"])],
     }

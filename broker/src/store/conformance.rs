@@ -436,3 +436,40 @@ fn a_guarded_server_is_reached_by_tls_with_a_password_and_not_otherwise() {
         assert!(!error.contains(&password), "{error}");
     }
 }
+
+#[test]
+fn pages_lie_beside_a_state_and_are_written_one_by_one() {
+    on_each(|store| {
+        let reader = store.reader();
+        let mut tx = store.begin().unwrap();
+        append(&mut *tx, "app_a.b", None, "one", 1);
+        append(&mut *tx, "app_a.c", None, "one", 1);
+        let (row, other) = {
+            let mut row = |of: &str| tx.load(&id(of)).unwrap().unwrap().row;
+            (row("app_a.b"), row("app_a.c"))
+        };
+        for (row, number, page) in [(row, 7, "seven"), (row, 1 << 40, "far"), (other, 7, "another's")] {
+            tx.write_page(row, number, Some(page.as_bytes())).unwrap();
+        }
+        assert_eq!(reader.pages(row).unwrap(), [], "nobody else sees them yet");
+        tx.commit().unwrap();
+        let sorted = |mut pages: Vec<(u64, Vec<u8>)>| {
+            pages.sort();
+            pages
+        };
+        assert_eq!(sorted(reader.pages(row).unwrap()), [(7, b"seven".to_vec()), (1 << 40, b"far".to_vec())]);
+        let mut tx = store.begin().unwrap();
+        assert_eq!(sorted(tx.pages(row).unwrap()).len(), 2);
+        tx.write_page(row, 7, Some(b"changed")).unwrap();
+        tx.write_page(row, 1 << 40, None).unwrap();
+        drop(tx);
+        assert_eq!(reader.pages(row).unwrap().len(), 2, "a dropped batch leaves them as they were");
+        let mut tx = store.begin().unwrap();
+        tx.load(&id("app_a.b")).unwrap();
+        tx.write_page(row, 7, Some(b"changed")).unwrap();
+        tx.write_page(row, 1 << 40, None).unwrap();
+        tx.commit().unwrap();
+        assert_eq!(reader.pages(row).unwrap(), [(7, b"changed".to_vec())]);
+        assert_eq!(reader.pages(other).unwrap(), [(7, b"another's".to_vec())]);
+    });
+}

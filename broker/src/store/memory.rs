@@ -8,7 +8,7 @@ use remit_loops::{Kind, ObjectId, Timestamp};
 
 use crate::store::{
     EventWrite, Heard, InboxNotice, LogEnd, ObjectWrite, Peers, Reader, Row, SpilledKey, Store, StoreError,
-    StoredEvent, StoredObject, Transaction,
+    StoredEvent, StoredObject, StoredPage, Transaction,
 };
 
 /// Everything in memory.
@@ -24,6 +24,7 @@ pub struct MemoryStore {
 struct Tables {
     objects: BTreeMap<ObjectId, (StoredObject, Option<Timestamp>)>,
     rows: HashMap<Row, ObjectId>,
+    pages: BTreeMap<(Row, u64), Vec<u8>>,
     events: Vec<StoredEvent>,
     keys: BTreeMap<(Row, u64), Vec<SpilledKey>>,
     keys_expired_to: u64,
@@ -96,6 +97,7 @@ enum Write {
     Create(StoredObject),
     Append(StoredEvent),
     Object(StoredObject, Option<Timestamp>),
+    Page(Row, u64, Option<Vec<u8>>),
     PushInbox(InboxNotice),
     TakeInbox(i64),
     Keys(Row, u64, Vec<SpilledKey>),
@@ -203,6 +205,15 @@ impl Transaction for MemoryTransaction {
         Ok(())
     }
 
+    fn pages(&mut self, row: Row) -> Result<Vec<StoredPage>, StoreError> {
+        Reader::pages(&self.store, row)
+    }
+
+    fn write_page(&mut self, row: Row, number: u64, page: Option<&[u8]>) -> Result<(), StoreError> {
+        self.writes.push(Write::Page(row, number, page.map(<[u8]>::to_vec)));
+        Ok(())
+    }
+
     fn push_inbox(&mut self, to: &ObjectId, by: &[u8], body: &[u8]) -> Result<(), StoreError> {
         self.inbox_last += 1;
         let (number, to) = (self.inbox_last, to.clone());
@@ -285,6 +296,12 @@ impl Tables {
             Write::Object(object, deadline) => {
                 self.objects.insert(object.id.clone(), (object, deadline));
             }
+            Write::Page(row, number, Some(page)) => {
+                self.pages.insert((row, number), page);
+            }
+            Write::Page(row, number, None) => {
+                self.pages.remove(&(row, number));
+            }
             Write::PushInbox(notice) => {
                 self.inbox_last = notice.number;
                 self.inbox.insert(notice.number, notice);
@@ -307,6 +324,12 @@ impl Tables {
 impl Reader for MemoryStore {
     fn object(&self, id: &ObjectId) -> Result<Option<StoredObject>, StoreError> {
         Ok(self.tables().objects.get(id).map(|(object, _)| object.clone()))
+    }
+
+    fn pages(&self, row: Row) -> Result<Vec<StoredPage>, StoreError> {
+        let tables = self.tables();
+        let pages = tables.pages.range((row, 0)..=(row, u64::MAX));
+        Ok(pages.map(|((_, number), page)| (*number, page.clone())).collect())
     }
 
     fn list(

@@ -18,8 +18,12 @@ use crate::store::StoreError;
 
 /// How often new endpoints are looked for.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How often the end of the log is looked at when all is told.
-const IDLE: Duration = Duration::from_millis(250);
+/// How long to gather what is committed before it is looked at: a busy broker commits hundreds of times a second.
+const GATHER: Duration = Duration::from_millis(25);
+/// How often the end of the log is looked at when nobody tells of news: the log is the truth, news are a hint.
+const IDLE: Duration = Duration::from_secs(5);
+/// How often what is too fresh to be told is looked at again.
+const FRESH: Duration = Duration::from_millis(250);
 /// How long to wait when the store is away, or another broker tells the endpoint.
 const AWAY: Duration = Duration::from_secs(2);
 /// How many events are read at once, and told before the cursor is written.
@@ -76,19 +80,35 @@ async fn pause(time: Duration, stopping: &CancellationToken) -> bool {
     }
 }
 
+/// What a telling waits for before it goes on.
+enum Wait {
+    Time(Duration),
+    /// Something is committed.
+    News,
+}
+
 /// Tells one endpoint until it is gone.
 async fn tell(hooks: Arc<Webhooks>, endpoint: Endpoint, broker: String, stopping: CancellationToken) {
     let mut telling = Telling { hooks, endpoint, broker, claims: Claims::default(), passed: 0 };
+    // Before the first look: what is committed after it is news.
+    let mut news = telling.hooks.engine.watch_all();
     loop {
         let wait = match telling.turn(&stopping).await {
             Ok(Some(wait)) => wait,
             Ok(None) => return,
             Err(error) => {
                 tracing::warn!(%error, webhook = telling.endpoint.name, "a webhook has to wait");
-                AWAY
+                Wait::Time(AWAY)
             }
         };
-        if pause(wait, &stopping).await {
+        let time = match wait {
+            Wait::Time(time) => time,
+            Wait::News => tokio::select! {
+                () = news.changed() => GATHER,
+                is_over = pause(IDLE, &stopping) => if is_over { return } else { Duration::ZERO },
+            },
+        };
+        if pause(time, &stopping).await {
             return;
         }
     }
@@ -105,23 +125,22 @@ struct Telling {
 
 impl Telling {
     /// Tells what there is to tell; how long to wait then, or nothing if the endpoint is gone.
-    async fn turn(&mut self, stopping: &CancellationToken) -> Result<Option<Duration>, StoreError> {
+    async fn turn(&mut self, stopping: &CancellationToken) -> Result<Option<Wait>, StoreError> {
         let (org, name) = (self.endpoint.org.clone(), self.endpoint.name.clone());
         let Some(endpoint) = self.hooks.get(&org, &name).await? else { return Ok(None) };
         self.endpoint = endpoint;
         if !self.claims.hold(&self.hooks.engine, &self.broker, &self.endpoint).await? {
             self.passed = 0;
-            return Ok(Some(AWAY));
+            return Ok(Some(Wait::Time(AWAY)));
         }
         let Some(mut cursor) = self.hooks.cursor(&org, &name).await? else { return Ok(None) };
         let now = self.hooks.engine.now();
         if now < cursor.not_before {
             let ms = cursor.not_before.since_ms(now).clamp(0, 1_000);
-            return Ok(Some(Duration::from_millis(ms.unsigned_abs())));
+            return Ok(Some(Wait::Time(Duration::from_millis(ms.unsigned_abs()))));
         }
         let from = cursor.after.max(self.passed);
-        let events = self.settled(from, now).await?;
-        let is_end = events.len() < PAGE;
+        let (events, next) = self.settled(from, now).await?;
         let before = cursor.delivered + cursor.dead;
         let told = self.tell(&mut cursor, &events, stopping).await;
         let news = cursor.delivered + cursor.dead != before || told.is_err();
@@ -132,17 +151,22 @@ impl Telling {
         if news || self.passed.saturating_sub(from) >= PASSED_OVER_MAX {
             self.keep(&cursor).await?;
         }
-        Ok(Some(if is_end || told.is_err() { IDLE } else { Duration::ZERO }))
+        // Where one has to wait, the cursor knows how long.
+        Ok(Some(if told.is_err() { Wait::Time(Duration::ZERO) } else { next }))
     }
 
-    /// The next events, none before all that came before it is there.
-    async fn settled(&self, after: u64, now: Timestamp) -> Result<Vec<LoggedEvent>, StoreError> {
+    /// The next events, none before all that came before it is there; and what to wait for then.
+    async fn settled(&self, after: u64, now: Timestamp) -> Result<(Vec<LoggedEvent>, Wait), StoreError> {
         let mut events = self.hooks.engine.events_after(after, PAGE).await?;
-        if self.hooks.engine.is_shared() {
-            let fresh = events.iter().position(|event| now.since_ms(event.at) < SETTLED_MS);
-            events.truncate(fresh.unwrap_or(events.len()));
-        }
-        Ok(events)
+        let is_fresh = |event: &LoggedEvent| now.since_ms(event.at) < SETTLED_MS;
+        let fresh = events.iter().position(is_fresh).filter(|_| self.hooks.engine.is_shared());
+        let next = match fresh {
+            Some(_) => Wait::Time(FRESH),
+            None if events.len() == PAGE => Wait::Time(Duration::ZERO),
+            None => Wait::News,
+        };
+        events.truncate(fresh.unwrap_or(events.len()));
+        Ok((events, next))
     }
 
     /// Writes the cursor, unless the endpoint was removed meanwhile.

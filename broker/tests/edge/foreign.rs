@@ -1,6 +1,7 @@
 //! Every route of the OpenAPI document, called without a token and with another org's: nothing
 //! is shown and nothing changes. A new route is tested the moment it exists.
 
+use remit_broker::api::{TokenMade, WhoAmI};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -39,16 +40,29 @@ fn fill(path: &str) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_route_answers_without_a_token_but_the_open_ones() {
     let world = World::start().await;
-    world.install(&["network"]).await;
+    let own = world.install(&["network"]).await;
+    let made: TokenMade = world.with(&own).post("/v1/orgs/demo/tokens", &json!({"name": "laptop"})).await;
+    let _: WhoAmI = world.with(&made.token).get("/v1/whoami").await;
+    let gone = world.with(&own).request(Method::DELETE, "/v1/orgs/demo/tokens/laptop");
+    assert_eq!(gone.send().await.unwrap().status(), 204);
+    let unknown = format!("{}x", world.operator);
+    let strangers = [
+        ("nobody", world.nobody()),
+        ("a revoked token", world.with(&made.token)),
+        ("an unknown one", world.with(&unknown)),
+    ];
     let routes = routes(&world).await;
     let open: Vec<_> = routes.iter().filter(|r| r.is_open).map(|r| r.path.as_str()).collect();
     assert_eq!(open, ["/livez", "/openapi.json", "/readyz"]);
     assert!(routes.len() >= 20, "{}", routes.len());
     for route in routes.iter().filter(|r| !r.is_open) {
-        let request = world.nobody().request(route.method.clone(), &fill(&route.path));
-        let answer = request.send().await.unwrap().status();
-        assert_eq!(answer, 401, "{} {}", route.method, route.path);
+        for (who, stranger) in &strangers {
+            let request = stranger.request(route.method.clone(), &fill(&route.path));
+            let answer = request.send().await.unwrap().status();
+            assert_eq!(answer, 401, "{} {} by {who}", route.method, route.path);
+        }
     }
+    println!("{} routes x {} strangers refused", routes.len() - open.len(), strangers.len());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -81,6 +95,14 @@ async fn no_route_shows_or_changes_anything_of_another_org() {
                 let under =
                     world.with(&foreign).request(Method::GET, "/v1/objects?kind=install&under=org_demo");
                 assert_eq!(refused(under).await, (404, "api.not_found".to_owned()), "{what}");
+            }
+            "/v1/audit" => {
+                assert!(!request.send().await.unwrap().text().await.unwrap().contains("demo"), "{what}");
+                let other = world.with(&foreign).request(Method::GET, "/v1/audit?org=demo");
+                assert_eq!(refused(other).await, (404, "api.not_found".to_owned()), "{what}");
+            }
+            "/v1/audit/blocks" => {
+                assert!(!request.send().await.unwrap().text().await.unwrap().contains("demo"), "{what}");
             }
             "/v1/why" => {
                 assert!(!request.send().await.unwrap().text().await.unwrap().contains("demo"), "{what}");

@@ -4,13 +4,19 @@
 
 mod admit;
 mod api;
+mod audit;
 mod bad;
+mod doors;
+mod flood;
 mod foreign;
 mod identity;
 mod logs;
 mod past;
+mod proof;
 mod rpc;
 mod strangers;
+mod sts;
+mod trials;
 mod trust;
 mod why;
 mod world;

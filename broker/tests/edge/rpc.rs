@@ -129,16 +129,18 @@ async fn a_token_lets_one_runner_in_once() {
     assert_eq!(code(&wrong), (Code::Unauthenticated, "rpc.token_refused"));
     let first = world.runner_token(&token).await;
     let second = world.runner_token(&token).await;
-    let void = world.enrol_with(&first.token, request.clone()).await.unwrap_err();
+    let void = world.enrol_with(first.token.as_deref().unwrap(), request.clone()).await.unwrap_err();
     assert_eq!(code(&void), (Code::Unauthenticated, "rpc.token_refused"));
-    let enrolled = world.enrol_with(&second.token, request.clone()).await.unwrap().identity.unwrap();
-    let repeated = world.enrol_with(&second.token, request).await.unwrap().identity.unwrap();
+    let enrolled =
+        world.enrol_with(second.token.as_deref().unwrap(), request.clone()).await.unwrap().identity.unwrap();
+    let repeated =
+        world.enrol_with(second.token.as_deref().unwrap(), request).await.unwrap().identity.unwrap();
     assert_eq!(enrolled.generation, repeated.generation, "the same key after a lost answer");
     let (_, other) = csr();
-    let used = world.enrol_with(&second.token, other).await.unwrap_err();
+    let used = world.enrol_with(second.token.as_deref().unwrap(), other).await.unwrap_err();
     assert_eq!(code(&used), (Code::Unauthenticated, "rpc.token_refused"));
     let third = world.runner_token(&token).await;
-    let broken = world.enrol_with(&third.token, vec![0x30, 0x00]).await.unwrap_err();
+    let broken = world.enrol_with(third.token.as_deref().unwrap(), vec![0x30, 0x00]).await.unwrap_err();
     assert_eq!(code(&broken), (Code::InvalidArgument, "rpc.csr_invalid"));
 }
 
@@ -180,7 +182,7 @@ async fn only_certificates_of_this_broker_are_let_in() {
     let other_token = other.install(&["network"]).await;
     let made = other.runner_token(&other_token).await;
     let (key, request) = csr();
-    let identity = other.enrol_with(&made.token, request).await.unwrap().identity.unwrap();
+    let identity = other.enrol_with(made.token.as_deref().unwrap(), request).await.unwrap().identity.unwrap();
     let foreign = identity_of(&identity.certificate_chain, &key);
     let tls = tonic::transport::ClientTlsConfig::new()
         .ca_certificate(tonic::transport::Certificate::from_pem(&world.ca_pem))

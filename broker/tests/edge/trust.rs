@@ -90,7 +90,10 @@ async fn a_new_root_reaches_a_waiting_runner_and_an_old_pin_still_enrols() {
         let made = world.runner_token(&token).await;
         assert_eq!(made.root_sha256, next.digest().hex());
         let (_, request) = csr();
-        let answer = world.enrol_pinned(&made.token, request, pin.as_bytes().to_vec()).await.unwrap();
+        let answer = world
+            .enrol_pinned(made.token.as_deref().unwrap(), request, pin.as_bytes().to_vec())
+            .await
+            .unwrap();
         assert_eq!(parse(&answer.root), *root);
     }
 }

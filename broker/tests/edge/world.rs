@@ -19,7 +19,7 @@ use reqwest::{Method, RequestBuilder, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Identity};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 
 const YEAR_MS: i64 = 365 * 24 * 3_600_000;
 
@@ -56,10 +56,21 @@ impl World {
     }
 
     pub(crate) async fn start_in(dir: tempfile::TempDir) -> Self {
+        let config = Config::local(dir.path());
+        Self::start_as(dir, &config).await
+    }
+
+    /// One that asks this address in place of AWS's STS.
+    pub(crate) async fn start_asking(sts: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let config = Config { sts_endpoint: Some(sts.to_owned()), ..Config::local(dir.path()) };
+        Self::start_as(dir, &config).await
+    }
+
+    async fn start_as(dir: tempfile::TempDir, config: &Config) -> Self {
         // Only the tests' own clients look for a default provider.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let config = Config::local(dir.path());
-        let running = serve(&config, Listeners::bind(&config).await.unwrap()).await.unwrap();
+        let running = serve(config, Listeners::bind(config).await.unwrap()).await.unwrap();
         let ca_pem = std::fs::read_to_string(&running.ca_file).unwrap();
         let operator = std::fs::read_to_string(&running.operator_token_file).unwrap().trim().to_owned();
         let http = reqwest::Client::builder()
@@ -131,8 +142,10 @@ impl World {
             outputs: BTreeMap::new(),
             commands: [("deploy".to_owned(), vec!["true".to_owned()])].into(),
             longest_run_ms: 60_000,
+            health: None,
+            escapes: Default::default(),
         };
-        let operation = |class| Operation { class, approval: Approval::None };
+        let operation = |class| Operation { class, approval: Approval::None, terms: None };
         Release {
             vendor: org.to_owned(),
             app: "shop".to_owned(),
@@ -211,6 +224,15 @@ impl World {
 
     /// A channel to the runners' door, with a certificate or without.
     pub(crate) async fn channel(&self, identity: Option<Identity>) -> Channel {
+        self.endpoint(identity).connect().await.unwrap()
+    }
+
+    /// The same, connected when it is first used: for who may not get in.
+    pub(crate) fn lazy_channel(&self, identity: Option<Identity>) -> Channel {
+        self.endpoint(identity).connect_lazy()
+    }
+
+    fn endpoint(&self, identity: Option<Identity>) -> Endpoint {
         let mut tls = ClientTlsConfig::new()
             .ca_certificate(Certificate::from_pem(&self.ca_pem))
             .domain_name("localhost");
@@ -218,7 +240,7 @@ impl World {
             tls = tls.identity(identity);
         }
         let endpoint = Channel::from_shared(format!("https://{}", self.running.rpc_addr)).unwrap();
-        endpoint.tls_config(tls).unwrap().connect().await.unwrap()
+        endpoint.tls_config(tls).unwrap()
     }
 }
 
@@ -308,7 +330,8 @@ impl World {
     ) -> Result<v1::EnrollResponse, tonic::Status> {
         let mut client = RunnerServiceClient::new(self.channel(None).await);
         let (install, info) = ("ins_demo.shop.acme".to_owned(), info("boot-1"));
-        let request = v1::EnrollRequest { install, token: token.to_owned(), csr, info, root_sha256 };
+        let token = token.to_owned();
+        let request = v1::EnrollRequest { install, token, csr, info, root_sha256, aws: None };
         client.enroll(request).await.map(tonic::Response::into_inner)
     }
 
@@ -316,7 +339,7 @@ impl World {
     pub(crate) async fn enrol(&self, org_token: &str) -> FakeRunner {
         let token = self.runner_token(org_token).await;
         let (key, csr) = csr();
-        let response = self.enrol_with(&token.token, csr).await.unwrap();
+        let response = self.enrol_with(token.token.as_deref().unwrap(), csr).await.unwrap();
         let root = Envelope::parse(&response.root, PayloadType::Root).unwrap();
         assert_eq!(root.payload_digest().hex(), token.root_sha256);
         let identity = response.identity.unwrap();
@@ -377,7 +400,7 @@ impl FakeRunner {
             attempt: Some(attempt.clone()),
             outcome: Some(outcome),
             journal_head: vec![7; 32],
-            journal_records: 0,
+            ..Default::default()
         };
         Ok(self.client.complete_job(request).await?.into_inner().accepted)
     }

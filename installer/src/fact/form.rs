@@ -59,6 +59,22 @@ impl FromStr for AccountId {
     }
 }
 
+/// The name of a role, without path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoleName(String);
+
+impl FromStr for RoleName {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || b"+=,.@_-".contains(&b);
+        if !(1..=64).contains(&text.len()) || !text.bytes().all(allowed) {
+            return Err(form("installer.bad_role", text, "the name of a role, without path or ARN"));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
 /// An AWS region, `eu-central-1`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Region(String);
@@ -209,7 +225,7 @@ macro_rules! shown_as_text {
         }
     )*};
 }
-shown_as_text!(InstallId: 0, AccountId: 0, Region: 0, PolicyArn: 0, HttpsUrl: text, Certificate: 0);
+shown_as_text!(InstallId: 0, AccountId: 0, RoleName: 0, Region: 0, PolicyArn: 0, HttpsUrl: text, Certificate: 0);
 
 #[cfg(test)]
 mod tests {
@@ -244,6 +260,11 @@ mod tests {
             ],
         );
         check::<AccountId>("installer.bad_account", &["111122223333"], &["", "11112222333", "11112222333x"]);
+        check::<RoleName>(
+            "installer.bad_role",
+            &["remit-acme", "a+=,.@_-9"],
+            &["", "path/role", "arn:aws:iam::111122223333:role/x", "a\"b", "a${b}"],
+        );
         check::<Region>(
             "installer.bad_region",
             &["eu-central-1", "us-gov-west-1", "cn-north-1"],

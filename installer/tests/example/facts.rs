@@ -1,15 +1,28 @@
 //! The facts of an example install, with something in every place.
 
-use remit_installer::{Architecture, CustomerInput, Download, InputKind, InstallFacts};
+use remit_installer::{Architecture, CustomerInput, Download, InputKind, InstallFacts, Place};
 use remit_seal::Digest;
 
 /// A certificate authority made for this example; its key was thrown away.
 const CA: &str = include_str!("ca.pem");
 
+/// The same install, whose runner proves its role in place of a token.
+pub(crate) fn by_role() -> InstallFacts {
+    let mut facts = example();
+    if let Some(place) = &mut facts.place {
+        place.role = Some("remit-acme".parse().unwrap());
+    }
+    facts
+}
+
 pub(crate) fn example() -> InstallFacts {
     InstallFacts {
         install: "ins_demo.shop.acme".parse().unwrap(),
-        account: Some("111122223333".parse().unwrap()),
+        place: Some(Place {
+            account: "111122223333".parse().unwrap(),
+            region: "eu-central-1".parse().unwrap(),
+            role: None,
+        }),
         broker: "https://broker.shop.example:7451".parse().unwrap(),
         ca: Some(CA.parse().unwrap()),
         root_sha256: Digest::of(b"the vendor's root"),

@@ -3,21 +3,29 @@
 //! All times are milliseconds since the Unix epoch (`_ms`), sizes bytes. No floats, no
 //! unknown fields, nothing optional that could be left out by mistake.
 
+mod approving;
 mod checkpoint;
 mod countersign;
+mod glass;
 mod healing;
+mod health;
 mod rehearsal;
+mod seen;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 
+pub use approving::Terms;
 pub use checkpoint::Checkpoint;
 pub use countersign::{CustomerApproval, Subject, Word};
+pub use glass::BreakGlass;
 pub use healing::{DriftSchedule, DriftThen, Healing, Rule, RuleAction, RuleClass, RuleMatch, RuleOperation};
+pub use health::{HEALTH, Health};
 pub use rehearsal::{PretendedChanges, PretendedClass, PretendedFailure, Rehearsal};
+pub use seen::{AuditCheckpoint, AuditPlace, Seen};
 
 /// A typed value: what inputs and outputs are made of. Never a float.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,6 +123,13 @@ pub struct Component {
     pub commands: BTreeMap<String, Vec<String>>,
     /// How long one job of it may run.
     pub longest_run_ms: i64,
+    /// How one sees whether it does its work; a component without a probe is written as before there were any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<Health>,
+    /// What its source does that no plan shows, as `verify::is_escape` names it; a source that does more is
+    /// refused. A component without any is written as before there were some.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub escapes: BTreeSet<String>,
 }
 
 /// The command of a script that looks for what its destroy has left: a part of the destroying, no operation.
@@ -237,6 +252,9 @@ pub struct Operation {
     pub class: Class,
     /// Whose approval it needs.
     pub approval: Approval,
+    /// How many of the vendor's people must approve, and who; one of them where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terms: Option<Terms>,
 }
 
 /// How dangerous an operation is.
@@ -326,6 +344,9 @@ pub struct Job {
     /// only; what its customer approved it knows itself.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub approvals: Vec<Approved>,
+    /// Somebody let it pass the vendor's own rules; by the broker's word, for the customer to see.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub break_glass: Option<BreakGlass>,
 }
 
 /// One approval of the plan that a job names.

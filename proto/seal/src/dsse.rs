@@ -32,6 +32,10 @@ pub enum PayloadType {
     Checkpoint,
     /// The customer's own word.
     Approval,
+    /// A place in a broker's audit log.
+    Audit,
+    /// What a broker has seen of a runner's receipts.
+    Seen,
 }
 
 impl PayloadType {
@@ -44,6 +48,8 @@ impl PayloadType {
             PayloadType::Status => "application/vnd.remit.status.v1+json",
             PayloadType::Checkpoint => "application/vnd.remit.checkpoint.v1+json",
             PayloadType::Approval => "application/vnd.remit.approval.v1+json",
+            PayloadType::Audit => "application/vnd.remit.audit.v1+json",
+            PayloadType::Seen => "application/vnd.remit.seen.v1+json",
         }
     }
 
@@ -52,7 +58,9 @@ impl PayloadType {
         match self {
             PayloadType::Root | PayloadType::Job | PayloadType::Status => 64 << 10,
             PayloadType::Release => 256 << 10,
-            PayloadType::Checkpoint | PayloadType::Approval => 4 << 10,
+            PayloadType::Checkpoint | PayloadType::Approval | PayloadType::Audit | PayloadType::Seen => {
+                4 << 10
+            }
         }
     }
 }
@@ -66,6 +74,8 @@ impl fmt::Display for PayloadType {
             PayloadType::Status => "status",
             PayloadType::Checkpoint => "checkpoint",
             PayloadType::Approval => "approval",
+            PayloadType::Audit => "audit checkpoint",
+            PayloadType::Seen => "receipt for receipts",
         })
     }
 }

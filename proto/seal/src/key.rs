@@ -16,8 +16,6 @@ use zeroize::Zeroizing;
 use crate::document::{Algorithm, KeySpec};
 use crate::{Digest, Refusal};
 
-/// The longest SubjectPublicKeyInfo looked at, in base64.
-const SPKI_LEN_MAX: usize = 256;
 const NOT_DER: Refusal = Refusal::KeyInvalid { detail: "its SubjectPublicKeyInfo is not of its algorithm" };
 
 /// A private key. Never printed, wiped when dropped (both libraries wipe theirs).
@@ -131,9 +129,6 @@ impl PublicKey {
     /// Decodes a key. Only the one canonical encoding is accepted: another would be another
     /// id for the same key, and one key could count twice towards a threshold.
     pub fn from_spec(spec: &KeySpec) -> Result<Self, Refusal> {
-        if spec.spki.len() > SPKI_LEN_MAX {
-            return Err(NOT_DER);
-        }
         let der = STANDARD.decode(&spec.spki).map_err(|_| NOT_DER)?;
         let (key, canonical) = match spec.algorithm {
             Algorithm::Ed25519 => ed25519(&der)?,
@@ -188,4 +183,31 @@ fn p256(der: &[u8]) -> Result<(Verifying, Vec<u8>), Refusal> {
     let key = p256::ecdsa::VerifyingKey::from_public_key_der(der).map_err(|_| NOT_DER)?;
     let canonical = key.to_public_key_der().map_err(|_| NOT_DER)?;
     Ok((Verifying::P256(key), canonical.as_bytes().to_vec()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_point_is_reduced_below_the_fields_prime_whatever_its_sign() {
+        let point = |first: u8, second: u8, last: u8| {
+            let mut point = [0xff; 32];
+            (point[0], point[1], point[31]) = (first, second, last);
+            point
+        };
+        for (point, expect) in [
+            (point(0xec, 0xff, 0x7f), true),
+            (point(0xec, 0xff, 0xff), true),
+            (point(0xed, 0xff, 0x7f), false),
+            (point(0xed, 0xff, 0xff), false),
+            (point(0xff, 0xff, 0x7f), false),
+            (point(0xff, 0xfe, 0x7f), true),
+            (point(0xff, 0xff, 0x7e), true),
+            (point(0xff, 0xff, 0x00), true),
+            (point(0xff, 0xff, 0x80), true),
+        ] {
+            assert_eq!(is_reduced(&point), expect, "{point:02x?}");
+        }
+    }
 }

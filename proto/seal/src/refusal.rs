@@ -3,11 +3,14 @@
 //! Every text that comes from the document itself is clipped and escaped before it gets here
 //! (`clip`), so that a hostile document cannot write into a log or onto a screen.
 
+mod clip;
 mod code;
 
 use crate::Digest;
 use crate::dsse::PayloadType;
 use crate::strict::Fault;
+
+pub(crate) use clip::clip;
 
 /// A refusal. `code()` is stable and has a heading in `docs/errors/seal.md`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -267,6 +270,14 @@ pub enum Refusal {
         /// What is wrong.
         detail: &'static str,
     },
+    /// Escape hatches that cannot be declared so.
+    #[error("escape hatches of component `{component}`: {detail}")]
+    Escapes {
+        /// The component.
+        component: String,
+        /// What is wrong.
+        detail: &'static str,
+    },
     /// For another install.
     #[error("the job is for another {part} than this runner's")]
     Audience {
@@ -393,6 +404,14 @@ pub enum Refusal {
         /// By so much.
         late_ms: i64,
     },
+    /// A job that passes the vendor's rules by a broken glass that is whole again.
+    #[error(
+        "the glass that was broken for this job is whole again since {late_ms} ms: break it again, or wait for the rules"
+    )]
+    BreakGlassOver {
+        /// Since when.
+        late_ms: i64,
+    },
     /// Longer than the component may run.
     #[error("the job may run {job_ms} ms, its component only {max_ms} ms")]
     LongestRun {
@@ -458,28 +477,4 @@ pub enum Refusal {
         /// The input.
         input: String,
     },
-}
-
-/// The most characters of a foreign text that a refusal repeats.
-const CLIP_CHARS_MAX: usize = 120;
-
-/// A foreign text made safe to print: short, with control characters escaped.
-pub(crate) fn clip(text: &str) -> String {
-    let mut out: String = text.chars().take(CLIP_CHARS_MAX).flat_map(char::escape_debug).collect();
-    if text.chars().nth(CLIP_CHARS_MAX).is_some() {
-        out.push('…');
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_foreign_text_is_clipped_and_escaped() {
-        assert_eq!(clip("plain"), "plain");
-        assert_eq!(clip("a\u{1b}[2J\n"), "a\\u{1b}[2J\\n");
-        assert_eq!(clip(&"x".repeat(10_000)).chars().count(), CLIP_CHARS_MAX + 1);
-    }
 }

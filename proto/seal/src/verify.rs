@@ -7,12 +7,16 @@ mod approval;
 mod bind;
 mod checkpoint;
 mod countersign;
+mod escape;
+mod glass;
 mod healing;
+mod health;
 mod input;
 mod job;
 mod name;
 mod release;
 mod root;
+mod seen;
 mod status;
 
 use std::collections::BTreeSet;
@@ -24,14 +28,20 @@ use crate::dsse::{Envelope, PayloadType};
 use crate::key::PublicKey;
 use crate::{Digest, Refusal, strict};
 
-pub use approval::APPROVALS_MAX;
+pub use approval::{APPROVAL_VALID_MAX_MS, APPROVAL_VALID_MIN_MS, APPROVALS_MAX, APPROVER_LEN_MAX};
 pub use bind::{Bound, bind};
 pub use checkpoint::checkpoint;
 pub use countersign::customer_approval;
+pub use escape::{ESCAPE_LEN_MAX, ESCAPES, ESCAPES_MAX, is_escape};
+pub use glass::{BREAK_GLASS_BY_LEN_MAX, BREAK_GLASS_MAX_MS, BREAK_GLASS_REASON_LEN_MAX};
 pub use healing::{
     DRIFT_EVERY_MAX_MS, DRIFT_EVERY_MIN_MS, RULE_COOL_DOWN_MAX_MS, RULE_LIST_MAX, RULE_PER_MAX_MS,
     RULE_PER_MIN_MS, RULE_RETRY_MAX_MS, RULE_RETRY_MIN_MS, RULE_TEXT_LEN_MAX, RULE_TIMES_MAX, RULES_MAX,
     rule_is_endless,
+};
+pub use health::{
+    HEALTH_EVERY_MAX_MS, HEALTH_EVERY_MIN_MS, HEALTH_FAILURES_MAX, HEALTH_TIMEOUT_MIN_MS,
+    HEALTH_WITHIN_MAX_MS,
 };
 pub use input::{TEXT_LEN_MAX, broker_input_fits, input_fits};
 pub use job::{Context, JOB_ID_LEN_MAX, SKEW_MAX_MS, START_WINDOW_MAX_MS, addressed, is_job_id, job};
@@ -41,6 +51,7 @@ pub use release::{
     release,
 };
 pub use root::{ROOT_HOPS_MAX, first_root, next_root, root, root_chain};
+pub use seen::{audit_checkpoint, seen, seen_by};
 pub use status::{STATUS_LIFE_MAX_MS, Standing, status};
 
 /// A document whose signatures and shape were verified, with the digest of its exact bytes.

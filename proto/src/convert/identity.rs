@@ -5,6 +5,7 @@ use std::fmt;
 use remit_seal::Digest;
 use zeroize::Zeroizing;
 
+use super::proof::AwsProof;
 use super::{
     WireError, at_most, bounded, bounded_bytes, install_id, non_empty, positive, required, within, word,
 };
@@ -71,14 +72,16 @@ impl fmt::Debug for Token {
 pub struct Enrolment {
     /// The install's id.
     pub install: String,
-    /// The one-time token.
-    pub token: Token,
+    /// The one-time token; there is one, or a proof, or both.
+    pub token: Option<Token>,
     /// PKCS#10, DER; not parsed here.
     pub csr: Vec<u8>,
     /// What the runner says of itself.
     pub info: RunnerInfo,
-    /// The digest of the root that it has pinned, if it says.
+    /// The digest of the root that it has pinned, if it says; it does with a proof.
     pub root: Option<Digest>,
+    /// Proof that it is in an AWS account.
+    pub aws: Option<AwsProof>,
 }
 
 impl TryFrom<v1::EnrollRequest> for Enrolment {
@@ -86,24 +89,31 @@ impl TryFrom<v1::EnrollRequest> for Enrolment {
 
     fn try_from(wire: v1::EnrollRequest) -> Result<Self, WireError> {
         let token = Token::new(wire.token);
-        non_empty("token", token.expose())?;
+        if wire.aws.is_none() {
+            non_empty("token", token.expose())?;
+        } else if wire.root_sha256.is_empty() {
+            return Err(WireError::Missing { field: "root_sha256" });
+        }
         if token.expose().len() > limit::TOKEN_LEN_MAX {
             return Err(WireError::TooLong { field: "token", max: limit::TOKEN_LEN_MAX });
         }
+        let token = Some(token).filter(|token| !token.expose().is_empty());
         Ok(Self {
             install: install_id("install", wire.install)?,
             token,
             csr: bounded_bytes("csr", wire.csr, limit::CSR_SIZE_MAX)?,
             info: required("info", wire.info)?.try_into()?,
             root: root_digest(&wire.root_sha256)?,
+            aws: wire.aws.map(AwsProof::try_from).transpose()?,
         })
     }
 }
 
 impl From<Enrolment> for v1::EnrollRequest {
-    fn from(Enrolment { install, token, csr, info, root }: Enrolment) -> Self {
+    fn from(Enrolment { install, token, csr, info, root, aws }: Enrolment) -> Self {
         let root_sha256 = root.map(|digest| digest.as_bytes().to_vec()).unwrap_or_default();
-        Self { install, token: token.expose().to_owned(), csr, info: Some(info.into()), root_sha256 }
+        let token = token.map(|token| token.expose().to_owned()).unwrap_or_default();
+        Self { install, token, csr, info: Some(info.into()), root_sha256, aws: aws.map(Into::into) }
     }
 }
 

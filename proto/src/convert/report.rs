@@ -90,6 +90,29 @@ pub struct Completion {
     pub journal_head: [u8; 32],
     /// How many records the journal had then; 0 where the runner does not say.
     pub journal_records: u64,
+    /// That place, signed by the runner, with the key that verifies it; `None` from one that does not sign.
+    pub signed: Option<SignedPlace>,
+}
+
+/// A runner's own word on its journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedPlace {
+    /// The checkpoint, a DSSE envelope in JSON.
+    pub checkpoint: Vec<u8>,
+    /// The public key, as one stands in a root: JSON.
+    pub key: Vec<u8>,
+}
+
+/// The longest checkpoint, and the longest key.
+const SIGNED_LEN_MAX: usize = 4 << 10;
+
+fn signed_place(checkpoint: Vec<u8>, key: Vec<u8>) -> Result<Option<SignedPlace>, WireError> {
+    for (field, bytes) in [("checkpoint", &checkpoint), ("journal_key", &key)] {
+        if bytes.len() > SIGNED_LEN_MAX {
+            return Err(WireError::TooLong { field, max: SIGNED_LEN_MAX });
+        }
+    }
+    Ok((!checkpoint.is_empty()).then_some(SignedPlace { checkpoint, key }))
 }
 
 impl TryFrom<v1::CompleteJobRequest> for Completion {
@@ -102,6 +125,7 @@ impl TryFrom<v1::CompleteJobRequest> for Completion {
             outcome: required("outcome", wire.outcome)?.try_into()?,
             journal_head: wire.journal_head.try_into().map_err(malformed)?,
             journal_records: wire.journal_records,
+            signed: signed_place(wire.checkpoint, wire.journal_key)?,
         })
     }
 }
@@ -111,10 +135,12 @@ impl TryFrom<Completion> for v1::CompleteJobRequest {
     type Error = WireError;
 
     fn try_from(completion: Completion) -> Result<Self, WireError> {
-        let Completion { attempt, outcome, journal_head, journal_records } = completion;
+        let Completion { attempt, outcome, journal_head, journal_records, signed } = completion;
         let outcome = Some(outcome.try_into()?);
         let journal_head = journal_head.to_vec();
-        Ok(Self { attempt: Some(attempt.into()), outcome, journal_head, journal_records })
+        let (checkpoint, journal_key) = signed.map(|place| (place.checkpoint, place.key)).unwrap_or_default();
+        let attempt = Some(attempt.into());
+        Ok(Self { attempt, outcome, journal_head, journal_records, checkpoint, journal_key })
     }
 }
 

@@ -93,6 +93,7 @@ fn permitted(bound: &Bound) -> Result<Action, Rejection> {
         Action::Deploy | Action::Adopt | Action::Run => bound.operation.class == Class::Change,
         Action::Destroy => bound.operation.class == Class::Destroy,
         Action::Drift => bound.operation.class <= Class::Plan,
+        Action::Health => bound.operation.class == Class::Read,
     };
     if fits {
         return Ok(action);

@@ -2,10 +2,11 @@
 //! outputs kept; what leaves the account is redacted here.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use remit_proto::limit;
-use remit_seal::document::{Side, Value};
+use remit_seal::document::{ComponentKind, Side, Value};
 
 use super::watch::watch;
 use super::{Hand, saved, stopped};
@@ -20,6 +21,7 @@ use crate::outcome::{Class, Failure, MESSAGE_LEN_MAX, Outcome, Plan, Planned, Su
 use crate::outputs::{self, Realm};
 use crate::policy::Gate;
 use crate::process::{GRACE, Mark, Supervisor};
+use crate::state::{self, Session};
 
 /// How long the secrets of one attempt may take to be fetched.
 const FETCH_MAX: Duration = Duration::from_secs(5 * 60);
@@ -40,10 +42,8 @@ pub(super) async fn execute(hand: &mut Hand) -> Outcome {
         async move { logs::ship(&runner.link, &attempt, &log).await }
     };
     hand.shipping = Some(tokio::spawn(ship));
-    let job = &hand.admitted.bound.job;
-    let longest_ms = job.longest_run_ms.min(hand.admitted.bound.component.longest_run_ms);
-    let longest_run = Duration::from_millis(u64::try_from(longest_ms).unwrap_or(0));
     let hand = &*hand;
+    let longest_run = longest_run(hand);
     let outcome = tokio::select! {
         outcome = work(hand, resolved, &log) => outcome,
         () = watch(hand, longest_run) => stopped(crate::stop::Reason::Timeout),
@@ -51,6 +51,13 @@ pub(super) async fn execute(hand: &mut Hand) -> Outcome {
     say_outcome(&log, &outcome);
     log.end();
     outcome
+}
+
+/// How long the attempt may take.
+fn longest_run(hand: &Hand) -> Duration {
+    let bound = &hand.admitted.bound;
+    let longest_ms = bound.job.longest_run_ms.min(bound.component.longest_run_ms);
+    Duration::from_millis(u64::try_from(longest_ms).unwrap_or(0))
 }
 
 /// Secrets are fetched here and now, so that a changed one counts at once and none is kept.
@@ -105,14 +112,24 @@ async fn try_work(
     log: &Log,
 ) -> Result<(Done, Option<Plan>), Undone> {
     let places = places(hand);
-    let (action, is_new) = (hand.admitted.action, !places.state.exists());
+    let session = open_state(hand, log).await?;
+    let made = match &session {
+        Some(session) => session.head().await.is_some_and(|head| !head.is_empty),
+        None => false,
+    };
+    let (action, is_new) = (hand.admitted.action, !made && !places.state.exists());
     if is_new && action != Action::Deploy {
         // Never deployed here, or destroyed: its inputs need not even be there.
         return nothing_there(hand, log, &places);
     }
-    let work = prepare(hand, resolved.map_err(|e| input_failure(&e))?, log, &places);
+    let mut work = prepare(hand, resolved.map_err(|e| input_failure(&e))?, log, &places);
+    work.state.clone_from(&session);
     make_dir(&places.state).map_err(|e| disk(&e))?;
     let done = carry_out(hand, &work).await;
+    let done = match &session {
+        Some(session) => Box::pin(session.close()).await.map_err(|e| state_failure(&e)).and(done),
+        None => done,
+    };
     if is_new && work.stage == Stage::Plan {
         // A plan changes nothing: what it needed of the place of the state goes with it.
         remove_dir(&places.state).map_err(|e| disk(&e))?;
@@ -124,6 +141,21 @@ async fn try_work(
     let (done, plan) = done?;
     keep(hand, &places, &done)?;
     Ok((done, plan))
+}
+
+/// A terraform module's state is this attempt's from here on, and no earlier one's, wherever that runs.
+async fn open_state(hand: &Hand, log: &Log) -> Result<Option<Arc<Session>>, Undone> {
+    let component = &hand.admitted.bound.component;
+    if component.kind != ComponentKind::Terraform || hand.admitted.realm == Realm::Rehearsal {
+        return Ok(None);
+    }
+    let opened = tokio::select! {
+        opened = Box::pin(hand.runner.states.open(&component.name, hand.attempt())) => opened,
+        reason = hand.stop.asked() => return Err(Undone::Stopped(reason)),
+    };
+    let session = opened.map_err(|e| state_failure(&e))?;
+    log.hide(&Value::String(session.password().to_owned()));
+    Ok(Some(Arc::new(session)))
 }
 
 fn nothing_there(hand: &Hand, log: &Log, places: &Places) -> Result<(Done, Option<Plan>), Undone> {
@@ -215,8 +247,10 @@ fn prepare(hand: &Hand, mut resolved: Resolved, log: &Log, places: &Places) -> W
         tools: bound.release.tools.clone(),
         release: bound.job.release.hex(),
         inputs: std::mem::take(&mut resolved.values),
+        longest_run: longest_run(hand),
         rehearsal: bound.job.rehearsal.clone(),
         places: places.clone(),
+        state: None,
         supervisor: Supervisor {
             attempt: hand.attempt().clone(),
             confined: runner.confinement.of(Some(places), &environment, &mark),
@@ -257,7 +291,7 @@ fn keep(hand: &Hand, places: &Places, done: &Done) -> Result<(), Undone> {
             .keep(hand.admitted.realm, component, outputs)
             .map_err(|e| Undone::Failed(outputs_failure(&e))),
         (Action::Destroy, _) => forget(hand, places),
-        (Action::Deploy | Action::Drift | Action::Adopt | Action::Run, _) => Ok(()),
+        (Action::Deploy | Action::Drift | Action::Adopt | Action::Run | Action::Health, _) => Ok(()),
     }
 }
 
@@ -312,6 +346,10 @@ fn succeeded(hand: &Hand, done: Done, plan: Option<Plan>, log: &Log) -> Outcome 
 pub(super) fn disk(error: &std::io::Error) -> Failure {
     let hint = "make room on the disk of the runner's data directory, or mend it";
     Failure::new(Class::Transient, "executor.disk", error.to_string(), hint)
+}
+
+fn state_failure(error: &state::Error) -> Undone {
+    Undone::Failed(Failure::new(error.class(), error.code(), chain(error), error.hint()))
 }
 
 fn outputs_failure(error: &outputs::Error) -> Failure {

@@ -95,6 +95,27 @@ pub struct KeyArgs {
 pub struct ApproveArgs {
     /// A job (`job_…`), a plan (its sha256) or an operation (`destroy`), as the runner said it.
     pub subject: String,
+    /// By whom, for how long, for which runner.
+    #[command(flatten)]
+    pub sign: SignArgs,
+}
+
+/// Which lock is broken.
+#[derive(Debug, Args)]
+pub struct BreakLockArgs {
+    /// The holding: 64 hexadecimal digits, as `remit-runner status` and the words of who waits say it.
+    ///
+    /// It names this holder and no later one. Sign it only when that machine is gone for good: terminated, not
+    /// unreachable. What it was changing is compared with the real world before anything goes on.
+    pub holding: String,
+    /// By whom, for how long, for which runner.
+    #[command(flatten)]
+    pub sign: SignArgs,
+}
+
+/// How the customer signs.
+#[derive(Debug, Args)]
+pub struct SignArgs {
     /// The runner's data directory.
     #[arg(long, value_name = "DIR", env = "REMIT_RUNNER_DATA_DIR", default_value = ".")]
     pub data_dir: PathBuf,
@@ -104,7 +125,7 @@ pub struct ApproveArgs {
     /// How long it counts, e.g. 90m, 24h, 7d.
     #[arg(long, value_name = "TIME", default_value = "24h")]
     pub until: String,
-    /// Who approves, for the record [default: the user].
+    /// Who signs, for the record [default: the user].
     #[arg(long, value_name = "NAME")]
     pub by: Option<String>,
     /// The install, where the data directory is elsewhere.

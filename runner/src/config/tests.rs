@@ -51,6 +51,23 @@ fn what_is_missing_or_wrong_is_named() {
 }
 
 #[test]
+fn an_account_and_its_region_are_given_together() {
+    let config =
+        check(&format!("{FULL} --aws-account 123456789012"), "aws_region = \"eu-central-1\"").unwrap();
+    let aws = config.aws.unwrap();
+    assert_eq!((aws.account.as_str(), aws.region.as_str()), ("123456789012", "eu-central-1"));
+    assert_eq!(check(FULL, "").unwrap().aws, None);
+    for (line, expected) in [
+        ("--aws-account 123456789012", "runner.config_missing"),
+        ("--aws-region eu-central-1", "runner.config_missing"),
+        ("--aws-account 1234 --aws-region eu-central-1", "runner.config_invalid"),
+        ("--aws-account 123456789012 --aws-region mars-1", "runner.config_invalid"),
+    ] {
+        assert_eq!(code(&format!("{FULL} {line}"), ""), expected, "{line}");
+    }
+}
+
+#[test]
 fn inputs_come_from_flags_and_files() {
     let config =
         check(&format!("{FULL} --input size=3 --inputs-file in.json"), "inputs = { c = true }").unwrap();

@@ -12,6 +12,11 @@ thread_local! {
     pub(super) static NOTED: RefCell<Option<Vec<Op>>> = const { RefCell::new(None) };
 }
 
+/// In memory where there is such a place: thousands of images are written, and none needs a real disk.
+pub(crate) fn fast_dir() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
+
 /// Notes what this thread asks of the disk from now on.
 pub(crate) fn begin() {
     NOTED.with_borrow_mut(|noted| *noted = Some(Vec::new()));
@@ -52,6 +57,8 @@ struct Disk {
     contents: Vec<Content>,
     names: BTreeMap<PathBuf, usize>,
     synced: BTreeMap<PathBuf, usize>,
+    /// Directories that were made, and whether their names are on disk; others were there before.
+    dirs: BTreeMap<PathBuf, bool>,
 }
 
 impl Disk {
@@ -66,6 +73,7 @@ impl Disk {
 
     fn play(&mut self, op: &Op) {
         match op {
+            Op::MakeDir(path) => drop(self.dirs.insert(path.clone(), false)),
             Op::Create(path) => drop(self.file(path).now.len()),
             Op::Write(path, bytes) => self.file(path).now.extend_from_slice(bytes),
             Op::SetLen(path, len) => self.file(path).now.resize(usize::try_from(*len).unwrap(), 0),
@@ -84,6 +92,8 @@ impl Disk {
                 self.synced.retain(|path, _| !inside(path));
                 let names = self.names.iter().filter(|(path, _)| inside(path));
                 self.synced.extend(names.map(|(path, at)| (path.clone(), *at)));
+                let dirs = self.dirs.iter_mut().filter(|(path, _)| inside(path));
+                dirs.for_each(|(_, is_synced)| *is_synced = true);
             }
         }
     }
@@ -94,7 +104,14 @@ impl Disk {
             Crash::Lost | Crash::Emptied => &self.contents[at].synced,
             Crash::Clean | Crash::Torn(_) => &self.contents[at].now,
         };
-        names.iter().map(|(path, at)| (path, bytes(*at))).collect()
+        let is_reached = |path: &Path| crash != Crash::Lost || self.is_reached(path);
+        let names = names.iter().filter(|(path, _)| is_reached(path));
+        names.map(|(path, at)| (path, bytes(*at))).collect()
+    }
+
+    /// Whether every directory on the way to a file is on disk.
+    fn is_reached(&self, path: &Path) -> bool {
+        path.ancestors().all(|at| self.dirs.get(at).is_none_or(|is_synced| *is_synced))
     }
 }
 
@@ -125,4 +142,33 @@ pub(crate) fn image(ops: &[Op], n: usize, crash: Crash, (from, to): (&Path, &Pat
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, bytes).unwrap();
     }
+}
+
+/// What a run of crashes went through.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Gone {
+    /// Moments between two operations, and before the first and after the last.
+    pub(crate) points: usize,
+    /// Disks that were built: clean, torn at each byte, lost, and emptied, at each of them.
+    pub(crate) images: usize,
+}
+
+/// Crashes at every moment in every way, and looks at what is left each time.
+pub(crate) fn everywhere(ops: &[Op], dirs: (&Path, &Path), mut look: impl FnMut(usize, Crash)) -> Gone {
+    let mut gone = Gone::default();
+    for n in 0..=ops.len() {
+        gone.points += 1;
+        for how in crashes(ops, n) {
+            image(ops, n, how, dirs);
+            look(n, how);
+            gone.images += 1;
+        }
+    }
+    gone
+}
+
+/// Says how much was gone through, for whoever counts.
+pub(crate) fn say(what: &str, gone: Gone) {
+    let Gone { points, images } = gone;
+    println!("{what}: {points} crash points x clean, torn at each byte, lost, emptied: {images} disks");
 }

@@ -12,7 +12,7 @@ use remit_seal::document::{Output, PretendedClass, PretendedFailure, Value, Valu
 use serde::{Deserialize, Serialize};
 
 use super::classify::failed_as;
-use super::script::disk;
+use super::script::{UNHEALTHY, disk};
 use super::{Action, Done, Executor, Stage, Undone, Work};
 use crate::data_dir::{read_bounded, write_atomic};
 use crate::outcome::{ChangeAction, Changes, Class, Differences, Failure, Planned};
@@ -54,6 +54,7 @@ impl Executor for Rehearse {
             match (work.action, work.stage) {
                 (Action::Drift | Action::Adopt, _) => drift(work).await,
                 (Action::Run, _) => run(work).await,
+                (Action::Health, _) => health(work).await,
                 (_, Stage::Plan) => {
                     pretend(work, 1, "planned").await?;
                     Ok(Done::planned(planned(work, changes(work, before.as_ref()))))
@@ -83,7 +84,7 @@ fn changes(work: &Work, before: Option<&Note>) -> Changes {
         (Action::Deploy | Action::Destroy, _) if pretended(work).is_some() => {
             pretended(work).unwrap_or_default()
         }
-        (Action::Drift | Action::Adopt | Action::Run, _) | (Action::Destroy, None) => none,
+        (Action::Drift | Action::Adopt | Action::Run | Action::Health, _) | (Action::Destroy, None) => none,
         (Action::Destroy, Some(note)) => Changes { delete: note.parts, ..none },
         (Action::Deploy, None) => Changes { create: parts(work), ..none },
         (Action::Deploy, Some(note))
@@ -133,6 +134,18 @@ async fn destroy(work: &Work, before: Option<&Note>) -> Result<Done, Undone> {
 async fn run(work: &Work) -> Result<Done, Undone> {
     pretend(work, 1, "ran").await?;
     Ok(Done { summary: format!("rehearsed: ran `{}`", work.operation), ..Done::default() })
+}
+
+/// A pretended failure of a probe has the code of a real one, unless the scenario gives another.
+async fn health(work: &Work) -> Result<Done, Undone> {
+    let said = work.rehearsal.as_ref().and_then(|r| r.fails.as_ref()).and_then(|f| f.code.as_ref());
+    match pretend(work, 1, "probed").await {
+        Ok(()) => Ok(Done { summary: "rehearsed: it does its work".to_owned(), ..Done::default() }),
+        Err(Undone::Failed(failure)) if said.is_none() => {
+            Err(Undone::Failed(Failure { code: UNHEALTHY.to_owned(), ..failure }))
+        }
+        Err(other) => Err(other),
+    }
 }
 
 async fn drift(work: &Work) -> Result<Done, Undone> {

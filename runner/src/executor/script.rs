@@ -4,6 +4,8 @@
 //! `$REMIT_STATE_DIR`. Exit 0 is done; 2 drifted (drift check); 75 transient, 77 a missing permission, 69 a
 //! conflict (sysexits.h). After a destroy `sweep`, where there is one, prints a line for each thing left.
 
+mod health;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -18,6 +20,8 @@ use crate::inputs::written;
 use crate::outcome::{ChangeAction, Class, Differences, Failure, Planned};
 use crate::outputs::Outputs;
 use crate::process::{Exit, Stream, Tool};
+
+pub use health::UNHEALTHY;
 
 const OUTPUTS_FILE: &str = "outputs.json";
 const OUTPUTS_LEN_MAX: u64 = 128 * 1024;
@@ -39,8 +43,10 @@ impl Executor for Script {
 
     fn run<'a>(&'a self, work: &'a Work) -> BoxFuture<'a, Result<Done, Undone>> {
         Box::pin(async move {
-            if matches!(work.action, Action::Drift | Action::Adopt | Action::Run) {
-                return run(work).await;
+            match work.action {
+                Action::Health => return health::probe(work).await,
+                Action::Drift | Action::Adopt | Action::Run => return run(work).await,
+                Action::Deploy | Action::Destroy => {}
             }
             let planned = plan(work);
             match work.stage {
@@ -60,8 +66,8 @@ impl Executor for Script {
 fn plan(work: &Work) -> Planned {
     let action = match work.action {
         Action::Destroy => ChangeAction::Delete,
-        Action::Deploy | Action::Drift | Action::Adopt | Action::Run if work.is_there => ChangeAction::Update,
-        Action::Deploy | Action::Drift | Action::Adopt | Action::Run => ChangeAction::Create,
+        _ if work.is_there => ChangeAction::Update,
+        Action::Deploy | Action::Drift | Action::Adopt | Action::Run | Action::Health => ChangeAction::Create,
     };
     let mut planned = Planned::default();
     planned.changes.count(action);
@@ -141,7 +147,7 @@ async fn call(
 
 fn nothing_to_do(work: &Work) -> Result<Done, Undone> {
     let summary = match work.action {
-        Action::Deploy | Action::Run => {
+        Action::Deploy | Action::Run | Action::Health => {
             let words = format!("the component has no command `{}`", work.operation);
             let hint = "the vendor gives the component this command, or action, in remit.toml";
             return Err(Failure::new(Class::Bug, "executor.command_missing", words, hint).into());

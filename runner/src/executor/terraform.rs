@@ -1,7 +1,7 @@
 //! Terraform modules: init, plan to a file, apply that very file, outputs checked.
 //!
-//! State lies in the component's own directory here, whatever backend the module names: a
-//! generated override says so. Inputs go by a private variables file, never by argv.
+//! State is read and written through the runner's own backend on loopback, whatever backend the module
+//! names: a generated override says so. Inputs go by a private variables file, never by argv.
 
 mod differences;
 mod plan;
@@ -26,13 +26,14 @@ use crate::outcome::{Class, Failure, Planned};
 use crate::outputs::Outputs;
 use crate::policy::{self, PlanFacts};
 use crate::process::{self, Exit, Stream, Tool};
+use crate::state::Session;
 use plan::Plan;
 use stream::Events;
 
 /// The largest plan as JSON.
 const PLAN_LEN_MAX: usize = 64 << 20;
-/// The largest state.
-const STATE_LEN_MAX: u64 = 128 << 20;
+/// The largest saved plan.
+const PLAN_FILE_LEN_MAX: u64 = 256 << 20;
 const OUTPUTS_LEN_MAX: usize = 1 << 20;
 const EXIT_CHANGES: i32 = 2;
 const LOCK_FILE: &str = ".terraform.lock.hcl";
@@ -67,7 +68,7 @@ impl Executor for Terraform {
             let missing = || not_run(&process::Error::Missing(wanted.display().to_string()), HOW_TO_GET);
             let program = process::find(&wanted).ok_or_else(missing)?;
             let run = Run::prepare(work, program)?;
-            if work.action != Action::Deploy && !run.state.exists() {
+            if work.action != Action::Deploy && run.session.head().await.is_none() {
                 let swept = if work.action == Action::Destroy { SWEPT.to_owned() } else { String::new() };
                 return Ok(Done { summary: "nothing is deployed".to_owned(), swept, ..Done::default() });
             }
@@ -76,7 +77,7 @@ impl Executor for Terraform {
             match (work.action, work.stage) {
                 (Action::Drift, _) => run.drift().await,
                 (Action::Adopt, _) => run.adopt().await,
-                (Action::Run, _) => Err(no_command()),
+                (Action::Run | Action::Health, _) => Err(no_command()),
                 (_, Stage::Plan) => {
                     let (plan, facts) = run.make_plan().await?;
                     let wants_customer = work.gate.needs_customer(Some(&facts));
@@ -94,7 +95,7 @@ struct Run<'a> {
     work: &'a Work,
     program: PathBuf,
     env: Vec<(OsString, OsString)>,
-    state: PathBuf,
+    session: &'a Session,
     variables: PathBuf,
     plan: PathBuf,
 }
@@ -102,12 +103,13 @@ struct Run<'a> {
 impl<'a> Run<'a> {
     fn prepare(work: &'a Work, program: PathBuf) -> Result<Self, Undone> {
         let temp = &work.places.temp;
-        let state = work.places.state.join("terraform.tfstate");
+        let session = work.state.as_deref().expect("a terraform component is given its state");
         let variables = temp.join("inputs.tfvars.json");
         let json = serde_json::to_vec(&work.inputs).expect("inputs are values without floats");
         let json = zeroize::Zeroizing::new(json);
         write_atomic(&variables, &json).map_err(|e| disk(&e))?;
-        let backend = serde_json::json!({"terraform": {"backend": {"local": {"path": state}}}});
+        // Where it is and by which password is said by the environment: a saved plan holds neither.
+        let backend = serde_json::json!({"terraform": {"backend": {"http": {}}}});
         let over = work.places.source.join("remit_override.tf.json");
         write_atomic(&over, backend.to_string().as_bytes()).map_err(|e| disk(&e))?;
         let config = temp.join("terraform.rc");
@@ -125,8 +127,11 @@ impl<'a> Run<'a> {
         ] {
             env.set(name, value);
         }
+        for (name, value) in session.variables() {
+            env.set(name, value);
+        }
         let plan = work.places.plan.join(PLAN_FILE);
-        Ok(Self { work, program, env: env.variables(), state, variables, plan })
+        Ok(Self { work, program, env: env.variables(), session, variables, plan })
     }
 
     fn tool(&self, args: &[&str], files: &[(&str, &Path)]) -> Tool {
@@ -231,7 +236,7 @@ impl<'a> Run<'a> {
 
     async fn destroy(&self) -> Result<Done, Undone> {
         let planned = self.carry_out().await?;
-        let left = self.left_in_state()?;
+        let left = self.session.head().await.map(|head| head.managed).unwrap_or_default();
         if !left.is_empty() {
             return Err(left_over(&left).into());
         }
@@ -305,7 +310,7 @@ impl<'a> Run<'a> {
     async fn read_plan(&self) -> Result<(Plan, PlanFacts), Undone> {
         let json = self.show_plan().await?;
         let counted = policy::plan_facts(&json).map_err(|e| unreadable("plan", &e))?;
-        let file = read_left(&self.plan, STATE_LEN_MAX).map_err(|e| disk(&e))?.unwrap_or_default();
+        let file = read_left(&self.plan, PLAN_FILE_LEN_MAX).map_err(|e| disk(&e))?.unwrap_or_default();
         let facts = PlanFacts { plan: counted, digest: Digest::of(&file).hex() };
         Ok((Plan::parse(&json).map_err(|e| unreadable("plan", &e))?, facts))
     }
@@ -345,17 +350,6 @@ impl<'a> Run<'a> {
         check_outputs(&self.work.component, &outputs.values)?;
         Ok(outputs)
     }
-
-    /// The addresses of resources that terraform still knows.
-    fn left_in_state(&self) -> Result<Vec<String>, Undone> {
-        let bytes = read_left(&self.state, STATE_LEN_MAX).map_err(|e| disk(&e))?.unwrap_or_default();
-        if bytes.is_empty() {
-            return Ok(Vec::new());
-        }
-        let state: State = serde_json::from_slice(&bytes).map_err(|e| unreadable("state", &e))?;
-        let managed = state.resources.into_iter().filter(|r| r.mode == "managed");
-        Ok(managed.map(|r| format!("{}.{}", r.kind, r.name)).collect())
-    }
 }
 
 /// Modules declare no commands, which the release's own check sees to.
@@ -377,19 +371,6 @@ fn providers(lock: &Path) -> std::io::Result<BTreeSet<String>> {
 struct Given {
     sensitive: bool,
     value: serde_json::Value,
-}
-
-#[derive(serde::Deserialize)]
-struct State {
-    resources: Vec<StateResource>,
-}
-
-#[derive(serde::Deserialize)]
-struct StateResource {
-    mode: String,
-    #[serde(rename = "type")]
-    kind: String,
-    name: String,
 }
 
 /// Only where the error is: what could not be read may hold secrets.

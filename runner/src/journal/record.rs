@@ -4,7 +4,7 @@
 //! or put elsewhere without all later ones telling.
 
 use remit_seal::Digest;
-use remit_seal::document::KeySpec;
+use remit_seal::document::{BreakGlass, KeySpec};
 use serde::{Deserialize, Serialize};
 
 use super::state::Snapshot;
@@ -153,6 +153,9 @@ pub struct Accepted {
     /// The version of the policy that permitted it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<u64>,
+    /// Who of the vendor let it pass the vendor's own rules, why, and until when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub break_glass: Option<BreakGlass>,
 }
 
 /// A plan that was let through.

@@ -77,6 +77,11 @@ impl Writer {
         self.head
     }
 
+    /// How many records there are, and the digest of the last.
+    pub(super) fn place(&self) -> (u64, Digest) {
+        (self.records, self.head)
+    }
+
     pub(super) fn number(&self) -> u32 {
         self.number
     }

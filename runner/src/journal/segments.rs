@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use super::crashes::fast_dir;
 use super::tests::{accepted, attempt, ended};
 use super::*;
+use crate::disk::crash::fast_dir;
 
 const INSTALL: &str = "ins_demo.shop.acme";
 const LEN_MAX: u64 = 8192;
@@ -139,4 +139,28 @@ fn a_million_records_are_proved() {
     let whole = verify(temp.path(), &Asked::default()).unwrap();
     println!("{} records, {} bytes proved in {:?}", whole.records, whole.len, began.elapsed());
     assert_eq!(whole.head, head);
+}
+
+/// What the broker signed of a journal is held against it: cut, or gone on with in another way.
+#[test]
+fn a_journal_that_was_set_back_is_not_the_one_that_the_broker_acknowledged() {
+    let temp = fast_dir();
+    let log = super::scan::path(temp.path(), 1);
+    let broker = super::seen::tests::broker();
+    drop(filled(temp.path(), 2));
+    let older = fs::read(&log).unwrap();
+    let journal = filled(temp.path(), 3);
+    let records = journal.state().records;
+    let head = journal.head();
+    broker.acknowledge(temp.path(), records, head);
+    drop(journal);
+    let whole = verify(temp.path(), &Asked::default()).unwrap();
+    assert_eq!(whole.acknowledged.unwrap().said.records, records);
+
+    fs::write(&log, &older).unwrap();
+    let cut = verify(temp.path(), &Asked::default()).unwrap_err();
+    assert_eq!(cut.code(), "journal.checkpoint_wrong", "{cut}");
+    drop(filled(temp.path(), 4));
+    let other = verify(temp.path(), &Asked::default()).unwrap_err();
+    assert!(other.to_string().contains("that the broker acknowledged"), "{other}");
 }

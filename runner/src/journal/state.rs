@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use remit_seal::Digest;
-use remit_seal::document::KeySpec;
+use remit_seal::document::{BreakGlass, KeySpec};
 use serde::{Deserialize, Serialize};
 
 use super::record::{Accepted, Entry, Process, Record};
@@ -42,6 +42,8 @@ pub struct State {
     pub records: u64,
     /// The digest of the last one.
     pub head: Digest,
+    /// Who of the vendor last let a job pass the vendor's own rules.
+    pub break_glass: Option<BreakGlass>,
     /// Why the last append failed, while it is so.
     pub trouble: Option<String>,
     finished: VecDeque<Attempt>,
@@ -86,6 +88,9 @@ pub struct Snapshot {
     /// What plans removed, oldest first.
     #[serde(default)]
     pub removed: Vec<Removed>,
+    /// Who of the vendor last let a job pass the vendor's own rules.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub break_glass: Option<BreakGlass>,
 }
 
 /// An attempt in hand.
@@ -114,6 +119,7 @@ impl Default for State {
             open: BTreeMap::new(),
             records: 0,
             head: Digest::of(b""),
+            break_glass: None,
             trouble: None,
             finished: VecDeque::new(),
             refused: VecDeque::new(),
@@ -164,6 +170,7 @@ impl State {
             refused: self.refused.iter().cloned().collect(),
             policy: self.policy.clone(),
             removed: self.removed.iter().copied().collect(),
+            break_glass: self.break_glass.clone(),
         }
     }
 
@@ -177,6 +184,7 @@ impl State {
         self.refused = from.refused.iter().cloned().collect();
         self.policy.clone_from(&from.policy);
         self.removed = from.removed.iter().copied().collect();
+        self.break_glass.clone_from(&from.break_glass);
     }
 
     /// The newest entry takes in what no longer has room, so that nothing is counted too little.
@@ -202,6 +210,9 @@ impl State {
 
     fn accept(&mut self, accepted: &Accepted) {
         self.seq_high = self.seq_high.max(accepted.seq);
+        if accepted.break_glass.is_some() {
+            self.break_glass.clone_from(&accepted.break_glass);
+        }
         self.fence_high = self.fence_high.max(accepted.attempt.fence);
         let floor = self.floors.entry(accepted.channel.clone()).or_default();
         *floor = (*floor).max(accepted.rollback_floor);

@@ -20,6 +20,7 @@ pub(super) fn accepted(n: u32) -> Entry {
         operation: "deploy".to_owned(),
         rehearsal: false,
         policy: None,
+        break_glass: None,
     })
 }
 

@@ -9,6 +9,7 @@ use remit_seal::verify::{Verified, checkpoint};
 use super::checkpoint::path as checkpoint_path;
 use super::record::{Entry, Record};
 use super::scan::{self, Scan, Start};
+use super::seen::{self, Acknowledged};
 use super::{Error, State};
 use crate::data_dir::read_bounded;
 
@@ -44,6 +45,8 @@ pub struct Whole {
     pub head: Digest,
     /// The id of the key that signs checkpoints.
     pub key: Option<String>,
+    /// What the broker acknowledged, if it did: the chain passes through it.
+    pub acknowledged: Option<Acknowledged>,
 }
 
 /// Proves the journal in a directory.
@@ -70,6 +73,8 @@ struct Proof<'a> {
     /// The kept checkpoint, once a key to verify it with is known.
     kept: Option<Checkpoint>,
     met: bool,
+    /// What the broker acknowledged, until the chain has passed through it.
+    unmet: Option<Acknowledged>,
     last: Option<(u32, Scan)>,
     whole: Whole,
 }
@@ -77,10 +82,22 @@ struct Proof<'a> {
 impl<'a> Proof<'a> {
     fn new(dir: &'a Path, asked: &'a Asked) -> Result<Self, Error> {
         let head = Digest::of(b"");
-        let whole =
-            Whole { read: 0, records: 0, segments: 0, checkpoints: 0, len: 0, torn: 0, head, key: None };
+        let acknowledged = seen::read(dir)?;
+        let unmet = acknowledged.clone();
+        let whole = Whole {
+            read: 0,
+            records: 0,
+            segments: 0,
+            checkpoints: 0,
+            len: 0,
+            torn: 0,
+            head,
+            key: None,
+            acknowledged,
+        };
         let kept = asked.checkpoint.as_deref().map(|bytes| unverified(dir, bytes)).transpose()?;
-        Ok(Self { dir, asked, state: State::default(), key: None, kept, met: false, last: None, whole })
+        let (state, key, met, last) = (State::default(), None, false, None);
+        Ok(Self { dir, asked, state, key, kept, met, unmet, last, whole })
     }
 
     fn segment(&mut self, number: u32) -> Result<(), Error> {
@@ -133,6 +150,20 @@ impl<'a> Proof<'a> {
                 return Err("the chain is not the one that was signed in the checkpoint");
             }
         }
+        self.pass_acknowledged(record)
+    }
+
+    /// The broker signed that it was told of this very record.
+    fn pass_acknowledged(&mut self, record: &Record) -> Result<(), &'static str> {
+        let Some(said) = self.unmet.as_ref().map(|unmet| &unmet.said).filter(|said| said.records <= record.n)
+        else {
+            return Ok(());
+        };
+        // Records before the first that is read were moved elsewhere: nothing is said of them.
+        if said.records == record.n && said.head != super::record::encode(record).1 {
+            return Err("the chain is not the one that the broker acknowledged");
+        }
+        self.unmet = None;
         Ok(())
     }
 
@@ -181,6 +212,11 @@ impl<'a> Proof<'a> {
                 return Err(Error::Checkpoint { path, why });
             }
             self.whole.checkpoints += 1;
+        }
+        if let Some(unmet) = &self.unmet {
+            let (records, said) = (self.whole.records, unmet.said.records);
+            let why = format!("the chain has {records} records, and the broker was told of {said}");
+            return Err(Error::Checkpoint { path: self.dir.join("seen.json"), why });
         }
         self.whole.key = self.key.as_ref().and_then(|key| key.id().ok());
         if let Some(wanted) = self.asked.key.as_ref().filter(|wanted| self.whole.key.as_ref() != Some(wanted))

@@ -8,14 +8,15 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use hyper_util::rt::TokioIo;
+use rustls::CertificateError;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::proxy::Way;
-use crate::fault::Coded;
+use crate::fault::{Coded, span};
 
 /// Why no TLS can be spoken.
 #[derive(Debug, thiserror::Error)]
@@ -117,7 +118,46 @@ impl tower::Service<http::Uri> for Connector {
         let this = self.clone();
         Box::pin(async move {
             let tcp = this.way.connect(&this.host, this.port).await?;
-            Ok(TokioIo::new(this.tls.connect(this.name, tcp).await?))
+            Ok(TokioIo::new(this.tls.connect(this.name, tcp).await.map_err(in_words)?))
         })
+    }
+}
+
+/// What is wrong with the broker's certificate, where it is perhaps the clock that is wrong.
+fn in_words(error: io::Error) -> io::Error {
+    let of_tls = error.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>());
+    let Some(rustls::Error::InvalidCertificate(why)) = of_tls else { return error };
+    let apart = |from: &UnixTime, to: &UnixTime| span(to.as_secs().saturating_sub(from.as_secs()) * 1_000);
+    match why {
+        CertificateError::NotValidYetContext { time, not_before } => io::Error::other(format!(
+            "this machine's clock is at least {} behind the broker's, whose certificate is not valid yet: set the \
+             clock",
+            apart(time, not_before)
+        )),
+        CertificateError::ExpiredContext { time, not_after } => io::Error::other(format!(
+            "the broker's certificate ended {} ago by this machine's clock: set the clock if it is ahead; if not, \
+             tell the vendor",
+            apart(not_after, time)
+        )),
+        _ => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_from_another_time_is_told_as_a_clock_that_is_off() {
+        let at = |s: u64| UnixTime::since_unix_epoch(std::time::Duration::from_secs(s));
+        let said = |why: CertificateError| {
+            in_words(io::Error::other(rustls::Error::InvalidCertificate(why))).to_string()
+        };
+        let (time, not_before) = (at(1_000), at(8_000));
+        let early = said(CertificateError::NotValidYetContext { time, not_before });
+        assert!(early.contains("clock is at least 116 minutes behind the broker's"), "{early}");
+        let late = said(CertificateError::ExpiredContext { time: at(1_000_000), not_after: at(1_000) });
+        assert!(late.contains("ended 11 days ago by this machine's clock"), "{late}");
+        assert!(said(CertificateError::UnknownIssuer).contains("UnknownIssuer"));
     }
 }

@@ -104,9 +104,13 @@ fn details(asked: &Asked, decision: &Decision) -> String {
             text.push_str(&format!("    removes: {}\n", types.join(", ")));
         }
     }
-    if let Some(escapes) = q.escapes.as_ref().filter(|escapes| !escapes.is_empty()) {
-        let names: Vec<&str> = escapes.iter().map(String::as_str).collect();
-        text.push_str(&format!("    escape hatches: {}\n", names.join(", ")));
+    for (what, names) in
+        [("declared by the release", Some(&q.declares)), ("escape hatches", q.escapes.as_ref())]
+    {
+        if let Some(names) = names.filter(|names| !names.is_empty()) {
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            text.push_str(&format!("    {what}: {}\n", names.join(", ")));
+        }
     }
     text.push_str(&format!("    then: {} by policy version {}\n", asked.answer, asked.policy.version));
     text

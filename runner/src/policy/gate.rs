@@ -51,7 +51,7 @@ pub fn at_the_door(runner: &Runner, bound: &Bound, rehearsal: bool) -> Verdict {
                 Verdict::Go
             }
             Answer::Held | Answer::NeedsApproval => Verdict::Wait(decision),
-            answer @ (Answer::Forbidden | Answer::NotPermitted | Answer::Unclear) => {
+            answer @ (Answer::Undeclared | Answer::Forbidden | Answer::NotPermitted | Answer::Unclear) => {
                 runner.past.keep((seq, "1-job"), &question, &decision, runner.policy.reference());
                 Verdict::No { code: answer.code(), message: decision.words() }
             }
@@ -192,14 +192,15 @@ impl Gate {
                     return Ok(());
                 }
                 Answer::Held | Answer::NeedsApproval => {}
-                answer @ (Answer::Forbidden | Answer::NotPermitted | Answer::Unclear) => {
+                answer
+                @ (Answer::Undeclared | Answer::Forbidden | Answer::NotPermitted | Answer::Unclear) => {
                     self.runner.past.keep(
                         (self.seq, stage),
                         &question,
                         &decision,
                         self.runner.policy.reference(),
                     );
-                    return Err(no(answer.code(), decision.words()));
+                    return Err(refused(answer, &decision));
                 }
             }
             let words = self.waits_for(&decision, halted, digest);
@@ -245,6 +246,16 @@ pub async fn record_wait(runner: &Runner, attempt: &Attempt, code: &str, message
 
 fn no(code: &str, message: String) -> Undone {
     Undone::Failed(Failure::new(Class::Permission, code, message, HINT))
+}
+
+/// Nobody but the vendor can mend what their release does not say; the rest is the customer's.
+fn refused(answer: Answer, decision: &Decision) -> Undone {
+    let (code, message) = (answer.code(), decision.words());
+    if answer != Answer::Undeclared {
+        return no(code, message);
+    }
+    let hint = "the vendor declares it (`escapes` of the component in remit.toml) and cuts a release, or does without";
+    Undone::Failed(Failure::new(Class::Bug, code, message, hint))
 }
 
 fn undone(reason: Reason) -> Undone {

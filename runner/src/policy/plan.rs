@@ -1,4 +1,11 @@
 //! What a terraform plan would do, for a policy: counts and types, of `terraform show -json`.
+//!
+//! What is not known until the plan is applied could be anything. Where that decides whether somebody gets
+//! access, or everybody in, it is counted as if it did.
+
+mod access;
+mod configuration;
+mod exposure;
 
 use std::collections::BTreeMap;
 
@@ -6,6 +13,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::Plan;
+use configuration::Configuration;
 
 /// What was planned, and the digest of the saved plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,13 +28,28 @@ pub struct PlanFacts {
 struct Document {
     #[serde(default)]
     resource_changes: Vec<ResourceChange>,
+    /// What providers are asked to do beside changing resources (terraform 1.14 and newer).
+    #[serde(default)]
+    action_invocations: Vec<Invocation>,
+    #[serde(default)]
+    configuration: Configuration,
+}
+
+#[derive(Deserialize)]
+struct Invocation {
+    #[serde(rename = "type")]
+    kind: String,
 }
 
 #[derive(Deserialize)]
 struct ResourceChange {
+    #[serde(default)]
+    module_address: String,
     mode: String,
     #[serde(rename = "type")]
     kind: String,
+    #[serde(default)]
+    name: String,
     change: Change,
 }
 
@@ -34,9 +57,60 @@ struct ResourceChange {
 struct Change {
     actions: Vec<String>,
     #[serde(default)]
-    before: Option<BTreeMap<String, Value>>,
+    before: Option<Values>,
     #[serde(default)]
-    after: Option<BTreeMap<String, Value>>,
+    after: Option<Values>,
+    #[serde(default)]
+    after_unknown: Value,
+}
+
+type Values = BTreeMap<String, Value>;
+
+/// The values of a resource on one side of a change, with what is not known of them yet.
+struct Side<'a> {
+    kind: &'a str,
+    values: &'a Values,
+    /// The parts that are known only when it is applied; none before the change.
+    unknown: &'a Value,
+    /// Whether the source gives the attribute; what it does not give, the provider chooses.
+    gives: &'a dyn Fn(&str) -> bool,
+}
+
+impl Side<'_> {
+    fn get(&self, name: &str) -> Option<&Value> {
+        self.values.get(name)
+    }
+
+    fn text(&self, name: &str) -> Option<&str> {
+        self.get(name).and_then(Value::as_str)
+    }
+
+    /// Whether a flag is so, or the source gives it and it may be so.
+    fn is(&self, name: &str, wanted: bool) -> bool {
+        self.get(name).and_then(Value::as_bool) == Some(wanted) || self.is_hidden(name)
+    }
+
+    /// Whether the source gives an attribute of which some part is not known yet.
+    fn is_hidden(&self, name: &str) -> bool {
+        match self.unknown.get(name) {
+            // All of it: the provider chooses it where the source says nothing. A block that a `dynamic` one
+            // makes does not stand in the configuration; while not even their number is known, none is seen.
+            Some(Value::Bool(unknown)) => *unknown && (self.gives)(name),
+            // Some of it: nobody but the source gave the rest.
+            Some(part) => has_unknown(part),
+            None => false,
+        }
+    }
+}
+
+/// Terraform writes `true` in the place of each value that it does not know.
+fn has_unknown(value: &Value) -> bool {
+    match value {
+        Value::Bool(unknown) => *unknown,
+        Value::Array(items) => items.iter().any(has_unknown),
+        Value::Object(fields) => fields.values().any(has_unknown),
+        Value::Null | Value::Number(_) | Value::String(_) => false,
+    }
 }
 
 /// Counts a plan; of data sources and of what stays as it is, nothing.
@@ -44,12 +118,17 @@ pub fn plan_facts(json: &[u8]) -> Result<Plan, serde_json::Error> {
     let document: Document = serde_json::from_slice(json)?;
     let mut plan = Plan::default();
     for resource in document.resource_changes.iter().filter(|r| r.mode == "managed") {
-        count(&mut plan, resource);
+        count(&mut plan, resource, &document.configuration);
+    }
+    for action in document.action_invocations {
+        plan.update += 1;
+        plan.iam += u32::from(access::is_of(&action.kind));
+        plan.changes.insert(action.kind);
     }
     Ok(plan)
 }
 
-fn count(plan: &mut Plan, resource: &ResourceChange) {
+fn count(plan: &mut Plan, resource: &ResourceChange, configuration: &Configuration) {
     let has = |action: &str| resource.change.actions.iter().any(|a| a == action);
     let removes = has("delete");
     let counter = match (has("create"), removes, has("update")) {
@@ -66,163 +145,14 @@ fn count(plan: &mut Plan, resource: &ResourceChange) {
     if removes || has("forget") {
         plan.removes.insert(resource.kind.clone());
     }
-    plan.iam += u32::from(is_access(&resource.kind));
-    plan.public += u32::from(opens(&resource.kind, &resource.change));
-}
-
-/// Whether a type says who may do what.
-fn is_access(kind: &str) -> bool {
-    const PREFIXES: [&str; 6] = [
-        "aws_iam_",
-        "aws_ssoadmin_",
-        "google_service_account",
-        "azurerm_role_",
-        "azuread_",
-        "kubernetes_cluster_role",
-    ];
-    const TYPES: [&str; 12] = [
-        "aws_kms_grant",
-        "aws_kms_key_policy",
-        "aws_lambda_permission",
-        "aws_s3_bucket_policy",
-        "aws_sns_topic_policy",
-        "aws_sqs_queue_policy",
-        "aws_secretsmanager_secret_policy",
-        "aws_eks_access_entry",
-        "aws_eks_access_policy_association",
-        "kubernetes_role",
-        "kubernetes_role_binding",
-        "kubernetes_service_account",
-    ];
-    PREFIXES.iter().any(|prefix| kind.starts_with(prefix)) || TYPES.contains(&kind) || kind.contains("_iam_")
-}
-
-/// Whether a change lets in who was kept out before: everybody.
-fn opens(kind: &str, change: &Change) -> bool {
-    let is_open =
-        |values: &Option<BTreeMap<String, Value>>| values.as_ref().is_some_and(|v| is_open(kind, v));
-    is_open(&change.after) && !is_open(&change.before)
-}
-
-fn is_open(kind: &str, values: &BTreeMap<String, Value>) -> bool {
-    let is = |name: &str, wanted: bool| values.get(name).and_then(Value::as_bool) == Some(wanted);
-    match kind {
-        "aws_s3_bucket_public_access_block" => {
-            ["block_public_acls", "block_public_policy", "restrict_public_buckets"]
-                .iter()
-                .any(|name| is(name, false))
-        }
-        "aws_lb" | "aws_alb" | "aws_elb" => is("internal", false),
-        "aws_s3_bucket_acl" | "aws_s3_bucket" => {
-            values.get("acl").and_then(Value::as_str).is_some_and(|acl| acl.starts_with("public-"))
-        }
-        "aws_lambda_function_url" => values.get("authorization_type").and_then(Value::as_str) == Some("NONE"),
-        "aws_security_group_rule" if values.get("type").and_then(Value::as_str) == Some("egress") => false,
-        "aws_vpc_security_group_egress_rule" => false,
-        "aws_security_group" => values.get("ingress").is_some_and(names_everybody),
-        _ => {
-            is("publicly_accessible", true)
-                || is("public_network_access_enabled", true)
-                || (may_let_in(kind) && values.values().any(names_everybody))
-        }
-    }
-}
-
-/// Types whose addresses say who may come in.
-fn may_let_in(kind: &str) -> bool {
-    ["security_group", "firewall", "network_acl", "network_security_rule", "ingress"]
-        .iter()
-        .any(|word| kind.contains(word))
-}
-
-fn names_everybody(value: &Value) -> bool {
-    match value {
-        Value::String(text) => matches!(text.as_str(), "0.0.0.0/0" | "::/0" | "*" | "Internet"),
-        Value::Array(items) => items.iter().any(names_everybody),
-        Value::Object(fields) => fields.values().any(names_everybody),
-        Value::Null | Value::Bool(_) | Value::Number(_) => false,
-    }
+    let ResourceChange { module_address, kind, name, change, .. } = resource;
+    let gives = |attribute: &str| configuration.gives(module_address, (kind, name), attribute);
+    let side = |values, unknown| Side { kind, values, unknown, gives: &gives };
+    let before = change.before.as_ref().map(|values| side(values, &Value::Null));
+    let after = change.after.as_ref().map(|values| side(values, &change.after_unknown));
+    plan.iam += u32::from(access::changes(kind, before.as_ref(), after.as_ref()));
+    plan.public += u32::from(exposure::opens(kind, before.as_ref(), after.as_ref()));
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[expect(clippy::needless_pass_by_value, reason = "shorter where it is called")]
-    fn change(kind: &str, actions: &[&str], before: Value, after: Value) -> Value {
-        json!({"address": "a.b", "mode": "managed", "type": kind,
-               "change": {"actions": actions, "before": before, "after": after}})
-    }
-
-    fn facts(changes: &[Value]) -> Plan {
-        plan_facts(json!({"resource_changes": changes}).to_string().as_bytes()).unwrap()
-    }
-
-    #[test]
-    fn what_is_removed_is_named_by_its_type() {
-        let plan = facts(&[
-            change("aws_db_instance", &["delete", "create"], json!({}), json!({})),
-            change("aws_sqs_queue", &["delete"], json!({}), Value::Null),
-            change("aws_vpc", &["create"], Value::Null, json!({})),
-            change("aws_kms_key", &["no-op"], json!({}), json!({})),
-            change("aws_s3_bucket", &["forget"], json!({}), Value::Null),
-        ]);
-        assert_eq!((plan.create, plan.delete, plan.replace), (1, 2, 1));
-        let removes: Vec<&str> = plan.removes.iter().map(String::as_str).collect();
-        assert_eq!(removes, ["aws_db_instance", "aws_s3_bucket", "aws_sqs_queue"]);
-        assert!(plan.changes.contains("aws_vpc") && !plan.changes.contains("aws_kms_key"));
-    }
-
-    #[test]
-    fn access_is_counted() {
-        let plan = facts(&[
-            change("aws_iam_role", &["create"], Value::Null, json!({})),
-            change("google_project_iam_member", &["update"], json!({}), json!({})),
-            change("aws_instance", &["create"], Value::Null, json!({})),
-        ]);
-        assert_eq!(plan.iam, 2);
-    }
-
-    #[test]
-    fn what_is_opened_is_counted_and_what_was_open_is_not() {
-        let open = json!({"type": "ingress", "cidr_blocks": ["0.0.0.0/0"]});
-        let closed = json!({"type": "ingress", "cidr_blocks": ["10.0.0.0/8"]});
-        let outward = json!({"type": "egress", "cidr_blocks": ["0.0.0.0/0"]});
-        let rule = "aws_security_group_rule";
-        for (wanted, made) in [
-            (1, change(rule, &["create"], Value::Null, open.clone())),
-            (1, change(rule, &["update"], closed.clone(), open.clone())),
-            (0, change(rule, &["update"], open.clone(), open.clone())),
-            (0, change(rule, &["update"], open.clone(), closed)),
-            (0, change(rule, &["create"], Value::Null, outward)),
-            (1, change("aws_db_instance", &["update"], json!({}), json!({"publicly_accessible": true}))),
-            (
-                1,
-                change(
-                    "aws_security_group",
-                    &["create"],
-                    Value::Null,
-                    json!({"ingress": [{"cidr_blocks": ["::/0"]}]}),
-                ),
-            ),
-            (
-                0,
-                change(
-                    "aws_security_group",
-                    &["create"],
-                    Value::Null,
-                    json!({"egress": [{"cidr_blocks": ["::/0"]}]}),
-                ),
-            ),
-            (
-                0,
-                change("aws_route", &["create"], Value::Null, json!({"destination_cidr_block": "0.0.0.0/0"})),
-            ),
-            (1, change("aws_lb", &["create"], Value::Null, json!({"internal": false}))),
-        ] {
-            assert_eq!(facts(std::slice::from_ref(&made)).public, wanted, "{made}");
-        }
-    }
-}
+mod tests;

@@ -33,11 +33,17 @@ pub struct Question {
     pub rehearsal: bool,
     /// The customer approved it.
     pub approved: bool,
+    /// Somebody of the vendor broke the glass: the vendor's own rules did not hold it up.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub break_glass: bool,
     /// The runner's clock.
     pub now: Clock,
     /// How many resources the plans of the last 24 hours removed.
     pub removed_24h: u32,
-    /// What runs programs or fetches code, once the source is there.
+    /// What the signed release says that the source does beyond what a plan shows.
+    #[serde(default)]
+    pub declares: BTreeSet<String>,
+    /// What of the source runs programs or fetches code, once it is there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub escapes: Option<BTreeSet<String>>,
     /// What would be changed, once it is planned.
@@ -132,11 +138,20 @@ impl Question {
             },
             rehearsal,
             approved: false,
+            break_glass: bound.job.break_glass.is_some(),
             now,
             removed_24h,
+            declares: bound.component.escapes.clone(),
             escapes: None,
             plan: None,
         }
+    }
+
+    /// What the source does that its release does not declare: whatever a policy says, it is not what the
+    /// vendor signed.
+    pub fn undeclared(&self) -> Vec<&str> {
+        let found = self.escapes.iter().flatten();
+        found.filter(|escape| !self.declares.contains(*escape)).map(String::as_str).collect()
     }
 
     /// As Cedar wants it.
@@ -162,8 +177,10 @@ impl Question {
             "release": self.release,
             "rehearsal": self.rehearsal,
             "approved": self.approved,
+            "break_glass": self.break_glass,
             "now": self.now,
             "removed_24h": self.removed_24h,
+            "declares": self.declares,
         });
         if let Some(escapes) = &self.escapes {
             context["escapes"] = serde_json::json!(escapes);

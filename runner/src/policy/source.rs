@@ -69,6 +69,10 @@ fn in_tokens(tokens: &[Token], found: &mut BTreeSet<String>) {
         Some(Token::Word(label) | Token::Text(label)) => Some(label.clone()),
         _ => None,
     };
+    let text = |token: Option<&Token>| match token {
+        Some(Token::Text(text)) => Some(text.clone()),
+        _ => None,
+    };
     let (mut depth, mut module) = (0_usize, None);
     for (i, token) in tokens.iter().enumerate() {
         let next = label(tokens.get(i + 1));
@@ -89,7 +93,7 @@ fn in_tokens(tokens: &[Token], found: &mut BTreeSet<String>) {
                 ("source", None)
                     if module.is_some() && depth == 1 && tokens.get(i + 1) == Some(&Token::Sign('=')) =>
                 {
-                    from_elsewhere(label(tokens.get(i + 2)), found);
+                    from_elsewhere(text(tokens.get(i + 2)), found);
                 }
                 _ => {}
             },
@@ -279,7 +283,7 @@ mod tests {
             "module \"m\" {\n version = \"1\"\n source = \"hashicorp/x/aws\"\n}",
             &["module:hashicorp/x/aws"],
         );
-        check("a.tf", "module \"m\" { source = local.where }", &["module:local"]);
+        check("a.tf", "module \"m\" { source = local.where }", &["module:(not a plain text)"]);
         check(
             "a.tf.json",
             r#"{"data": [{"external": {"x": {}}}], "module": {"m": {"source": "git::x"}}}"#,

@@ -15,8 +15,10 @@ fn question(class: &str, kind: &str) -> Question {
         release: Release { version: "1.0.0".to_owned(), counter: 3, channel: "stable".to_owned() },
         rehearsal: false,
         approved: false,
+        break_glass: false,
         now: Clock { hour: 12, minute: 0, weekday: "Mon".to_owned() },
         removed_24h: 0,
+        declares: BTreeSet::new(),
         escapes: None,
         plan: None,
     }
@@ -72,7 +74,7 @@ fn the_default_wants_approval_of_what_cannot_be_undone() {
 #[test]
 fn the_default_refuses_escape_hatches_also_with_approval() {
     let mut local = planned(|_| {});
-    local.escapes = Some(names(&["local-exec"]));
+    (local.declares, local.escapes) = (names(&["local-exec"]), Some(names(&["local-exec"])));
     check(&local, Answer::Forbidden, "escape-hatches");
     local.approved = true;
     check(&local, Answer::Forbidden, "escape-hatches");
@@ -81,10 +83,40 @@ fn the_default_refuses_escape_hatches_also_with_approval() {
 }
 
 #[test]
+fn what_a_release_does_not_declare_no_policy_permits() {
+    let mut asked = Question { approved: true, ..planned(|_| {}) };
+    asked.declares = names(&["http", "local-exec"]);
+    asked.escapes = Some(names(&["external", "local-exec", "module:git::x"]));
+    let decide = |policy, asked: &Question| Policy::parse("test", policy).unwrap().decide(asked);
+    let demo = decide(DEMO, &asked);
+    assert_eq!((demo.answer, demo.rules.len()), (Answer::Undeclared, 1));
+    assert!(demo.words().contains("does: external, module:git::x [undeclared]"), "{}", demo.words());
+    // Where the customer's policy forbids it as well, both reasons are said.
+    let both = decide(DEFAULT, &asked);
+    let rules: Vec<&str> = both.rules.iter().map(|rule| rule.id.as_str()).collect();
+    assert_eq!((both.answer, rules), (Answer::Undeclared, vec!["undeclared", "escape-hatches"]));
+    asked.escapes = Some(names(&["local-exec"]));
+    assert_eq!(decide(DEMO, &asked).answer, Answer::Permitted);
+    assert_eq!(decide(DEFAULT, &asked).answer, Answer::Forbidden);
+    // What the default suggests to who wants to allow some.
+    let some = "!context.escapes.isEmpty()";
+    assert_eq!(DEFAULT.matches(&format!("{some} }};")).count(), 1);
+    let some = DEFAULT.replace(&format!("{some} }};"), "![\"local-exec\"].containsAll(context.escapes) };");
+    assert_eq!(decide(&some, &asked).answer, Answer::Permitted);
+    asked.declares.insert("external".to_owned());
+    asked.escapes = Some(names(&["external", "local-exec"]));
+    assert_eq!(decide(&some, &asked).answer, Answer::Forbidden);
+    // At the door, a policy can already see what is declared.
+    let door = "// version: 1\npermit (principal, action, resource) when { !context.declares.contains(\"external\") };";
+    asked.escapes = None;
+    assert_eq!(decide(door, &asked).answer, Answer::NotPermitted);
+}
+
+#[test]
 fn the_demo_permits_everything() {
     let demo = Policy::parse("demo", DEMO).unwrap();
     let mut worst = planned(|plan| plan.removes = names(&["aws_db_instance"]));
-    worst.escapes = Some(names(&["local-exec"]));
+    (worst.declares, worst.escapes) = (names(&["local-exec"]), Some(names(&["local-exec"])));
     for asked in [worst, question("destroy", "script")] {
         assert_eq!(demo.decide(&asked).answer, Answer::Permitted);
     }
@@ -107,7 +139,8 @@ fn the_window_of_the_default_holds_when_it_is_uncommented() {
     let now = Clock { hour: 3, minute: 0, weekday: "Mon".to_owned() };
     let both = Question { now: now.clone(), ..question("destroy", "terraform") };
     assert_eq!(policy.decide(&both).answer, Answer::Held);
-    let forbidden = Question { now, escapes: Some(names(&["external"])), ..question("change", "terraform") };
+    let mut forbidden = Question { now, ..question("change", "terraform") };
+    (forbidden.declares, forbidden.escapes) = (names(&["external"]), Some(names(&["external"])));
     assert_eq!(policy.decide(&forbidden).answer, Answer::Forbidden);
 }
 

@@ -61,6 +61,11 @@ pub fn start_ticks(pid: i32) -> Option<u64> {
     stat(pid).map(|s| s.start_ticks)
 }
 
+/// Whether the very process that started then still runs; one that only waits to be looked at does not.
+pub fn is_living(pid: i32, start_ticks: u64) -> bool {
+    stat(pid).is_some_and(|s| is_alive(&s) && s.start_ticks == start_ticks)
+}
+
 /// This boot of the machine, so that a process id is not taken for one of an earlier boot.
 pub fn boot_id() -> String {
     let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();

@@ -1,22 +1,13 @@
 //! SecureString parameters of AWS Systems Manager, with whatever credentials the machine gives.
 
-use std::time::Duration;
-
-use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_ssm::Client;
 use aws_sdk_ssm::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ssm::types::ParameterType;
-use aws_smithy_http_client::Builder;
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use tokio::sync::OnceCell;
 use zeroize::Zeroizing;
 
 use super::{Error, Reference};
 use crate::fault::chain;
-
-/// How long one call may take with its retries.
-const CALL_MAX: Duration = Duration::from_secs(60);
 
 /// The parameter store; nothing is set up before the first use.
 #[derive(Debug, Default)]
@@ -26,7 +17,7 @@ pub(super) struct Store {
 
 impl Store {
     async fn client(&self) -> &Client {
-        self.client.get_or_init(async || Client::new(&load().await)).await
+        self.client.get_or_init(async || Client::new(&crate::aws::load().await)).await
     }
 
     pub(super) async fn get(&self, name: &str) -> Result<Zeroizing<String>, Error> {
@@ -49,12 +40,6 @@ impl Store {
             Err(error) => Err(error),
         }
     }
-}
-
-async fn load() -> SdkConfig {
-    let http = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
-    let timeouts = TimeoutConfig::builder().operation_timeout(CALL_MAX).build();
-    aws_config::defaults(BehaviorVersion::latest()).http_client(http).timeout_config(timeouts).load().await
 }
 
 fn failed<E>(name: &str, error: &SdkError<E>) -> Error

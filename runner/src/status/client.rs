@@ -82,6 +82,27 @@ pub fn for_people(answer: &Value) -> String {
         text(&confinement["processes"]["kept_by"]),
         text(&confinement["metadata"])
     ));
+    let glass = &status["break_glass"];
+    if glass.is_object() {
+        out.push_str(&format!(
+            "  the vendor broke the glass last: {}, until {} ms: {}\n",
+            text(&glass["by"]),
+            glass["until_ms"],
+            text(&glass["reason"])
+        ));
+    }
+    let lock = &status["lock"];
+    out.push_str(&format!("  locks: {}\n", text(&lock["place"])));
+    for held in lock["held"].as_array().into_iter().flatten() {
+        let own = if held["own"] == true { "this runner" } else { "another" };
+        out.push_str(&format!(
+            "    {} held by {own}, {}, for {} since {}\n",
+            text(&held["component"]),
+            text(&held["owner"]),
+            text(&held["job"]),
+            text(&held["since"])
+        ));
+    }
     let journal = &status["journal"];
     out.push_str(&format!(
         "  journal: {} records, {} unreported\n",

@@ -6,6 +6,8 @@ use remit_seal::key::SigningKey;
 
 use super::*;
 
+mod crashes;
+
 const HOUR: i64 = 3_600_000;
 
 fn key(seed: u8) -> SigningKey {

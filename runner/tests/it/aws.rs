@@ -5,7 +5,13 @@ use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
+use aws_config::{Region, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use remit_runner::cell::{Bucket, Cells};
 use serde_json::{Value, json};
+
+use crate::valve::Valve;
 
 const REGION: &str = "eu-central-1";
 
@@ -79,11 +85,58 @@ impl Aws {
         (field("AccessKeyId"), field("SecretAccessKey"))
     }
 
+    pub(crate) fn addr(&self) -> &str {
+        &self.addr
+    }
+
+    /// Makes a bucket.
+    pub(crate) fn bucket(&self, name: &str) {
+        let place = format!("<LocationConstraint>{REGION}</LocationConstraint>");
+        let body = format!(
+            "<CreateBucketConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">{place}</CreateBucketConfiguration>"
+        );
+        let (status, answer) =
+            self.send(&format!("PUT /{name}"), "s3", "Content-Type: text/plain\r\n", &body);
+        assert_eq!(status, 200, "{answer}");
+    }
+
+    /// What an object of a bucket holds; empty where there is none.
+    pub(crate) fn object(&self, path: &str) -> String {
+        let (status, body) = self.s3("GET", path);
+        if status == 200 { body } else { String::new() }
+    }
+
+    pub(crate) fn put_object(&self, path: &str, body: &str) {
+        let (status, answer) = self.send(&format!("PUT {path}"), "s3", "Content-Type: text/plain\r\n", body);
+        assert_eq!(status, 200, "{answer}");
+    }
+
+    pub(crate) fn s3(&self, method: &str, path: &str) -> (u16, String) {
+        self.send(&format!("{method} {path}"), "s3", "", "")
+    }
+
+    /// Cells in its bucket `acme-remit`, by way of a valve or not.
+    pub(crate) fn cells(&self, folder: &str, valve: Option<&Valve>) -> Cells {
+        let addr = valve.map_or_else(|| self.addr.clone(), |valve| valve.addr.to_string());
+        let settings = SdkConfig::builder()
+            .region(Region::new(REGION))
+            .endpoint_url(format!("http://{addr}"))
+            .credentials_provider(SharedCredentialsProvider::new(Credentials::new(
+                "test", "test", None, None, "test",
+            )))
+            .build();
+        Cells::Bucket(Bucket::by(settings, "s3://acme-remit/shop".parse().unwrap(), folder))
+    }
+
     fn post(&self, service: &str, headers: &str, body: &str) -> (u16, String) {
+        self.send("POST /", service, headers, body)
+    }
+
+    fn send(&self, line: &str, service: &str, headers: &str, body: &str) -> (u16, String) {
         let mut tcp = TcpStream::connect(&self.addr).unwrap();
         write!(
             tcp,
-            "POST / HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{headers}Content-Length: {}\r\nAuthorization: \
+            "{line} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{headers}Content-Length: {}\r\nAuthorization: \
              AWS4-HMAC-SHA256 Credential=test/20260101/{REGION}/{service}/aws4_request, SignedHeaders=host, \
              Signature=none\r\n\r\n{body}",
             self.addr,

@@ -35,6 +35,8 @@ pub(crate) struct Bench {
     pub(crate) token: Vec<String>,
     pub(crate) args: Vec<String>,
     pub(crate) env: Vec<(String, String)>,
+    /// What starts the runner, where it is not started straight.
+    pub(crate) within: Vec<String>,
 }
 
 impl Bench {
@@ -51,8 +53,8 @@ impl Bench {
         std::fs::create_dir(temp.path().join("site")).unwrap();
         let data = temp.path().join("data");
         let token = vec!["--token-file".to_owned(), temp.path().join("token").display().to_string()];
-        let (args, env) = (Vec::new(), Vec::new());
-        Self { broker, temp, data, install: INSTALL.to_owned(), token, args, env }
+        let (args, env, within) = (Vec::new(), Vec::new(), Vec::new());
+        Self { broker, temp, data, install: INSTALL.to_owned(), token, args, env, within }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -65,7 +67,15 @@ impl Bench {
     }
 
     pub(crate) fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_remit-runner"));
+        let program = env!("CARGO_BIN_EXE_remit-runner");
+        let mut command = match self.within.split_first() {
+            None => Command::new(program),
+            Some((first, words)) => {
+                let mut command = Command::new(first);
+                command.args(words).arg(program);
+                command
+            }
+        };
         command
             .args(["run", "--install", &self.install, "--status-listen", "127.0.0.1:0"])
             .args(["--broker", &self.broker.url(), "--root-sha256", &self.broker.root_digest.hex()])

@@ -228,6 +228,7 @@ impl Broker {
             rehearsal: None,
             plan: None,
             approvals: Vec::new(),
+            break_glass: None,
         }
     }
 

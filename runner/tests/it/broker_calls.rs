@@ -51,14 +51,22 @@ fn read<W, T: TryFrom<W, Error = convert::WireError>>(wire: W) -> Result<T, Stat
 
 #[tonic::async_trait]
 impl RunnerService for Calls {
+    async fn begin_enroll(
+        &self,
+        request: Request<v1::BeginEnrollRequest>,
+    ) -> Answer<v1::BeginEnrollResponse> {
+        let _: convert::Beginning = read(request.into_inner())?;
+        Ok(Response::new(convert::Begun { nonce: [7; 32], valid_ms: 60_000, now_ms: now() }.into()))
+    }
+
     async fn enroll(&self, request: Request<v1::EnrollRequest>) -> Answer<v1::EnrollResponse> {
         let ask: convert::Enrolment = read(request.into_inner())?;
         let fresh = self.0.change(|held| !std::mem::replace(&mut held.token_used, true));
-        if !fresh || ask.token.expose() != TOKEN || ask.install != INSTALL {
+        if !fresh || ask.token.is_none_or(|token| token.expose() != TOKEN) || ask.install != INSTALL {
             return Err(Status::unauthenticated("the token is unknown or used"));
         }
         let identity = Some(self.identity(&ask.csr));
-        Ok(Response::new(v1::EnrollResponse { identity, root: self.0.root.to_vec() }))
+        Ok(Response::new(v1::EnrollResponse { identity, root: self.0.root.to_vec(), ..Default::default() }))
     }
 
     async fn renew(&self, request: Request<v1::RenewRequest>) -> Answer<v1::RenewResponse> {
@@ -150,7 +158,7 @@ impl RunnerService for Calls {
             held.offers.retain(|(of, _)| *of != word.attempt);
             held.completed.push((word.attempt, word.outcome));
         });
-        Ok(Response::new(v1::CompleteJobResponse { accepted: true }))
+        Ok(Response::new(v1::CompleteJobResponse { accepted: true, seen: vec![] }))
     }
 
     async fn answer_plan(&self, request: Request<v1::AnswerPlanRequest>) -> Answer<v1::AnswerPlanResponse> {

@@ -1,6 +1,6 @@
 //! Releases, artefacts and jobs as a vendor and a broker would sign them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use remit_seal::Digest;
 use remit_seal::document::{
@@ -92,6 +92,8 @@ pub(crate) fn part(name: &str, kind: ComponentKind, packed: Vec<u8>) -> Made {
         outputs: BTreeMap::new(),
         commands: BTreeMap::new(),
         longest_run_ms: 60_000,
+        health: None,
+        escapes: BTreeSet::new(),
     };
     Made { component, packed }
 }
@@ -130,6 +132,11 @@ impl Made {
         self
     }
 
+    pub(crate) fn declares(mut self, escape: &str) -> Self {
+        self.component.escapes.insert(escape.to_owned());
+        self
+    }
+
     pub(crate) fn longest(mut self, ms: i64) -> Self {
         self.component.longest_run_ms = ms;
         self
@@ -153,7 +160,7 @@ pub(crate) fn output_ref(component: &str, output: &str) -> OutputRef {
 
 /// A release of these components, with every operation and one input of each authority.
 pub(crate) fn release(parts: &[&Made]) -> Release {
-    let operation = |class| Operation { class, approval: Approval::None };
+    let operation = |class| Operation { class, approval: Approval::None, terms: None };
     Release {
         vendor: "demo".to_owned(),
         app: "shop".to_owned(),

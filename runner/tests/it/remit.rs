@@ -66,7 +66,7 @@ fn what_needs_approval_waits_for_the_customers_own_key() {
     assert!(!bench.site("ran").exists() && !bench.broker.is_started(&job));
     let status = runner.get("/v1/status");
     assert_eq!(status["waiting"]["job"], Value::from(job.clone()), "{status}");
-    assert_eq!(status["policy"]["version"], 1);
+    assert_eq!(status["policy"]["version"], 2);
 
     // Another key's word is nobody's word.
     let (_, words) = run(&bench, &["customer-key", "--out", "thief.key"]);
@@ -83,7 +83,7 @@ fn what_needs_approval_waits_for_the_customers_own_key() {
     assert!(bench.site("ran").exists() && bench.verify());
     let journal = bench.journal();
     assert_eq!(journal.matches("\"held\"").count(), 1, "a wait is on record once");
-    assert!(journal.contains("policy.approval_needed") && journal.contains("\"policy\":1"));
+    assert!(journal.contains("policy.approval_needed") && journal.contains("\"policy\":2"));
 
     let job = bench.broker.job(&release, digest, "witness", "deploy");
     say(&bench, "deny", &job.job);
@@ -104,7 +104,7 @@ fn escape_hatches_are_refused_before_they_run() {
     let mut bench = bench(remit_runner::policy::DEFAULT);
     let ran = bench.site("ran");
     let text = format!("data \"external\" \"x\" {{\n  program = [\"touch\", \"{}\"]\n}}\n", ran.display());
-    let hatch = module(&text);
+    let hatch = module(&text).declares("external");
     let (release, digest) = bench.broker.publish(&[&hatch]);
     let _runner = bench.runner();
     let job = bench.broker.job(&release, digest, "network", "deploy");
@@ -124,11 +124,41 @@ fn escape_hatches_are_refused_before_they_run() {
         run(&bench, &["policy", "explain", files.last().unwrap().to_str().unwrap()])
     };
     assert!(exit == 1 && words.contains("rule escape-hatches forbids"), "{words}");
+    assert!(words.contains("declared by the release: external"), "{words}");
     assert!(words.contains("escape hatches: external"), "{words}");
     let data = bench.data.to_str().unwrap();
     std::fs::write(bench.path("demo.cedar"), remit_runner::policy::DEMO).unwrap();
     let (exit, words) = run(&bench, &["policy", "shadow", "--data-dir", data, "--policy", "demo.cedar"]);
     assert!(exit == 1 && words.contains("1 of 2 past questions"), "{words}");
+}
+
+#[test]
+fn what_the_release_does_not_declare_is_refused_whatever_the_policy_permits() {
+    if !there_is_terraform() {
+        return;
+    }
+    let mut bench = bench(remit_runner::policy::DEMO);
+    let ran = bench.site("ran");
+    let text = format!("data \"external\" \"x\" {{\n  program = [\"touch\", \"{}\"]\n}}\n", ran.display());
+    let (release, digest) = bench.broker.publish(&[&module(&text).declares("local-exec")]);
+    let _runner = bench.runner();
+    let job = bench.broker.job(&release, digest, "network", "deploy");
+    let job = bench.broker.offer(&job);
+    match bench.outcome(&job) {
+        Outcome::Failed(failure) => {
+            assert_eq!(failure.code, "policy.undeclared", "{failure:?}");
+            assert!(failure.message.contains("does: external") && failure.hint.contains("remit.toml"));
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(!ran.exists());
+    let mut files: Vec<_> =
+        std::fs::read_dir(bench.data.join("questions")).unwrap().map(|e| e.unwrap().path()).collect();
+    files.sort();
+    let (exit, words) = run(&bench, &["policy", "explain", files.last().unwrap().to_str().unwrap()]);
+    assert!(exit == 1 && words.contains("rule undeclared forbids"), "{words}");
+    assert!(words.contains("rule escape-hatches forbids"), "the default forbids it too: {words}");
+    assert!(words.contains("declared by the release: local-exec"), "{words}");
 }
 
 /// The plan that the runner says waits for the customer.
@@ -165,7 +195,7 @@ fn a_plan_that_the_vendor_approved_waits_for_the_customers_policy_too() {
     let file = plan_to_approve(&bench);
     let kept = bench.data.join("plans/real/network/plan.bin");
     assert_eq!(file, remit_seal::Digest::of(&std::fs::read(kept).unwrap()).hex(), "it is asked of that file");
-    let state = bench.data.join("state/network/terraform.tfstate");
+    let state = bench.data.join("terraform/network.tfstate");
     assert!(!read(&state).contains("terraform_data"));
     say(&bench, "approve", &file);
     assert!(matches!(bench.outcome(&applies), Outcome::Succeeded(_)));
@@ -192,7 +222,7 @@ fn a_plan_is_applied_only_when_that_very_plan_is_approved() {
     let job = bench.broker.offer(&job);
     let plan = plan_to_approve(&bench);
     assert_eq!(plan.len(), 64, "{plan}");
-    let state = bench.data.join("state/network/terraform.tfstate");
+    let state = bench.data.join("terraform/network.tfstate");
     assert!(!read(&state).contains("terraform_data"));
     // Another plan's approval does not let this one through.
     say(&bench, "approve", &"ab".repeat(32));

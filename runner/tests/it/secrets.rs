@@ -16,7 +16,7 @@ const PARAMETER: &str = "/shop/db";
 const IN_STORE: &str = "kept & <stored> 'well'";
 const IN_FILE: &str = "filed-away-4711";
 
-fn customers(value_type: ValueType, sensitive: bool) -> Input {
+pub(crate) fn customers(value_type: ValueType, sensitive: bool) -> Input {
     Input {
         value_type,
         authority: Authority::Customer,
@@ -29,7 +29,7 @@ fn customers(value_type: ValueType, sensitive: bool) -> Input {
 }
 
 /// Deploys a component of a release that has these inputs beside; how it ended, and its log.
-fn run(bench: &mut Bench, part: &Made, inputs: &[(&str, Input)]) -> (Outcome, String) {
+pub(crate) fn run(bench: &mut Bench, part: &Made, inputs: &[(&str, Input)]) -> (Outcome, String) {
     let mut release = release(&[part]);
     release.inputs.extend(inputs.iter().map(|(name, input)| ((*name).to_owned(), input.clone())));
     let digest = bench.broker.publish_release(&release, &[part]);
@@ -39,7 +39,7 @@ fn run(bench: &mut Bench, part: &Made, inputs: &[(&str, Input)]) -> (Outcome, St
 }
 
 /// Every file below that holds one of these.
-fn holding(dir: &Path, needles: &[&str]) -> Vec<String> {
+pub(crate) fn holding(dir: &Path, needles: &[&str]) -> Vec<String> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(dir).unwrap().flatten() {
         let path = entry.path();

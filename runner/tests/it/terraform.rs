@@ -59,6 +59,7 @@ fn a_module_is_deployed_drifts_is_healed_and_destroyed() {
     let mut bench = Bench::new();
     let file = bench.site("made.txt");
     let network = module(MODULE)
+        .declares("local-exec")
         .input("size", Source::Input("size".to_owned()))
         .input("key", Source::Input("secret".to_owned()))
         .input("file", literal(&file.display().to_string()))
@@ -68,6 +69,7 @@ fn a_module_is_deployed_drifts_is_healed_and_destroyed() {
     let _runner = bench.runner();
     let mut logs = String::new();
     let state = bench.data.join("state/network");
+    let kept = bench.data.join("terraform/network.tfstate");
     let mut run = |operation: &str| {
         let job = bench.broker.job(&release, digest, "network", operation);
         let job = bench.broker.offer(&job);
@@ -87,10 +89,7 @@ fn a_module_is_deployed_drifts_is_healed_and_destroyed() {
     assert!(drift.drifted && drift.summary.contains("terraform_data.thing"), "{}", drift.summary);
     assert!(!file.exists(), "a drift check changes nothing");
     assert_eq!(run("deploy").changes.replace, 1);
-    assert!(
-        state.join("terraform.tfstate").exists(),
-        "the state is the runner's own, not the module's backend"
-    );
+    assert!(kept.exists(), "the state is the runner's own, not the module's backend");
     assert_eq!(run("destroy").changes.delete, 1);
     assert!(!state.exists());
     assert!(logs.contains("Apply complete") || logs.contains("Creation complete"), "{logs}");
@@ -107,7 +106,7 @@ fn says(name: &str, words: &str) -> Made {
     let text = format!(
         "resource \"terraform_data\" \"x\" {{\n provisioner \"local-exec\" {{\n command = {command:?}\n }}\n}}"
     );
-    rename(module(&text), name)
+    rename(module(&text), name).declares("local-exec")
 }
 
 fn failure(
@@ -184,35 +183,6 @@ fn failures_have_terraforms_own_words_a_class_and_a_hint_that_names_what_is_miss
     }
 }
 
-/// A lock as another terraform holds it, with its note of who that is.
-#[test]
-fn a_locked_state_is_a_conflict_that_names_its_holder() {
-    if missing() {
-        return;
-    }
-    let mut bench = Bench::new();
-    let (release, digest) = bench.broker.publish(&[&module("resource \"terraform_data\" \"x\" {}")]);
-    let _runner = bench.runner();
-    let job = bench.broker.job(&release, digest, "network", "deploy");
-    let job = bench.broker.offer(&job);
-    success(bench.outcome(&job));
-    let state = bench.data.join("state/network/terraform.tfstate");
-    let note = r#"{"ID":"6e1c3a2f","Operation":"OperationTypeApply","Info":"","Who":"anna@bastion","Version":"1.11.4","Created":"2026-11-02T10:14:07.1Z","Path":"x"}"#;
-    std::fs::write(state.with_file_name(".terraform.tfstate.lock.info"), note).unwrap();
-    let file = std::fs::File::options().read(true).write(true).open(&state).unwrap();
-    rustix::fs::fcntl_lock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).unwrap();
-    let failure = failure(&mut bench, &release, digest, "network");
-    assert_eq!(
-        (failure.class, failure.code.as_str()),
-        (FailureClass::Conflict, "tool.terraform_state_locked"),
-        "{failure:?}"
-    );
-    assert!(
-        failure.hint.contains("anna@bastion") && failure.hint.contains("force-unlock 6e1c3a2f"),
-        "{failure:?}"
-    );
-}
-
 fn rename(mut made: Made, name: &str) -> Made {
     name.clone_into(&mut made.component.name);
     made
@@ -229,7 +199,7 @@ fn a_hanging_apply_is_cancelled_whole_and_goes_on_in_the_next_attempt() {
         "resource \"terraform_data\" \"x\" {{\n provisioner \"local-exec\" {{\n command = \"test -e {0} || sleep 86407\"\n }}\n}}",
         gate.display()
     );
-    let (release, digest) = bench.broker.publish(&[&module(&text)]);
+    let (release, digest) = bench.broker.publish(&[&module(&text).declares("local-exec")]);
     let _runner = bench.runner();
     let job = bench.broker.job(&release, digest, "network", "deploy");
     let id = bench.broker.offer(&job);

@@ -32,8 +32,8 @@ pub(crate) fn figures(options: &Options) -> Result<Vec<Figure>> {
     runtime()?.block_on(async {
         let (echo_server, server) = (Server::start("echo")?, Server::start("broker")?);
         let clients = echo_clients(&echo_server).await?;
-        let vendor = Arc::new(Vendor::start(&server, false).await?);
-        vendor.installs(INSTALLS).await?;
+        let vendor = Arc::new(Vendor::start(&server).await?);
+        vendor.installs(INSTALLS, "real").await?;
         let (mut echo, mut signals) = (Load::new(), Load::new());
         for _ in 0..ROUNDS {
             echo.round(&echo_server, time, |task| echo_work(clients[task % clients.len()].clone())).await?;

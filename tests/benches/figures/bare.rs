@@ -29,20 +29,23 @@ pub(crate) fn pem(chain: &[Vec<u8>]) -> String {
     chain.iter().map(one).collect()
 }
 
-/// What as many idle connections cost a bare server: memory of each, KiB, and the share of a core of all.
-pub(crate) async fn idle(count: usize, wait_ms: u32, window: Duration) -> Result<(f64, f64)> {
-    let server = Server::start("bare")?;
+/// So many connections to it.
+async fn connect(server: &Server, count: usize) -> Result<Vec<RunnerServiceClient<Channel>>> {
     let identity = Identity::from_pem(server.file("ca.pem")?, server.file("ca.key")?);
     let ca = Certificate::from_pem(server.file("ca.pem")?);
     let tls = ClientTlsConfig::new().ca_certificate(ca).domain_name("localhost").identity(identity);
-    let before = server.resident_kib()?;
     let endpoint = Channel::from_shared(format!("https://{}", server.rpc))?.tls_config(tls)?;
     let connect = |_| endpoint.connect();
-    let channels: Vec<Channel> =
-        futures::stream::iter((0..count).map(connect)).buffer_unordered(AT_ONCE).try_collect().await?;
+    let channels = futures::stream::iter((0..count).map(connect)).buffer_unordered(AT_ONCE);
+    channels.map_ok(RunnerServiceClient::new).try_collect().await.map_err(anyhow::Error::from)
+}
+
+/// What as many idle connections cost a bare server: memory of each, KiB, and the share of a core of all.
+pub(crate) async fn idle(count: usize, wait_ms: u32, window: Duration) -> Result<(f64, f64)> {
+    let server = Server::start("bare")?;
+    let before = server.resident_kib()?;
     let mut polls = tokio::task::JoinSet::<Result<()>>::new();
-    for channel in channels {
-        let mut client = RunnerServiceClient::new(channel);
+    for mut client in connect(&server, count).await? {
         polls.spawn(async move {
             loop {
                 client.lease_job(v1::LeaseJobRequest { wait_ms, ..Default::default() }).await?;
@@ -57,6 +60,23 @@ pub(crate) async fn idle(count: usize, wait_ms: u32, window: Duration) -> Result
     }
     let memory_kib = (server.resident_kib()? - before) / count as f64;
     Ok((memory_kib, server.cpu_percent(window).await?))
+}
+
+/// How long as many connections need for so many calls each, one after the other, seconds; and how long the
+/// server computes for it.
+pub(crate) async fn calls(count: usize, each: usize) -> Result<(f64, f64)> {
+    let server = Server::start("bare")?;
+    let clients = connect(&server, count).await?;
+    let (began, cpu_ms) = (Instant::now(), server.cpu_ms()?);
+    let call = |mut client: RunnerServiceClient<Channel>| async move {
+        for _ in 0..each {
+            client.lease_job(v1::LeaseJobRequest::default()).await?;
+        }
+        anyhow::Ok(client)
+    };
+    let all = futures::stream::iter(clients.into_iter().map(call)).buffer_unordered(AT_ONCE);
+    let _connected: Vec<RunnerServiceClient<Channel>> = all.try_collect().await?;
+    Ok((began.elapsed().as_secs_f64(), (server.cpu_ms()? - cpu_ms) / 1e3))
 }
 
 #[derive(Clone)]
@@ -103,6 +123,13 @@ impl RunnerService for Bare {
         });
         tokio::time::sleep(Duration::from_millis(request.get_ref().wait_ms.into())).await;
         Ok(Response::new(v1::LeaseJobResponse { lease: None, trust_news: false }))
+    }
+
+    async fn begin_enroll(
+        &self,
+        _: Request<v1::BeginEnrollRequest>,
+    ) -> Result<Response<v1::BeginEnrollResponse>, Status> {
+        Err(Status::unimplemented(""))
     }
 
     async fn enroll(&self, _: Request<v1::EnrollRequest>) -> Result<Response<v1::EnrollResponse>, Status> {

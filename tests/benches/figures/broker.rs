@@ -93,10 +93,7 @@ impl Server {
 
     /// How long it has computed, milliseconds.
     pub(crate) fn cpu_ms(&self) -> Result<f64> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id()))?;
-        let fields = stat.rsplit_once(") ").context("stat")?.1;
-        let ticks = fields.split(' ').skip(11).take(2).map(str::parse::<f64>);
-        Ok(ticks.sum::<Result<f64, _>>()? * TICK_MS)
+        cpu_ms_of(&self.process.id().to_string())
     }
 
     /// How much of one core it takes from now on for so long, percent.
@@ -115,6 +112,14 @@ impl Server {
     pub(crate) async fn connect(&self) -> Result<Client> {
         Client::connect(self.api, &self.file("ca.pem")?).await
     }
+}
+
+/// How long a process has computed, by its number or `self`, milliseconds.
+pub(crate) fn cpu_ms_of(process: &str) -> Result<f64> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
+    let fields = stat.rsplit_once(") ").context("stat")?.1;
+    let ticks = fields.split(' ').skip(11).take(2).map(str::parse::<f64>);
+    Ok(ticks.sum::<Result<f64, _>>()? * TICK_MS)
 }
 
 impl Drop for Server {

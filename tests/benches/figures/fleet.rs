@@ -1,4 +1,6 @@
-//! Many installs at once: who would change by a release, and a simulated rollout.
+//! Many installs at once: who would change by a release, and rollouts in real time and in simulation.
+
+mod rollout;
 
 use std::process::Command;
 use std::time::Instant;
@@ -9,10 +11,8 @@ use remit_tests::figure::{Figure, Options};
 use remit_tests::world::programs;
 use serde_json::Value;
 
-use crate::broker::{Server, runtime};
 use crate::vendor::Vendor;
 
-const PREVIEW: &str = "fleet.preview_10000_installs";
 const SIMULATE: &str = "fleet.simulated_rollout_10000_installs";
 const INSTALLS: usize = 10_000;
 /// A canary, a wave and the rest, with windows and a little bad luck.
@@ -46,24 +46,11 @@ resume_after = "4h"
 
 /// The figures of this area.
 pub(crate) fn figures(options: &Options) -> Result<Vec<Figure>> {
-    let mut figures = vec![];
-    if options.wants(PREVIEW) {
-        figures.push(runtime()?.block_on(preview(options.scale(INSTALLS, 200)))?);
-    }
+    let mut figures = rollout::figures(options)?;
     if options.wants(SIMULATE) {
         figures.push(simulate(options.scale(INSTALLS, 1_000))?);
     }
     Ok(figures)
-}
-
-/// Every page of it, beside every page of the bare list of the same installs.
-async fn preview(installs: usize) -> Result<Figure> {
-    let server = Server::start("broker")?;
-    let vendor = Vendor::start(&server, true).await?;
-    vendor.installs(installs).await?;
-    let bare = pages(&vendor, "/v1/objects?kind=install&under=app_demo.shop", "objects", installs).await?;
-    let previewed = pages(&vendor, "/v1/objects/app_demo.shop/preview?", "installs", installs).await?;
-    Ok(Figure::new(PREVIEW, previewed, "ms").against(bare))
 }
 
 /// How long it takes to read all pages of a list, milliseconds.

@@ -6,10 +6,12 @@ mod bare;
 mod broker;
 mod engine;
 mod fleet;
+mod light;
 mod load;
 mod million;
 mod pickup;
 mod postgres;
+mod resume;
 mod rpc;
 mod runner;
 mod seal;
@@ -34,6 +36,7 @@ const AREAS: &[(&str, Measure)] = &[
     ("api", api::figures),
     ("rpc", rpc::figures),
     ("runner", runner::figures),
+    ("resume", resume::figures),
     ("fleet", fleet::figures),
 ];
 

@@ -5,23 +5,21 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use futures::{StreamExt, TryStreamExt};
 use hdrhistogram::Histogram;
 use remit_proto::v1;
-use remit_proto::v1::runner_service_client::RunnerServiceClient;
 use remit_tests::figure::{Figure, Options};
 use serde_json::json;
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Identity};
 
 use crate::bare;
 use crate::broker::{Server, runtime};
-use crate::vendor::{IN_FLIGHT, Vendor, install};
+use crate::light::{POLL_MS, Runner, runners};
+use crate::vendor::{Vendor, install};
 
 const LATENCY: &str = "rpc.signal_to_envelope";
 const IDLE: &str = "rpc.idle_runner";
+const REVOKED: &str = "rpc.revocation_seen";
 /// Signals a second while their way to the runners is timed.
 const SIGNALS_PER_S: u64 = 500;
-const POLL_MS: u32 = 50_000;
 
 /// The figures of this area.
 pub(crate) fn figures(options: &Options) -> Result<Vec<Figure>> {
@@ -30,6 +28,9 @@ pub(crate) fn figures(options: &Options) -> Result<Vec<Figure>> {
         let runners = options.scale(1_000, 100);
         let time = options.scale(Duration::from_secs(10), Duration::from_secs(2));
         figures.extend(runtime()?.block_on(latency(runners, time))?);
+    }
+    if options.wants(&format!("{REVOKED}_p50")) || options.wants(&format!("{REVOKED}_p99")) {
+        figures.extend(runtime()?.block_on(revocation(options.scale(500, 50)))?);
     }
     if options.wants(&format!("{IDLE}_memory")) || options.wants(&format!("{IDLE}s_cpu")) {
         let runners = options.scale(10_000, 200);
@@ -40,98 +41,16 @@ pub(crate) fn figures(options: &Options) -> Result<Vec<Figure>> {
     Ok(figures)
 }
 
-/// A runner on a connection of its own.
-struct Runner {
-    client: RunnerServiceClient<Channel>,
-    install: String,
-}
-
-fn info() -> Option<v1::RunnerInfo> {
-    let (version, boot) = ("0.1.0".to_owned(), "boot".to_owned());
-    Some(v1::RunnerInfo { version, boot, capacity: 1, executors: vec!["script".to_owned()] })
-}
-
-fn tls(ca_pem: &str) -> ClientTlsConfig {
-    ClientTlsConfig::new().ca_certificate(Certificate::from_pem(ca_pem)).domain_name("localhost")
-}
-
-/// Enrols the runner of install `n` over a shared connection, then connects with its certificate.
-async fn enrol(server: &Server, vendor: &Vendor, shared: &Channel, n: usize) -> Result<Runner> {
-    let token = vendor.runner_token(n).await?;
-    let key = rcgen::KeyPair::generate()?;
-    let csr = rcgen::CertificateParams::default().serialize_request(&key)?.der().to_vec();
-    let request = v1::EnrollRequest {
-        install: install(n),
-        token: token.token,
-        csr,
-        info: info(),
-        ..Default::default()
-    };
-    let answer = RunnerServiceClient::new(shared.clone()).enroll(request).await?.into_inner();
-    let chain = answer.identity.context("an identity")?.certificate_chain;
-    let identity = Identity::from_pem(bare::pem(&chain), key.serialize_pem());
-    let endpoint = Channel::from_shared(format!("https://{}", server.rpc))?;
-    let channel = endpoint.tls_config(tls(&token.ca_pem).identity(identity))?.connect().await?;
-    Ok(Runner { client: RunnerServiceClient::new(channel), install: install(n) })
-}
-
-/// A runner for each of the installs.
-async fn runners(server: &Server, vendor: &Vendor, count: usize) -> Result<Vec<Runner>> {
-    let ca = server.file("ca.pem")?;
-    let endpoint = Channel::from_shared(format!("https://{}", server.rpc))?;
-    let shared = endpoint.tls_config(tls(&ca))?.connect().await?;
-    let enrol = |n| enrol(server, vendor, &shared, n);
-    futures::stream::iter((0..count).map(enrol)).buffered(IN_FLIGHT).try_collect().await
-}
-
-impl Runner {
-    async fn lease(&mut self) -> Result<Option<v1::AttemptRef>> {
-        let install = self.install.clone();
-        let request = v1::LeaseJobRequest {
-            install,
-            wait_ms: POLL_MS,
-            info: info(),
-            held: vec![],
-            ..Default::default()
-        };
-        let lease = self.client.lease_job(request).await?.into_inner().lease;
-        Ok(lease.and_then(|lease| lease.attempt))
+/// Polls once; times and finishes what came.
+async fn work(runner: &mut Runner, timing: &Timing, n: usize) -> Result<()> {
+    let Some(lease) = runner.lease().await? else { return Ok(()) };
+    let sent = timing.sent[n].lock().expect("nobody panics while holding it").take();
+    if let Some(sent) = sent {
+        let took = u64::try_from(sent.elapsed().as_micros())?;
+        timing.took.lock().expect("nobody panics while holding it").record(took)?;
     }
-
-    /// Polls once; times and finishes what came.
-    async fn work(&mut self, timing: &Timing, n: usize) -> Result<()> {
-        let Some(attempt) = self.lease().await? else { return Ok(()) };
-        let sent = timing.sent[n].lock().expect("nobody panics while holding it").take();
-        if let Some(sent) = sent {
-            let took = u64::try_from(sent.elapsed().as_micros())?;
-            timing.took.lock().expect("nobody panics while holding it").record(took)?;
-        }
-        self.finish(attempt).await
-    }
-
-    /// Starts what it was handed and reports it done at once.
-    async fn finish(&mut self, attempt: v1::AttemptRef) -> Result<()> {
-        let attempt = Some(attempt);
-        let phase = v1::LeasePhase::Start.into();
-        self.client
-            .renew_lease(v1::RenewLeaseRequest { attempt: attempt.clone(), phase, wait_ms: 0 })
-            .await?;
-        let outcome = v1::complete_job_request::Outcome::Succeeded(v1::Succeeded {
-            changes: Some(v1::ChangeCounts::default()),
-            summary: "nothing".to_owned(),
-            ..Default::default()
-        });
-        let journal_head = vec![0; 32];
-        self.client
-            .complete_job(v1::CompleteJobRequest {
-                attempt,
-                outcome: Some(outcome),
-                journal_head,
-                journal_records: 0,
-            })
-            .await?;
-        Ok(())
-    }
+    let changes = Some(v1::ChangeCounts::default());
+    runner.finish(lease, v1::Succeeded { changes, summary: "nothing".to_owned(), ..Default::default() }).await
 }
 
 /// When the newest signal of each install was sent, and how long it took to arrive, microseconds.
@@ -142,8 +61,10 @@ struct Timing {
 
 async fn latency(count: usize, time: Duration) -> Result<Vec<Figure>> {
     let server = Server::start("broker")?;
-    let vendor = Arc::new(Vendor::start(&server, true).await?);
-    vendor.installs(count).await?;
+    let vendor = Vendor::start(&server).await?;
+    vendor.publish(1, false).await?;
+    let vendor = Arc::new(vendor);
+    vendor.installs(count, "real").await?;
     let all = runners(&server, &vendor, count).await?;
     let timing = Arc::new(Timing {
         sent: (0..count).map(|_| Mutex::new(None)).collect(),
@@ -154,7 +75,7 @@ async fn latency(count: usize, time: Duration) -> Result<Vec<Figure>> {
         let timing = timing.clone();
         tasks.spawn(async move {
             let failed: anyhow::Error = loop {
-                if let Err(error) = runner.work(&timing, n).await {
+                if let Err(error) = work(&mut runner, &timing, n).await {
                     break error;
                 }
             };
@@ -168,11 +89,41 @@ async fn latency(count: usize, time: Duration) -> Result<Vec<Figure>> {
     }
     let took = timing.took.lock().expect("nobody panics while holding it");
     ensure!(took.len() > 100, "only {} envelopes came", took.len());
-    let figure = |what: &str, quantile: f64| {
-        let ms = took.value_at_quantile(quantile) as f64 / 1000.0;
-        Figure::new(format!("{LATENCY}_{what}"), ms, "ms")
+    Ok(quantiles(LATENCY, &took))
+}
+
+fn quantiles(name: &str, took_us: &Histogram<u64>) -> Vec<Figure> {
+    let figure = |(what, quantile): (&str, f64)| {
+        let ms = took_us.value_at_quantile(quantile) as f64 / 1000.0;
+        Figure::new(format!("{name}_{what}"), ms, "ms")
     };
-    Ok(vec![figure("p50", 0.50), figure("p99", 0.99)])
+    [("p50", 0.50), ("p99", 0.99)].into_iter().map(figure).collect()
+}
+
+/// From the moment that somebody asks for it until a runner that waits for work is sent away.
+async fn revocation(count: usize) -> Result<Vec<Figure>> {
+    let server = Server::start("broker")?;
+    let vendor = Vendor::start(&server).await?;
+    vendor.installs(count, "real").await?;
+    let mut took = Histogram::new(3)?;
+    for (n, mut runner) in runners(&server, &vendor, count).await?.into_iter().enumerate() {
+        let waits = tokio::spawn(async move {
+            let ended = runner.lease().await;
+            (ended, Instant::now())
+        });
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while vendor.metric("remit_broker_rpc_polls").await? < 1.0 {
+            ensure!(Instant::now() < deadline, "runner {n} does not poll");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let path = format!("/v1/objects/{}/signals", install(n).replacen("ins_", "run_", 1));
+        let began = Instant::now();
+        vendor.post(n, &path, &json!({"revoke": {"reason": "measured"}})).await?;
+        let (ended, at) = waits.await?;
+        ensure!(ended.is_err(), "runner {n} was not sent away: {ended:?}");
+        took.record(u64::try_from((at - began).as_micros())?)?;
+    }
+    Ok(quantiles(REVOKED, &took))
 }
 
 /// The first deploys are over when every runner polls again.
@@ -224,8 +175,8 @@ async fn send_signals(
 async fn idle(count: usize, window: Duration) -> Result<Vec<Figure>> {
     let (bare_memory, bare_cpu) = bare::idle(count, POLL_MS, window).await?;
     let server = Server::start("broker")?;
-    let vendor = Vendor::start(&server, false).await?;
-    vendor.installs(count).await?;
+    let vendor = Vendor::start(&server).await?;
+    vendor.installs(count, "real").await?;
     let before = server.resident_kib()?;
     let all = runners(&server, &vendor, count).await?;
     let mut polls = tokio::task::JoinSet::new();

@@ -4,6 +4,8 @@
 //! The programs are of the bench profile: a release, stripped too, but without its link-time
 //! optimisation, which makes it smaller and takes minutes.
 
+mod receipts;
+
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -17,6 +19,8 @@ use remit_tests::world::{World, alive_with, programs, wait_for};
 const INSTALL: &str = "ins_demo.shop.acme";
 const BINARY: &str = "runner.binary_size_without_lto";
 const MEMORY: &str = "runner.idle_memory";
+const ENROLMENT: &str = "runner.enrolment_to_first_lease_p50";
+const VERIFY: &str = "runner.verify_a_million_receipts";
 const START: &str = "runner.start_to_first_lease_p50";
 /// How often a start is looked at: finer than what is measured.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
@@ -25,7 +29,7 @@ const START_MAX: Duration = Duration::from_secs(30);
 /// The figures of this area.
 pub(crate) fn figures(options: &Options) -> Result<Vec<Figure>> {
     let mut figures = Vec::new();
-    if [BINARY, MEMORY, START].iter().any(|name| options.wants(name)) {
+    if [BINARY, MEMORY, START, ENROLMENT, VERIFY].iter().any(|name| options.wants(name)) {
         eprintln!("  building the programs as the benches are built; the first time takes minutes …");
         programs::path("remit-runner")?;
     }
@@ -33,8 +37,11 @@ pub(crate) fn figures(options: &Options) -> Result<Vec<Figure>> {
         let bytes = fs::metadata(programs::path("remit-runner")?)?.len();
         figures.push(Figure::new(BINARY, bytes as f64 / f64::from(1 << 20), "MiB"));
     }
-    if options.wants(MEMORY) || options.wants(START) {
+    if [MEMORY, START, ENROLMENT].iter().any(|name| options.wants(name)) {
         figures.extend(run(options)?);
+    }
+    if options.wants(VERIFY) {
+        figures.push(receipts::verified(options)?);
     }
     Ok(figures)
 }
@@ -52,12 +59,15 @@ fn run(options: &Options) -> Result<Vec<Figure>> {
     let memory = resident_kib(&world)? as f64 / 1024.0;
     let mut starts = Vec::new();
     for _ in 0..options.scale(20, 3) {
-        starts.push(start(&mut world)?);
+        starts.push(start(&mut world, INSTALL)?);
     }
+    let enrolments =
+        (0..options.scale(10, 3)).map(|n| enrolment(&mut world, n)).collect::<Result<Vec<f64>>>()?;
     let bare = (0..options.scale(20, 3)).map(|_| bare_start()).collect::<Result<Vec<f64>>>()?;
     Ok(vec![
         Figure::new(MEMORY, memory, "MiB"),
         Figure::new(START, median(starts), "ms").against(median(bare)),
+        Figure::new(ENROLMENT, median(enrolments), "ms"),
     ])
 }
 
@@ -72,16 +82,35 @@ fn resident_kib(world: &World) -> Result<u64> {
 }
 
 /// Milliseconds from the start of an enrolled runner to the answer to its first poll.
-fn start(world: &mut World) -> Result<f64> {
-    world.kill_runner(INSTALL)?;
-    let data = world.runner_dir(INSTALL);
+pub(crate) fn start(world: &mut World, install: &str) -> Result<f64> {
+    world.kill_runner(install)?;
+    let data = world.runner_dir(install);
     wait_for("the end of the runner", || {
         Ok(alive_with(&data.display().to_string()).is_empty().then_some(()))
     })?;
-    let address = data.join("status.addr");
-    fs::remove_file(&address)?;
+    fs::remove_file(data.join("status.addr"))?;
     let begin = Instant::now();
-    world.restart_runner(INSTALL)?;
+    world.restart_runner(install)?;
+    until_ready(world, install, begin)
+}
+
+/// Milliseconds from the start of a runner with nothing but a token to the answer to its first poll.
+fn enrolment(world: &mut World, n: usize) -> Result<f64> {
+    let name = format!("new-{n}");
+    let install = format!("ins_demo.shop.{name}");
+    world.remit(&["install", "create", &name, "--sandbox"])?;
+    // The token is asked for before the process starts: by the customer, who had it with the link.
+    world.expect_runner(&install)?;
+    let begin = Instant::now();
+    world.restart_runner(&install)?;
+    let took = until_ready(world, &install, begin)?;
+    world.kill_runner(&install)?;
+    Ok(took)
+}
+
+/// Milliseconds until the runner says that it is ready: the broker has answered its first poll.
+fn until_ready(world: &World, install: &str, begin: Instant) -> Result<f64> {
+    let address = world.runner_dir(install).join("status.addr");
     while begin.elapsed() < START_MAX {
         let known = fs::read_to_string(&address).unwrap_or_default();
         if !known.is_empty() && is_ready(known.trim()) {
@@ -89,7 +118,7 @@ fn start(world: &mut World) -> Result<f64> {
         }
         std::thread::sleep(LOOK_EVERY);
     }
-    bail!("the runner was not ready in {} s: {}", START_MAX.as_secs(), world.log_of(INSTALL))
+    bail!("the runner was not ready in {} s: {}", START_MAX.as_secs(), world.log_of(install))
 }
 
 fn is_ready(address: &str) -> bool {

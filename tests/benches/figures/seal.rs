@@ -137,6 +137,8 @@ fn release(inputs: usize) -> Release {
         outputs: BTreeMap::new(),
         commands: BTreeMap::new(),
         longest_run_ms: HOUR_MS,
+        health: None,
+        escapes: Default::default(),
     };
     let input = Input {
         value_type: ValueType::String,
@@ -147,6 +149,7 @@ fn release(inputs: usize) -> Release {
         sensitive: false,
         description: String::new(),
     };
+    let deploy = Operation { class: Class::Change, approval: Approval::None, terms: None };
     Release {
         vendor: "demo".to_owned(),
         app: "shop".to_owned(),
@@ -161,8 +164,7 @@ fn release(inputs: usize) -> Release {
         tools: BTreeMap::new(),
         components: vec![component],
         inputs: (0..inputs).map(|n| (format!("input_{n}"), input.clone())).collect(),
-        operations: [("deploy".to_owned(), Operation { class: Class::Change, approval: Approval::None })]
-            .into(),
+        operations: [("deploy".to_owned(), deploy)].into(),
     }
 }
 
@@ -188,5 +190,6 @@ fn job(release: Digest, inputs: usize, bytes: usize) -> Result<Job> {
         rehearsal: None,
         plan: None,
         approvals: Vec::new(),
+        break_glass: None,
     })
 }

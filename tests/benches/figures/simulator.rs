@@ -16,12 +16,12 @@ struct Run {
 }
 
 const RUNS: [Run; 2] = [
-    Run { name: "sim.hours_4_installs", seeds: 3, installs: 4, minutes: 24 * 60, word: " simulated hours" },
+    Run { name: "sim.hours_4_installs", seeds: 2, installs: 4, minutes: 12 * 60, word: " simulated hours" },
     Run {
         name: "sim.install_hours_1000_installs",
         seeds: 1,
         installs: 1_000,
-        minutes: 10,
+        minutes: 4,
         word: " install-hours",
     },
 ];

@@ -9,9 +9,12 @@ use futures::{StreamExt, TryStreamExt};
 use http_body_util::Full;
 use remit_broker::api::{RunnerToken, wire};
 use remit_seal::Digest;
-use remit_seal::document::{Approval, Class, Component, ComponentKind, KeySpec, Operation, Release, Root};
+use remit_seal::document::{
+    Approval, Class, Component, ComponentKind, KeySpec, Operation, Output, Release, Root, ValueType,
+};
 use remit_seal::dsse::{Envelope, PayloadType};
 use remit_seal::key::SigningKey;
+use remit_seal::verify::{self, Verified};
 use serde_json::json;
 
 use crate::broker::{Client, Server};
@@ -20,16 +23,17 @@ use crate::broker::{Client, Server};
 pub(crate) const IN_FLIGHT: usize = 64;
 const CONNECTIONS: usize = 8;
 const YEAR_MS: i64 = 365 * 24 * 3_600_000;
-const ARTIFACT: &[u8] = b"an artefact that nobody unpacks";
 
 /// Clients to share among requests, and what they show.
 pub(crate) struct Vendor {
     pub(crate) clients: Vec<Client>,
     pub(crate) token: String,
+    pub(crate) root: Verified<Root>,
+    release_key: SigningKey,
     keys: AtomicU64,
 }
 
-fn now_ms() -> Result<i64> {
+pub(crate) fn now_ms() -> Result<i64> {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
     Ok(i64::try_from(since.as_millis())?)
 }
@@ -40,44 +44,42 @@ pub(crate) fn install(n: usize) -> String {
 }
 
 impl Vendor {
-    /// An org `demo` at this broker, with an app `shop`: empty, or with a release of one component.
-    pub(crate) async fn start(server: &Server, with_release: bool) -> Result<Self> {
+    /// An org `demo` at this broker, with an app `shop`.
+    pub(crate) async fn start(server: &Server) -> Result<Self> {
         let token = server.file("operator.token")?;
         let connect = (0..CONNECTIONS).map(|_| server.connect());
-        let clients = futures::future::try_join_all(connect).await?;
-        let vendor = Self { clients, token, keys: AtomicU64::new(0) };
+        let clients: Vec<Client> = futures::future::try_join_all(connect).await?;
+        let dispatch: KeySpec = serde_json::from_slice(
+            &request(&clients[0], &token, "GET", "/v1/dispatch-key", Bytes::new()).await?,
+        )?;
         let (root_key, release_key) =
             (SigningKey::ed25519_from_seed(&[1; 32]), SigningKey::ed25519_from_seed(&[2; 32]));
-        let key: KeySpec = serde_json::from_slice(&vendor.get("/v1/dispatch-key").await?)?;
-        let keys = [root_key.public(), release_key.public(), key];
+        let keys = [root_key.public(), release_key.public(), dispatch];
         let root = Root::one_of_one("demo", keys.each_ref(), now_ms()? - 1000, now_ms()? + YEAR_MS)?;
-        let root = String::from_utf8(Envelope::sign(PayloadType::Root, &root, &[&root_key])?.to_bytes())?;
-        vendor.post(0, "/v1/orgs", &json!({"name": "demo", "root": root})).await?;
-        if with_release {
-            vendor.publish(&release_key).await?;
-        } else {
-            vendor.post(0, "/v1/objects/app_demo.shop/signals", &json!({"create": {}})).await?;
-        }
+        let signed = Envelope::sign(PayloadType::Root, &root, &[&root_key])?;
+        let bytes = signed.to_bytes();
+        let root = verify::root(&bytes, Some(&signed.payload_digest()), now_ms()?)?;
+        let vendor = Self { clients, token, root, release_key, keys: AtomicU64::new(0) };
+        vendor.post(0, "/v1/orgs", &json!({"name": "demo", "root": String::from_utf8(bytes)?})).await?;
+        vendor.post(0, "/v1/objects/app_demo.shop/signals", &json!({"create": {}})).await?;
         Ok(vendor)
     }
 
-    async fn publish(&self, key: &SigningKey) -> Result<()> {
-        let digest = Digest::of(ARTIFACT);
+    /// Publishes release `counter`, of one component that no other release has like this; or holds it back.
+    pub(crate) async fn publish(&self, counter: u64, hold: bool) -> Result<Verified<Release>> {
+        let artifact = format!("artefact {counter}, which nobody unpacks").into_bytes();
+        let digest = Digest::of(&artifact);
+        let release = release(counter, digest, artifact.len() as u64, now_ms()?);
         let path = format!("/v1/orgs/demo/artifacts/{digest}");
-        self.send("PUT", &path, Bytes::from_static(ARTIFACT)).await?;
-        let release = release(digest, now_ms()?);
-        let signed = Envelope::sign(PayloadType::Release, &release, &[key])?.to_bytes();
-        self.send("POST", "/v1/orgs/demo/releases", signed.into()).await?;
-        Ok(())
+        self.send("PUT", &path, artifact.into()).await?;
+        let signed = Envelope::sign(PayloadType::Release, &release, &[&self.release_key])?.to_bytes();
+        let path = format!("/v1/orgs/demo/releases?hold={hold}");
+        self.send("POST", &path, signed.clone().into()).await?;
+        Ok(verify::release(&self.root, &signed, now_ms()?)?)
     }
 
     async fn send(&self, method: &str, path: &str, body: Bytes) -> Result<Bytes> {
-        let request = http::Request::builder()
-            .method(method)
-            .uri(format!("https://localhost{path}"))
-            .header("authorization", format!("Bearer {}", self.token))
-            .header(wire::IDEMPOTENCY_KEY, format!("{method} {path}"));
-        self.clients[0].clone().send(request.body(Full::from(body))?).await
+        request(&self.clients[0], &self.token, method, path, body).await
     }
 
     pub(crate) async fn get(&self, path: &str) -> Result<Bytes> {
@@ -98,9 +100,9 @@ impl Vendor {
         client.post(path, &self.token, &key, body.to_string()).await
     }
 
-    /// Installs 0 to `count`.
-    pub(crate) async fn installs(&self, count: usize) -> Result<()> {
-        let create = json!({"create": {}});
+    /// Installs 0 to `count`, `real` ones or `sandbox`es.
+    pub(crate) async fn installs(&self, count: usize, mode: &str) -> Result<()> {
+        let create = json!({"create": {"mode": mode}});
         let make = |n: usize| {
             let create = &create;
             async move { self.post(n, &format!("/v1/objects/{}/signals", install(n)), create).await.map(drop) }
@@ -115,26 +117,40 @@ impl Vendor {
     }
 }
 
-fn release(digest: Digest, now_ms: i64) -> Release {
+/// A request whose repetition is the same request.
+async fn request(client: &Client, token: &str, method: &str, path: &str, body: Bytes) -> Result<Bytes> {
+    let key = Digest::of(format!("{method} {path} {}", Digest::of(&body)).as_bytes()).to_string();
+    let request = http::Request::builder()
+        .method(method)
+        .uri(format!("https://localhost{path}"))
+        .header("authorization", format!("Bearer {token}"))
+        .header(wire::IDEMPOTENCY_KEY, key);
+    client.clone().send(request.body(Full::from(body))?).await
+}
+
+fn release(counter: u64, digest: Digest, size: u64, now_ms: i64) -> Release {
+    let url = Output { value_type: ValueType::String, sensitive: false };
     let component = Component {
         name: "web".to_owned(),
         kind: ComponentKind::Script,
         sandbox: false,
         digest,
-        size: ARTIFACT.len() as u64,
+        size,
         needs: vec![],
         inputs: BTreeMap::new(),
-        outputs: BTreeMap::new(),
+        outputs: [("url".to_owned(), url)].into(),
         commands: [("deploy".to_owned(), vec!["true".to_owned()])].into(),
         longest_run_ms: 60_000,
+        health: None,
+        escapes: Default::default(),
     };
-    let operation = |class| Operation { class, approval: Approval::None };
+    let operation = |class| Operation { class, approval: Approval::None, terms: None };
     Release {
         vendor: "demo".to_owned(),
         app: "shop".to_owned(),
         channel: "stable".to_owned(),
-        version: "1.0.0".to_owned(),
-        counter: 1,
+        version: format!("{counter}.0.0"),
+        counter,
         created_ms: now_ms - 1000,
         expires_ms: now_ms + YEAR_MS,
         rollback_floor: 1,

@@ -1,16 +1,19 @@
 //! Who has every dispatch key and the whole database, and what they try.
 
+mod approvals;
+mod documents;
+
 use fastrand::Rng;
 use remit_runner::outcome::Attempt;
 use remit_seal::Digest;
-use remit_seal::document::{Approved, Audience, Class, Job, Root, Side, Value};
-use remit_seal::dsse::{Envelope, PayloadType};
+use remit_seal::document::{Approval, Approved, Audience, Class, Job, Side, Value};
+use remit_seal::dsse::PayloadType;
 use remit_seal::key::SigningKey;
 
 use crate::bugs::Bug;
 use crate::rules::{self, allowed};
 use crate::suite::{Found, Offer, Runner};
-use crate::vendor::{START_MS, Vendor, sign};
+use crate::vendor::{PLAN, START_MS, Vendor, sign};
 
 /// How often the honest broker says something between the tries.
 const TICK: u64 = 64;
@@ -87,7 +90,7 @@ impl<'a> Attacker<'a> {
     }
 
     fn attack_once(&mut self, found: &mut Found) {
-        match self.luck.u8(..16) {
+        match self.luck.u8(..18) {
             0..=3 => self.try_mutated(found),
             4..=8 => self.try_forged(found),
             9 => self.try_replayed(found),
@@ -96,6 +99,8 @@ impl<'a> Attacker<'a> {
             12 => self.try_ambiguous(found),
             13 => self.try_other_release(found),
             14 => self.try_key_twice(found),
+            15 => self.try_unapproved(found),
+            16 => self.try_word(found),
             _ => self.try_root(found),
         }
     }
@@ -168,7 +173,7 @@ impl<'a> Attacker<'a> {
     fn spoil(&mut self, job: &mut Job, given: &mut usize) {
         let luck = &mut self.luck;
         let far = *luck.choice(&[0, 1_000, 59_000, 61_000, 3_600_000, i64::from(u32::MAX)]).unwrap_or(&0);
-        match luck.u8(..22) {
+        match luck.u8(..24) {
             0 => job.audience.org = "rival".to_owned(),
             1 => job.audience.app = "other".to_owned(),
             2 => job.audience.install = "zenith".to_owned(),
@@ -197,12 +202,13 @@ impl<'a> Attacker<'a> {
                 job.inputs.insert(pick(luck, &["email", "size", "more"]), value);
             }
             18 => job.release_counter = luck.u64(0..10),
-            19 => job.plan = luck.bool().then(|| Digest::of(b"a plan")),
+            19 => job.plan = approvals::plan(luck),
             20 => {
-                let (at_ms, until_ms) = (job.issued_ms - 3_600_000, job.issued_ms - far);
-                job.plan = luck.bool().then(|| Digest::of(b"a plan"));
-                job.approvals = vec![Approved { side: Side::Vendor, by: "ann".to_owned(), at_ms, until_ms }];
+                job.plan = approvals::plan(luck);
+                job.approvals = approvals::approvals(luck, job.issued_ms, job.issued_ms - far);
             }
+            21 => job.audience.account = place(luck, &["111122223333", "444455556666", ""]),
+            22 => job.audience.region = place(luck, &["eu-west-1", "us-east-1", ""]),
             _ => {
                 *given = luck.usize(..self.vendor.releases.len());
                 let release = &self.vendor.releases[*given];
@@ -244,120 +250,11 @@ impl<'a> Attacker<'a> {
         }
         self.must_refuse("readdressed", &offer, found);
     }
+}
 
-    /// Payload, type and signatures of different documents.
-    fn try_mixed(&mut self, found: &mut Found) {
-        let mut all = vec![
-            (PayloadType::Job, self.fresh.envelope.clone()),
-            (PayloadType::Release, self.vendor.releases[self.fresh.release].bytes.clone()),
-            (PayloadType::Root, self.vendor.roots[0].clone()),
-            (PayloadType::Root, self.vendor.roots[1].clone()),
-        ];
-        all.extend(self.history.last().map(|old| (PayloadType::Job, old.envelope.clone())));
-        let mut part = || {
-            let at = self.luck.usize(..all.len());
-            let (kind, bytes) = &all[at];
-            (at, Envelope::parse(bytes, *kind).expect("it was signed rightly"))
-        };
-        let ((payload, from), (kind, of), (signature, by)) = (part(), part(), part());
-        let mixed =
-            Envelope { payload_type: of.payload_type, payload: from.payload, signatures: by.signatures };
-        // All of one document is that document; the type of another job is the same type.
-        let is_whole = payload == signature && all[kind].0 == all[payload].0;
-        if is_whole && payload == 0 {
-            return;
-        }
-        let offer = Offer { envelope: mixed.to_bytes(), ..offer(&self.fresh, self.vendor) };
-        self.must_refuse("mixed", &offer, found);
-    }
-
-    /// JSON that two readers could read differently, signed with the key that counts.
-    fn try_ambiguous(&mut self, found: &mut Found) {
-        let text = serde_json::to_string(&self.fresh.job).expect("a job is JSON");
-        let text = match self.luck.u8(..8) {
-            0 => text.replacen('{', "{\"seq\":9007199254740991,", 1),
-            1 => text.replacen('{', "{\"force\":true,", 1),
-            2 => text.replacen("\"attempt\":1", "\"attempt\":1.0", 1),
-            3 => text.replacen("\"attempt\":1", "\"attempt\":9007199254740993", 1),
-            4 => format!("{text}{text}"),
-            5 => text.replacen(
-                "\"inputs\":{",
-                &format!("\"inputs\":{{\"size\":{}1{},", "[".repeat(20), "]".repeat(20)),
-                1,
-            ),
-            6 => text.replacen("\"sandbox\"", "\"Sandbox\"", 1),
-            _ => text.replacen("\"operation\":", "\"operation\":null,\"operation\":", 1),
-        };
-        let payload = text.into_bytes();
-        let mut envelope =
-            Envelope { payload_type: PayloadType::Job.as_str().to_owned(), payload, signatures: Vec::new() };
-        let signed = envelope.countersign(&self.vendor.dispatch[self.runner.truth.root]);
-        signed.expect("one signature fits");
-        let offer = Offer { envelope: envelope.to_bytes(), ..offer(&self.fresh, self.vendor) };
-        self.must_refuse("ambiguous", &offer, found);
-    }
-
-    /// Another release's bytes than the job names, or one of the attacker's own.
-    fn try_other_release(&mut self, found: &mut Found) {
-        let mut offer = offer(&self.fresh, self.vendor);
-        let own = &self.vendor.releases[self.fresh.release];
-        let other = self.luck.usize(..self.vendor.releases.len());
-        if self.luck.bool() && self.vendor.releases[other].digest != own.digest {
-            offer.release = self.vendor.releases[other].bytes.clone();
-            return self.must_refuse("another release", &offer, found);
-        }
-        let mut document = own.document.clone();
-        document.components[0].digest = Digest::of(b"what the attacker would like to run");
-        let root = self.runner.truth.root;
-        let keys = [[&self.vendor.dispatch[root]], [&self.vendor.stranger]];
-        offer.release = sign(PayloadType::Release, &document, &keys[self.luck.usize(..2)]);
-        let digest =
-            Envelope::parse(&offer.release, PayloadType::Release).expect("just signed").payload_digest();
-        let job = Job { release: digest, ..self.fresh.job.clone() };
-        offer.envelope = sign(PayloadType::Job, &job, &[&self.vendor.dispatch[root]]);
-        self.must_refuse("a release of the attacker's", &offer, found);
-    }
-
-    /// To destroy by a release that one key signed, its signature given twice.
-    fn try_key_twice(&mut self, found: &mut Found) {
-        let given = self.vendor.releases.len() - 1;
-        let release = &self.vendor.releases[given];
-        let (operation, class) = ("destroy".to_owned(), Class::Destroy);
-        let (digest, release_counter) = (release.digest, release.document.counter);
-        let component = "network".to_owned();
-        let job =
-            Job { operation, class, component, release: digest, release_counter, ..self.fresh.job.clone() };
-        let envelope = sign(PayloadType::Job, &job, &[&self.vendor.dispatch[self.runner.truth.root]]);
-        let offer = Offer { attempt: attempt(&job), envelope, release: release.bytes.clone() };
-        self.must_refuse("one key twice", &offer, found);
-    }
-
-    /// A root that gives the attacker everything.
-    fn try_root(&mut self, found: &mut Found) {
-        let mine = &self.vendor.stranger;
-        let mut root: Root = self.runner.root.get().clone();
-        root.version += self.luck.u64(0..3);
-        root.keys.insert(mine.id(), mine.public());
-        root.release.keys.push(mine.id());
-        if self.luck.bool() {
-            root.root.keys = vec![mine.id()];
-            root.root.threshold = 1;
-        }
-        let signers = [mine, &self.vendor.dispatch[0], &self.vendor.dispatch[1]];
-        let mut envelope = Envelope::unsigned(PayloadType::Root, &root).expect("a root is JSON");
-        for key in signers {
-            envelope.countersign(key).expect("three signatures fit");
-        }
-        // Signatures that the vendor made, over other roots, and each as often as fits.
-        let real = Envelope::parse(&self.vendor.roots[self.luck.usize(..2)], PayloadType::Root);
-        for signature in real.expect("it was signed rightly").signatures {
-            envelope.signatures.extend([signature.clone(), signature]);
-        }
-        let bytes = if self.luck.u8(..) < 32 { self.vendor.roots[0].clone() } else { envelope.to_bytes() };
-        let seed = self.seed;
-        found
-            .tried(self.runner.takes_root(&bytes).err(), || format!("seed {seed}: a root of the attacker's"));
-    }
+/// Where a job says that it is for: somewhere, elsewhere, or anywhere.
+fn place(luck: &mut Rng, words: &[&str]) -> Option<String> {
+    luck.bool().then(|| pick(luck, words))
 }
 
 fn pick(luck: &mut Rng, words: &[&str]) -> String {
@@ -383,6 +280,14 @@ fn honest(vendor: &Vendor, runner: &Runner, luck: &mut Rng) -> Honest {
             .unwrap_or(&("drift", Class::Read));
         let truth = &runner.truth;
         let seq = truth.seq_high + luck.u64(1..4);
+        let wanted = published.document.operations.get(operation).map_or(Approval::None, |o| o.approval);
+        let approved = |side: &Side| Approved {
+            side: *side,
+            by: "ann".to_owned(),
+            at_ms: truth.now_ms,
+            until_ms: truth.now_ms + 3_600_000,
+        };
+        let approvals: Vec<Approved> = wanted.sides().iter().map(approved).collect();
         let job = Job {
             audience: truth.audience.clone(),
             seq,
@@ -394,8 +299,9 @@ fn honest(vendor: &Vendor, runner: &Runner, luck: &mut Rng) -> Honest {
             class,
             sandbox: false,
             rehearsal: None,
-            plan: None,
-            approvals: vec![],
+            break_glass: None,
+            plan: (!approvals.is_empty()).then(|| Digest::of(PLAN)),
+            approvals,
             release: published.digest,
             release_counter: published.document.counter,
             inputs: [("size".to_owned(), Value::Integer(3))].into(),

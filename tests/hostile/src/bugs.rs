@@ -3,11 +3,12 @@
 
 use remit_runner::admission::Gate;
 use remit_runner::outcome::Attempt;
-use remit_seal::document::Job;
+use remit_seal::document::{CustomerApproval, Job, Side, Subject, Word};
 use remit_seal::verify;
 
 use crate::rules;
 use crate::suite::{Offer, Runner};
+use crate::vendor::{PLAN, word};
 
 /// A planted bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -16,6 +17,8 @@ pub(crate) enum Bug {
     CountAKeyTwice,
     /// Whose job it is is not looked at.
     SkipAudience,
+    /// In which account and region it is to run is not looked at.
+    AnyPlace,
     /// What was accepted once is accepted again.
     IgnoreSeq,
     /// The time to start is not looked at.
@@ -30,13 +33,18 @@ pub(crate) enum Bug {
     AnyAttempt,
     /// Nobody asks which release the job named.
     AnyRelease,
+    /// The envelope's word that the customer approved is taken for theirs.
+    BelieveApprovals,
+    /// What a source does is not held against what its release declares.
+    AnyEscape,
 }
 
 impl Bug {
     #[cfg(test)]
-    pub(crate) const ALL: [Bug; 9] = [
+    pub(crate) const ALL: [Bug; 12] = [
         Bug::CountAKeyTwice,
         Bug::SkipAudience,
+        Bug::AnyPlace,
         Bug::IgnoreSeq,
         Bug::AcceptExpired,
         Bug::IgnoreFloor,
@@ -44,6 +52,8 @@ impl Bug {
         Bug::KeepFirstRoot,
         Bug::AnyAttempt,
         Bug::AnyRelease,
+        Bug::BelieveApprovals,
+        Bug::AnyEscape,
     ];
 
     /// The checks as this bug would have them, and what is checked.
@@ -55,6 +65,9 @@ impl Bug {
                 gate.view.root = runner.lenient_root.clone();
             }
             (Bug::SkipAudience, Some(job)) => gate.audience = job.audience,
+            (Bug::AnyPlace, Some(job)) => {
+                (gate.audience.account, gate.audience.region) = (job.audience.account, job.audience.region);
+            }
             (Bug::IgnoreSeq, _) => gate.seq_high = 0,
             (Bug::AcceptExpired, Some(job)) => {
                 gate.view.now_ms = job.not_before_ms.max(job.issued_ms);
@@ -75,12 +88,25 @@ impl Bug {
                     offer.envelope = runner.signed(&job);
                 }
             }
+            (Bug::BelieveApprovals, Some(job)) => {
+                let is_said = job.approvals.iter().any(|approved| approved.side == Side::Customer);
+                let plan = job.plan.filter(|_| is_said);
+                let subject = plan.map(|plan| Subject::Plan(plan.hex()));
+                gate.words = subject
+                    .map(|s| CustomerApproval { subject: s, ..word(PLAN, Word::Approved) })
+                    .into_iter()
+                    .collect();
+            }
+            // It is asked when the source is there.
+            (Bug::AnyEscape, _) => {}
             (
                 Bug::CountAKeyTwice
                 | Bug::SkipAudience
+                | Bug::AnyPlace
                 | Bug::AcceptExpired
                 | Bug::AnyAttempt
-                | Bug::AnyRelease,
+                | Bug::AnyRelease
+                | Bug::BelieveApprovals,
                 _,
             ) => {}
         }

@@ -3,12 +3,13 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use remit_seal::document::{Audience, Class, Job, Value};
+use remit_seal::Digest;
+use remit_seal::document::{Approved, Audience, Class, Job, Side, Value};
 use remit_seal::key::SigningKey;
 use ring::signature::{ED25519, UnparsedPublicKey};
 use serde_json::Value as Json;
 
-use crate::vendor::{Published, Vendor};
+use crate::vendor::{ESCAPE, PLAN, Published, Vendor};
 
 const MINUTE_MS: i64 = 60_000;
 
@@ -62,6 +63,8 @@ pub(crate) fn allowed(job: &Job, release: &Published, vendor: &Vendor, truth: &T
         && live >= if destroys && document.channel == "stable" { 2 } else { 1 }
         && (job.class == class || (job.class == Class::Plan && class != Class::Read))
         && plan_is_sound(job, truth.now_ms)
+        && is_approved(job, release)
+        && is_declared(job, release)
         && document.operations.contains_key(&job.operation)
         && (1..=600_000).contains(&job.longest_run_ms)
         && document.components.iter().any(|c| c.name == job.component && (job.sandbox || !c.sandbox))
@@ -70,15 +73,37 @@ pub(crate) fn allowed(job: &Job, release: &Published, vendor: &Vendor, truth: &T
         })
 }
 
-/// What a job says of an approved plan: only one that changes something names one, and approvals are of it
-/// and have not ended. The vendor's releases want nobody's approval.
+/// What a job says of an approved plan: only one that changes something names one, and approvals are of it,
+/// by different people, and have not ended when it is what they are for.
 fn plan_is_sound(job: &Job, now_ms: i64) -> bool {
     let counts = |until_ms: i64, at_ms: i64| until_ms > at_ms && until_ms >= now_ms - MINUTE_MS;
     if job.plan.is_none() {
         return job.approvals.is_empty();
     }
+    let same = |a: &Approved, b: &Approved| (a.side, &a.by) == (b.side, &b.by);
+    let is_twice = |n: usize| job.approvals[..n].iter().any(|other| same(other, &job.approvals[n]));
     matches!(job.class, Class::Change | Class::Destroy)
+        && !(0..job.approvals.len()).any(is_twice)
         && job.approvals.iter().all(|approved| counts(approved.until_ms, approved.at_ms))
+}
+
+/// Whether everybody has approved who must. Of the customer's word the envelope's is not enough.
+fn is_approved(job: &Job, release: &Published) -> bool {
+    let Some(operation) = release.document.operations.get(&job.operation) else { return false };
+    let wants = |side| operation.approval.sides().contains(&side);
+    let says = |side| job.approvals.iter().any(|approved| approved.side == side);
+    let customer = job.plan == Some(Digest::of(PLAN)) && says(Side::Customer);
+    job.class == Class::Plan
+        || ((!wants(Side::Vendor) || says(Side::Vendor)) && (!wants(Side::Customer) || customer))
+}
+
+/// Whether the release says what the source does, where the source is run.
+fn is_declared(job: &Job, release: &Published) -> bool {
+    let component = release.document.components.iter().find(|c| c.name == job.component);
+    component.is_some_and(|c| {
+        let runs = !job.sandbox && !c.sandbox;
+        !runs || c.name != "network" || c.escapes.contains(ESCAPE)
+    })
 }
 
 /// Whether one of a container's signatures is by this key over its very payload, as a job.

@@ -6,15 +6,17 @@ use remit_runner::Coded as _;
 use remit_runner::admission::{Gate, Rejection};
 use remit_runner::artifact::believe;
 use remit_runner::outcome::Attempt;
+use remit_runner::policy::{Answer, Clock, Question};
 use remit_runner::trust::View;
-use remit_seal::document::{Audience, Job, Root};
+use remit_seal::Digest;
+use remit_seal::document::{Audience, CustomerApproval, Job, KeySpec, Root, Word};
 use remit_seal::dsse::{Envelope, PayloadType};
-use remit_seal::verify::{self, Standing, Verified};
+use remit_seal::verify::{self, Bound, Standing, Verified};
 
 use crate::attacker::Attacker;
 use crate::bugs::Bug;
 use crate::rules::Truth;
-use crate::vendor::{START_MS, Vendor, sign};
+use crate::vendor::{DENIED, ESCAPE, PLAN, START_MS, Vendor, sign, word};
 
 /// After so many tries everything begins anew: first root, first envelope.
 const EPISODE: u64 = 20_000;
@@ -37,13 +39,15 @@ pub(crate) struct Runner {
     pub(crate) lenient_root: Verified<Root>,
     pub(crate) truth: Truth,
     standing: Standing,
+    customer: KeySpec,
     floors: BTreeMap<String, u64>,
 }
 
 impl Runner {
     pub(crate) fn new(vendor: &Vendor) -> Self {
         let first = pinned(&vendor.roots[0]);
-        let audience = Audience::of_install("ins_demo.shop.acme", 2, 5).expect("a good id");
+        let mut audience = Audience::of_install("ins_demo.shop.acme", 2, 5).expect("a good id");
+        (audience.account, audience.region) = (Some("111122223333".to_owned()), Some("eu-west-1".to_owned()));
         let truth = Truth {
             audience,
             now_ms: START_MS,
@@ -59,6 +63,7 @@ impl Runner {
             standing: Standing::default().under(first.get()),
             floors: BTreeMap::new(),
             first_root: first,
+            customer: vendor.customer.clone(),
             truth,
         }
     }
@@ -70,7 +75,8 @@ impl Runner {
             standing: self.standing.clone(),
         };
         let (audience, seq_high) = (self.truth.audience.clone(), self.truth.seq_high);
-        Gate { view, audience, seq_high, floors: self.floors.clone(), words: Vec::new() }
+        let words = vec![word(DENIED, Word::Denied), word(PLAN, Word::Approved)];
+        Gate { view, audience, seq_high, floors: self.floors.clone(), words }
     }
 
     /// What the runner says to an offer: the code of its refusal, or nothing when it would begin.
@@ -90,12 +96,18 @@ impl Runner {
             gate.bind(job, &release)
         });
         match admitted {
-            Ok(_) => None,
+            Ok((bound, _)) => source(&bound, bug),
             Err(Rejection::Refused { code, .. }) => Some(code),
             Err(Rejection::Away(_)) => Some("away"),
             // The policy comes after these checks; nothing of it is asked here.
             Err(Rejection::Held { code, .. }) => Some(code),
         }
+    }
+
+    /// What the runner would take for its customer's word.
+    pub(crate) fn hears(&self, bytes: &[u8]) -> Option<CustomerApproval> {
+        let heard = verify::customer_approval(std::slice::from_ref(&self.customer), bytes).ok();
+        heard.map(|heard| heard.get().clone())
     }
 
     /// A job as the planted bug wants it signed.
@@ -135,6 +147,17 @@ impl Runner {
         self.truth.floors[0] = self.truth.floors[0].max(5);
         self.truth.fresh_until_ms = now_ms + crate::vendor::HOUR_MS;
     }
+}
+
+/// What the runner says when it has the source, which is that of the release by its digest.
+fn source(bound: &Bound, bug: Option<Bug>) -> Option<&'static str> {
+    let rehearsal = bound.job.sandbox || bound.component.sandbox;
+    let does = bound.component.digest == Digest::of(b"network") && !rehearsal;
+    let now = Clock { hour: 12, minute: 0, weekday: "Mon".to_owned() };
+    let mut question = Question::of(bound, rehearsal, now, 0);
+    question.escapes = does.then(|| [ESCAPE.to_owned()].into());
+    let is_hidden = bug != Some(Bug::AnyEscape) && !question.undeclared().is_empty();
+    is_hidden.then(|| Answer::Undeclared.code())
 }
 
 fn pinned(bytes: &[u8]) -> Verified<Root> {
@@ -222,10 +245,14 @@ mod tests {
         }
     }
 
-    const CODES: [&str; 28] = [
+    const CODES: [&str; 33] = [
+        "policy.denied",
+        "policy.undeclared",
         "runner.artifact_mismatch",
+        "runner.customer_approval_missing",
         "runner.lease_mismatch",
         "seal.approval_expired",
+        "seal.approval_missing",
         "seal.audience",
         "seal.class_mismatch",
         "seal.component_unknown",
@@ -251,13 +278,15 @@ mod tests {
         "seal.sandbox_required",
         "seal.signature_invalid",
         "seal.threshold",
+        "word",
     ];
 
     #[test]
     fn every_planted_bug_is_caught() {
         for bug in Bug::ALL {
-            let found = run(6_000, 3, 1, Some(bug));
-            assert!(found.begun > 0, "{bug:?} was not caught");
+            // One try that comes through is enough.
+            let is_caught = (0..6).any(|round| run(1_500, 3 + round, 1, Some(bug)).begun > 0);
+            assert!(is_caught, "{bug:?} was not caught");
         }
     }
 }

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use remit_seal::Digest;
 use remit_seal::document::{
-    Approval, Authority, Class, Component, ComponentKind, DestroyRule, Input, Operation, Release, Role, Root,
-    Status, Value, ValueType,
+    Approval, Authority, Class, Component, ComponentKind, CustomerApproval, DestroyRule, Input, KeySpec,
+    Operation, Release, Role, Root, Status, Subject, Value, ValueType, Word,
 };
 use remit_seal::dsse::{Envelope, PayloadType};
 use remit_seal::key::SigningKey;
@@ -33,6 +33,9 @@ pub(crate) struct Vendor {
     /// Version 1 and 2.
     pub(crate) roots: [Vec<u8>; 2],
     pub(crate) releases: Vec<Published>,
+    /// The customer's public key, and an approval of theirs that the attacker has seen.
+    pub(crate) customer: KeySpec,
+    pub(crate) word: Vec<u8>,
     /// Ids of the release keys.
     pub(crate) release_keys: [String; 2],
 }
@@ -43,6 +46,23 @@ pub(crate) fn key(seed: u8) -> SigningKey {
 
 pub(crate) fn sign<T: serde::Serialize>(kind: PayloadType, document: &T, keys: &[&SigningKey]) -> Vec<u8> {
     Envelope::sign(kind, document, keys).expect("what is made here can be signed").to_bytes()
+}
+
+/// The plan that the customer approved.
+pub(crate) const PLAN: &[u8] = b"a plan";
+/// The plan that the customer denied.
+pub(crate) const DENIED: &[u8] = b"a plan that nobody wants";
+
+/// What the customer said, for as long as all of this takes.
+pub(crate) fn word(plan: &[u8], word: Word) -> CustomerApproval {
+    CustomerApproval {
+        install: "ins_demo.shop.acme".to_owned(),
+        subject: Subject::Plan(Digest::of(plan).hex()),
+        word,
+        by: "cus".to_owned(),
+        at_ms: START_MS,
+        until_ms: START_MS + 365 * DAY_MS,
+    }
 }
 
 impl Vendor {
@@ -56,6 +76,8 @@ impl Vendor {
         let roots = [0, 1].map(|n| sign(PayloadType::Root, &document(n as u64 + 1, &dispatch[n]), &hands));
         Self {
             stranger: key(9),
+            customer: key(8).public(),
+            word: sign(PayloadType::Approval, &word(PLAN, Word::Approved), &[&key(8)]),
             roots,
             releases: releases(&release_keys),
             release_keys: release_keys.each_ref().map(SigningKey::id),
@@ -120,8 +142,22 @@ fn releases(keys: &[SigningKey; 2]) -> Vec<Published> {
         publish(&both, |r| r.channel = "beta".to_owned()),
         publish(&both[1..], |r| (r.channel, r.counter) = ("beta".to_owned(), 8)),
         publish(&both, |r| r.expires_ms = START_MS - HOUR_MS),
+        publish(&both, |r| (r.counter, r.version) = wanting(r, 10, Approval::Customer)),
+        publish(&both, |r| (r.counter, r.version) = wanting(r, 11, Approval::Both)),
+        // Its source runs programs, and it does not say so.
+        publish(&both, |r| r.components[0].escapes.clear()),
         twice(publish(&both[1..], |r| (r.counter, r.version) = (9, "1.9.0".to_owned()))),
     ]
+}
+
+/// Nothing is made, changed or removed by it that these people have not approved.
+fn wanting(release: &mut Release, counter: u64, approval: Approval) -> (u64, String) {
+    for name in ["deploy", "destroy"] {
+        if let Some(operation) = release.operations.get_mut(name) {
+            operation.approval = approval;
+        }
+    }
+    (counter, format!("1.{counter}.0"))
 }
 
 /// The one signature that there is, two times.
@@ -135,7 +171,7 @@ fn twice(mut release: Published) -> Published {
 }
 
 fn release() -> Release {
-    let operation = |class, approval| Operation { class, approval };
+    let operation = |class, approval| Operation { class, approval, terms: None };
     let operations = [
         ("deploy", operation(Class::Change, Approval::None)),
         ("destroy", operation(Class::Destroy, Approval::None)),
@@ -153,10 +189,17 @@ fn release() -> Release {
         expires_ms: START_MS + 90 * DAY_MS,
         rollback_floor: 4,
         tools: BTreeMap::new(),
-        components: vec![component("network", false), component("web", true)],
+        components: vec![network(), component("web", true)],
         inputs: [("size".to_owned(), input()), ("email".to_owned(), email())].into(),
         operations: operations.map(|(name, operation)| (name.to_owned(), operation)).into(),
     }
+}
+
+/// What the source of the component `network` does that no plan shows.
+pub(crate) const ESCAPE: &str = "local-exec";
+
+fn network() -> Component {
+    Component { escapes: [ESCAPE.to_owned()].into(), ..component("network", false) }
 }
 
 fn component(name: &str, sandbox: bool) -> Component {
@@ -171,6 +214,8 @@ fn component(name: &str, sandbox: bool) -> Component {
         outputs: BTreeMap::new(),
         commands: BTreeMap::new(),
         longest_run_ms: 600_000,
+        health: None,
+        escapes: BTreeSet::new(),
     }
 }
 

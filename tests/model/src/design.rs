@@ -3,9 +3,9 @@
 /// A way to keep two changes apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Design {
-    /// As specified: a lock in the customer's account, fenced, confirmed, taken over only on proof.
+    /// As built with `--lock s3://…`: in the customer's account, fenced, confirmed, taken over only on proof.
     AccountLock,
-    /// As built: the lock lies on the runner's host; between hosts the broker's word keeps them apart.
+    /// As built without: the lock lies on the runner's host; between hosts the broker's word keeps them apart.
     HostLock,
     /// The lock in the account is read, and then written, in two steps.
     CheckThenInsert,

@@ -64,12 +64,16 @@ pub(crate) enum Bug {
     AcceptStaleApproval,
     /// The runner carries out whatever the plan would be now.
     ApplyAnotherPlan,
+    /// The broker hears of rules that may act for ever.
+    RulesWithoutBudget,
+    /// The broker hears of rules that need not cool down.
+    RulesInHaste,
     /// The edge's recipes leave out what the release changed.
     RecipeBlind,
 }
 
 impl Bug {
-    pub(crate) const ALL: [Bug; 27] = [
+    pub(crate) const ALL: [Bug; 29] = [
         Bug::AcceptAnyCompletion,
         Bug::StealOnSilence,
         Bug::AckBeforeCommit,
@@ -96,6 +100,8 @@ impl Bug {
         Bug::BelowFloor,
         Bug::AcceptStaleApproval,
         Bug::ApplyAnotherPlan,
+        Bug::RulesWithoutBudget,
+        Bug::RulesInHaste,
         Bug::RecipeBlind,
     ];
 
@@ -127,6 +133,8 @@ impl Bug {
             Bug::BelowFloor => "below-floor",
             Bug::AcceptStaleApproval => "accept-stale-approval",
             Bug::ApplyAnotherPlan => "apply-another-plan",
+            Bug::RulesWithoutBudget => "rules-without-budget",
+            Bug::RulesInHaste => "rules-in-haste",
             Bug::RecipeBlind => "recipe-blind",
         }
     }
@@ -174,6 +182,12 @@ fn misheard_app(bug: Bug, signal: &mut app::Signal) {
             plan.waves[0].installs.extend(later);
         }
         (Bug::BelowFloor, app::Signal::Publish { release, .. }) => release.rollback_floor = 0,
+        (Bug::RulesWithoutBudget, app::Signal::Publish { release, .. }) => {
+            release.healing.rules.iter_mut().for_each(|rule| rule.budget.times = 1_000);
+        }
+        (Bug::RulesInHaste, app::Signal::Publish { release, .. }) => {
+            release.healing.rules.iter_mut().for_each(|rule| rule.cool_down_ms = 0);
+        }
         (Bug::RecipeBlind, app::Signal::Publish { release, .. }) => {
             for component in &mut release.components {
                 let name = component.name.clone();

@@ -6,9 +6,12 @@ use std::collections::BTreeSet;
 
 use remit_loops::approval::Policy;
 use remit_loops::event::Values;
-use remit_loops::job::Mode;
-use remit_loops::release::{Recipe, Release, ReleaseComponent};
+use remit_loops::job::{FailureClass, Mode};
+use remit_loops::release::{Healing, Recipe, Release, ReleaseComponent};
+use remit_loops::rules::{Budget, Match, Remedy, Rule};
 use remit_loops::{Signal, app, install};
+
+const MINUTE_MS: i64 = 60_000;
 
 /// A release of a product with a diamond in it; later ones drop and add a component.
 pub(crate) fn release(counter: u64) -> Release {
@@ -26,6 +29,7 @@ pub(crate) fn release(counter: u64) -> Release {
             outputs: vec![],
             customer: false,
         }),
+        health: None,
     };
     let mut components = vec![
         component("network", &[]),
@@ -49,9 +53,27 @@ pub(crate) fn release(counter: u64) -> Release {
         rollback_floor: counter.saturating_sub(2),
         inputs: vec!["size".into()],
         approvals: std::collections::BTreeMap::new(),
-        healing: Default::default(),
+        terms: Default::default(),
+        healing: Healing { drift: None, rules: rules() },
         components,
     }
+}
+
+/// What every release says is done about failures, as far as rules go: the rest waits for people.
+pub(crate) fn rules() -> Vec<Rule> {
+    let rule = |name: &str, class, actions, (times, per), cool_down| Rule {
+        name: name.into(),
+        on: Match { classes: vec![class], ..Match::default() },
+        actions,
+        budget: Budget { times, per_ms: per * MINUTE_MS },
+        cool_down_ms: cool_down * MINUTE_MS,
+    };
+    let says = Remedy::Notify { text: "somebody took something away".into() };
+    let again = vec![says, Remedy::Retry { after_ms: MINUTE_MS }];
+    vec![
+        rule("again", FailureClass::Permission, again, (3, 120), 10),
+        rule("anew", FailureClass::Bug, vec![Remedy::RePlan {}], (1, 30), 5),
+    ]
 }
 
 /// What a component needs by a release.

@@ -2,6 +2,7 @@
 //! they said it, apart from the brokers, and held against what is begun in the customer's world.
 
 mod rollouts;
+mod rules;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,6 +18,8 @@ use crate::people;
 use crate::scenario::{install_of, operation_of};
 use crate::world::{Thing, World};
 use rollouts::Rollouts;
+pub(crate) use rules::Acted;
+use rules::Uses;
 
 /// A time in which nothing is to be changed.
 #[derive(Clone)]
@@ -61,6 +64,8 @@ pub(crate) struct Promises {
     /// Of the app and the org.
     above: BTreeMap<ObjectId, Freezes>,
     rollouts: Rollouts,
+    /// What rules did, by the timelines.
+    pub(crate) uses: Uses,
     /// Versions that somebody asked an install to deploy by name.
     asked: BTreeSet<(usize, String)>,
     /// Signals that are written down, by their keys.
@@ -162,6 +167,12 @@ impl Promises {
             return None;
         }
         as_released(install, counter?, world)
+    }
+
+    /// A rule did something to an install that looks so now.
+    pub(crate) fn acted(&mut self, acted: &Acted, view: &View) -> Option<String> {
+        let operation = view.operation.as_ref().map_or(0, |op| op.number);
+        self.uses.hear(acted, install_of(&acted.of)?, view.epoch, operation)
     }
 
     /// An app's rollout as it is now.

@@ -60,6 +60,8 @@ pub(crate) struct Outcome {
     pub(crate) followed: u64,
     /// Steps that were left out because nothing of them had changed.
     pub(crate) unchanged: u64,
+    /// How often rules acted.
+    pub(crate) mended: u64,
     /// Changes that were held against what people had said.
     pub(crate) changes: u64,
 }
@@ -167,6 +169,7 @@ impl Scenario {
             struck: run.dice.struck,
             followed: run.follower.steps,
             unchanged: run.promises.unchanged,
+            mended: run.promises.uses.count,
             changes: run.promises.changes,
         }
     }

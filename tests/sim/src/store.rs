@@ -6,11 +6,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use remit_broker::store::{
     EventWrite, InboxNotice, MemoryStore, ObjectWrite, Peers, Reader, Row, SpilledKey, Store, StoreError,
-    StoredEvent, StoredObject, Transaction,
+    StoredEvent, StoredObject, StoredPage, Transaction,
 };
+use remit_loops::event::Entry;
 use remit_loops::{ObjectId, Timestamp};
 
 use crate::bugs::Bug;
+use crate::promises::Acted;
 
 /// What happens to the next commit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,6 +39,8 @@ pub(crate) struct Notes {
     pub(crate) meant: BTreeMap<(ObjectId, String), u64>,
     /// Notices that a loop refused though they were neither stale nor for something that goes away.
     pub(crate) refused: Vec<String>,
+    /// What rules did, since this was emptied last.
+    pub(crate) acted: Vec<Acted>,
     /// The time of each object's newest event, and whether one was older than the one before it.
     pub(crate) newest: BTreeMap<ObjectId, Timestamp>,
     pub(crate) went_back: Option<String>,
@@ -109,6 +113,7 @@ struct Pending {
     touched: Vec<ObjectId>,
     keys: Vec<(ObjectId, String, u64)>,
     refused: Vec<String>,
+    acted: Vec<Acted>,
     times: Vec<(ObjectId, Timestamp)>,
 }
 
@@ -162,6 +167,11 @@ impl Transaction for Passing<'_> {
                 self.pending.keys.push((id.clone(), key.to_owned(), seq));
             }
             let entries = String::from_utf8_lossy(event.entries);
+            if entries.contains("rule ") {
+                let all: Vec<Entry> = serde_json::from_slice(event.entries).unwrap_or_default();
+                let acted = all.iter().filter_map(|entry| Acted::read(&id, event.at, entry));
+                self.pending.acted.extend(acted);
+            }
             let is_refused = entries.contains("engine.notice_refused");
             let is_fine =
                 ["refused (loop.stale)", "refused (loop.deleting)"].iter().any(|fine| entries.contains(fine));
@@ -186,6 +196,14 @@ impl Transaction for Passing<'_> {
         self.pending.touched.push(id);
         let keys = if is_keyless { &[] } else { object.keys };
         self.inner.write(&ObjectWrite { keys, ..*object })
+    }
+
+    fn pages(&mut self, row: Row) -> Result<Vec<StoredPage>, StoreError> {
+        self.inner.pages(row)
+    }
+
+    fn write_page(&mut self, row: Row, number: u64, page: Option<&[u8]>) -> Result<(), StoreError> {
+        self.inner.write_page(row, number, page)
     }
 
     fn push_inbox(&mut self, to: &ObjectId, by: &[u8], body: &[u8]) -> Result<(), StoreError> {
@@ -226,6 +244,7 @@ impl Transaction for Passing<'_> {
         notes.commits += 1;
         notes.touched.extend(pending.touched);
         notes.refused.extend(pending.refused);
+        notes.acted.extend(pending.acted);
         for (object, key, seq) in pending.keys {
             // What a person meant is named before the dot; after it, which try it was.
             let meant = key.split('.').next().unwrap_or_default().to_owned();
@@ -260,6 +279,10 @@ struct Forgetful {
 impl Reader for Forgetful {
     fn object(&self, id: &ObjectId) -> Result<Option<StoredObject>, StoreError> {
         self.inner.object(id)
+    }
+
+    fn pages(&self, row: Row) -> Result<Vec<StoredPage>, StoreError> {
+        self.inner.pages(row)
     }
 
     fn list(

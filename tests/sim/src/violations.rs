@@ -74,7 +74,8 @@ impl Run {
         let dirty = std::mem::take(&mut self.watch.dirty);
         let found = self.watch.found.take().or_else(|| self.world.wrong.take());
         let found = found.or_else(|| of_the_store(&self.broker)).or_else(|| self.acknowledged_is_stored());
-        let mut found = found.or_else(|| self.follower.wrong.take());
+        let found = found.or_else(|| self.follower.wrong.take());
+        let mut found = self.rules_keep_to_it().into_iter().chain(found).next();
         if std::mem::take(&mut self.watch.app_is_dirty) && found.is_none() {
             let view = self.broker.object(&app_id()).view();
             found = self.promises.look_at_app(&view);
@@ -89,6 +90,17 @@ impl Run {
                 .or_else(|| self.as_promised(install));
         }
         found
+    }
+
+    /// What rules did since the last check is what the release lets them.
+    fn rules_keep_to_it(&mut self) -> Option<String> {
+        let acted = std::mem::take(&mut self.broker.notes().acted);
+        let mut wrong = None;
+        for acted in acted {
+            let view = self.broker.object(&acted.of).view();
+            wrong = wrong.or(self.promises.acted(&acted, &view));
+        }
+        wrong
     }
 
     /// I4: an accepted signal is never lost. Looked at whenever somebody was told yes.

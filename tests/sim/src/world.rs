@@ -126,7 +126,7 @@ impl World {
                     others.find(|((_, named), thing)| needs_it(thing) && still(named) && is_known(named))?;
                 Some(format!("I5 {name} of install {install} is destroyed before {other}, which needs it"))
             }
-            Action::Drift | Action::Adopt | Action::Run => None,
+            Action::Drift | Action::Adopt | Action::Run | Action::Health => None,
         }
     }
 
@@ -202,7 +202,7 @@ impl World {
                 *thing = Thing { exists: true, drifted: false, version: version.to_owned(), needs, recipe }
             }
             Action::Destroy => *thing = Thing::default(),
-            Action::Drift | Action::Adopt | Action::Run => {}
+            Action::Drift | Action::Adopt | Action::Run | Action::Health => {}
         }
     }
 

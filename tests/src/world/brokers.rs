@@ -15,7 +15,7 @@ pub struct Brokers {
     directory: PathBuf,
     all: Vec<Broker>,
     shared: Option<Shared>,
-    settings: Vec<(&'static str, &'static str)>,
+    settings: Vec<(String, String)>,
 }
 
 struct Broker {
@@ -32,13 +32,9 @@ struct Shared {
 }
 
 impl Brokers {
-    pub(super) fn one(directory: &Path) -> Result<Brokers> {
-        let mut brokers = Brokers {
-            directory: directory.to_owned(),
-            all: vec![Broker::new()?],
-            shared: None,
-            settings: vec![],
-        };
+    pub(super) fn one(directory: &Path, settings: Vec<(String, String)>) -> Result<Brokers> {
+        let (directory, all) = (directory.to_owned(), vec![Broker::new()?]);
+        let mut brokers = Brokers { directory, all, shared: None, settings };
         brokers.start(0)?;
         Ok(brokers)
     }
@@ -69,14 +65,14 @@ impl Brokers {
     }
 
     /// Sets a variable of the environment for brokers that are started from now on.
-    pub fn set(&mut self, name: &'static str, value: &'static str) {
-        self.settings.push((name, value));
+    pub fn set(&mut self, name: impl Into<String>, value: impl Into<String>) {
+        self.settings.push((name.into(), value.into()));
     }
 
     fn spawn(&mut self, number: usize) -> Result<()> {
         let mut command = Command::new(programs::path("remit-broker")?);
         command.arg("serve").arg("--data-dir").arg(self.directory.join("broker"));
-        command.envs(self.settings.iter().copied());
+        command.envs(self.settings.iter().cloned());
         let broker = &self.all[number];
         command.args(["--api-listen", &format!("127.0.0.1:{}", broker.api_port)]);
         command.args(["--rpc-listen", &format!("127.0.0.1:{}", broker.rpc_port)]);

@@ -98,7 +98,7 @@ fn world() -> World {
 
 /// All that anybody on the vendor's side can ask.
 fn answers(world: &World) -> String {
-    let asked: [&[&str]; 7] = [
+    let asked: [&[&str]; 9] = [
         &["logs", "acme"],
         &["install", "outputs", "acme", "-o", "json"],
         &["install", "show", "acme", "-o", "json"],
@@ -106,8 +106,19 @@ fn answers(world: &World) -> String {
         &["why", "acme"],
         &["why", "acme", "-o", "json"],
         &["release", "list", "-o", "json"],
+        &["audit", "show", "-n", "1000", "-o", "json"],
+        &["webhooks", "list", "-o", "json"],
     ];
     asked.iter().map(|args| world.remit(args).unwrap()).collect()
+}
+
+/// A token of the org and a webhook's secret: shown once, and nowhere again.
+fn secrets_of_the_vendor(world: &World) -> [String; 2] {
+    let token = world.remit(&["token", "create", "canary"]).unwrap().trim().to_owned();
+    let url = "https://hooks.example.com/in";
+    let secret = world.remit(&["webhooks", "create", "canary", "--url", url]).unwrap().trim().to_owned();
+    assert!(token.len() > 30 && secret.len() > 30, "they are shown once");
+    [token, secret]
 }
 
 #[test]
@@ -115,6 +126,7 @@ fn no_canary_reaches_the_vendor_and_a_planted_one_does() {
     let mut world = world();
     let install = customer(&mut world, "acme", &[]);
     world.until_status(&install, "held").unwrap();
+    let own = secrets_of_the_vendor(&world);
     let told = answers(&world);
     assert!(told.contains("cannot use [redacted]") && told.contains("plain [redacted]"), "{told}");
     let hexadecimal = |canary: &str| canary.bytes().map(|b| format!("{b:02x}")).collect::<String>();
@@ -127,6 +139,15 @@ fn no_canary_reaches_the_vendor_and_a_planted_one_does() {
                 assert!(!contains(&text, form.as_bytes()), "{log}.log tells {form}");
             }
         }
+    }
+    for secret in own {
+        assert!(!told.contains(&secret), "the vendor's own secret was told: {told}");
+        assert!(
+            !holds(&world.broker_dir(), secret.as_bytes()),
+            "the broker keeps a vendor's secret as it is"
+        );
+        let log = fs::read(world.path("broker.log")).unwrap();
+        assert!(!contains(&log, secret.as_bytes()), "broker.log tells a vendor's secret");
     }
     assert!(told.contains(PLANTED), "the scan is blind: {told}");
     assert!(holds(&world.broker_dir(), PLANTED.as_bytes()), "the scan of the broker is blind");

@@ -3,13 +3,17 @@
 #![allow(clippy::unwrap_used)]
 
 mod approvals;
+mod attested;
 mod backups;
 mod brokers;
 mod by_hand;
 mod canary;
 mod dev;
 mod drift;
+mod health;
 mod kills;
+mod kms;
+mod kms_refusals;
 mod misfortune;
 mod proxies;
 mod readme;

@@ -7,9 +7,10 @@ use std::path::Path;
 use crate::{files, none, root, sources};
 
 /// The areas of error codes; each has its page in docs/errors.
-const AREAS: [&str; 19] = [
+const AREAS: [&str; 21] = [
     "api",
     "artifact",
+    "audit",
     "broker",
     "cli",
     "config",
@@ -17,6 +18,7 @@ const AREAS: [&str; 19] = [
     "executor",
     "installer",
     "journal",
+    "kms",
     "loop",
     "package",
     "policy",

@@ -63,6 +63,9 @@ pub struct DecideArgs {
     /// Why; it stays on the record.
     #[arg(long)]
     pub reason: String,
+    /// Whether it is done.
+    #[command(flatten)]
+    pub tries: super::TryArgs,
 }
 
 /// What is done about a difference.

@@ -126,7 +126,7 @@ pub struct BulkArgs {
     /// For `deploy`: the release's version [default: the newest].
     #[arg(long)]
     pub version: Option<String>,
-    /// Only show which installs it would be.
+    /// Only show which installs it would be, and what would become of each at once.
     #[arg(long)]
     pub dry_run: bool,
     /// Do not ask.

@@ -102,6 +102,9 @@ pub struct WaitingArgs {
     /// The release's version [default: the newest that waits].
     #[arg(long)]
     pub version: Option<String>,
+    /// Whether it is done.
+    #[command(flatten)]
+    pub tries: super::TryArgs,
 }
 
 /// `remit deploy`
@@ -125,4 +128,7 @@ pub struct DeployArgs {
     /// Why; it stays on the record.
     #[arg(long, requires = "now")]
     pub reason: Option<String>,
+    /// Whether it is done.
+    #[command(flatten)]
+    pub tries: super::TryArgs,
 }

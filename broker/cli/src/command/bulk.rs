@@ -3,6 +3,7 @@
 use std::io::{IsTerminal as _, Write as _};
 
 use remit_broker::api::ObjectView;
+use remit_loops::trial::Trial;
 use remit_loops::view::Detail;
 use remit_loops::{Kind, ObjectId, app, install, runner};
 use serde::Serialize;
@@ -20,6 +21,18 @@ struct Told {
     install: String,
     status: String,
     /// Why it was not taken; nothing if it was.
+    refused: Option<String>,
+}
+
+/// What would come of one install.
+#[derive(Serialize)]
+struct Tried {
+    install: String,
+    now: String,
+    then: String,
+    /// The first line that its timeline would get.
+    first: Option<String>,
+    /// Why it would not take it; nothing if it would.
     refused: Option<String>,
 }
 
@@ -41,7 +54,8 @@ pub(super) async fn run(context: &Context, args: BulkArgs) -> Result<()> {
         return Err(Failure::usage(format!("no install has the labels {}", args.selector), hint));
     }
     if args.dry_run {
-        context.format().answer(&installs, || preview(&installs));
+        let tried = try_all(&client, &args, &installs).await?;
+        context.format().answer(&tried, || would(&tried));
         return Ok(());
     }
     if !args.yes {
@@ -133,13 +147,48 @@ async fn tell_all(
     Ok(told)
 }
 
+/// What would become of each install at once, or why it would not take it. Nothing changes.
+async fn try_all(client: &Client, args: &BulkArgs, installs: &[ObjectView]) -> Result<Vec<Tried>> {
+    let mut tried = vec![];
+    for object in installs {
+        let id = &object.view.id;
+        let (to, signal) = asked(id, args)?;
+        let (now, then, first, refused) = match client.trial(&to, &signal).await {
+            Ok(Trial { before, view, timeline, .. }) => {
+                let first = timeline.into_iter().next().map(|entry| entry.text);
+                (before.word, view.status.word, first, None)
+            }
+            Err(failure) if failure.exit == Exit::Unavailable => return Err(failure),
+            Err(failure) => (object.view.status.word.clone(), String::new(), None, Some(failure.to_string())),
+        };
+        let install = id.name().to_owned();
+        tried.push(Tried { install, now, then, first, refused });
+    }
+    Ok(tried)
+}
+
+fn would(tried: &[Tried]) -> String {
+    let mut table = Table::new(&["install", "now", "then", "what would happen at once"]);
+    for Tried { install, now, then, first, refused } in tried {
+        let what = refused.as_ref().or(first.as_ref()).cloned().unwrap_or_default();
+        table.row([install.clone(), word(now), word(then), what]);
+    }
+    table.render("")
+}
+
 async fn tell(client: &Client, id: &ObjectId, args: &BulkArgs, key: Option<String>) -> Result<String> {
+    let (to, signal) = asked(id, args)?;
+    Ok(client.signal(&to, &signal, key).await?.view.status.word)
+}
+
+/// Which object is asked what.
+fn asked(id: &ObjectId, args: &BulkArgs) -> Result<(ObjectId, serde_json::Value)> {
     let reason = args.reason.clone();
     let signal = match args.operation {
         BulkOperation::Drain => {
             let runner = id.runner().ok_or_else(|| Failure::usage("it has no runner", ""))?;
-            let accepted = client.signal(&runner, &runner::Signal::Drain { reason }, key).await?;
-            return Ok(accepted.view.status.word);
+            let signal = serde_json::json!(runner::Signal::Drain { reason });
+            return Ok((runner, signal));
         }
         BulkOperation::Pause => install::Signal::Pause { reason },
         BulkOperation::Resume => install::Signal::Resume {},
@@ -148,5 +197,5 @@ async fn tell(client: &Client, id: &ObjectId, args: &BulkArgs, key: Option<Strin
         BulkOperation::Deploy => install::Signal::Deploy { version: args.version.clone() },
         BulkOperation::CheckDrift => install::Signal::CheckDrift {},
     };
-    Ok(client.signal(id, &signal, key).await?.view.status.word)
+    Ok((id.clone(), serde_json::json!(signal)))
 }

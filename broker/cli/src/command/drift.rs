@@ -8,7 +8,8 @@ use remit_loops::install::Signal;
 use remit_loops::plan::ChangeAction;
 use remit_loops::view::{ComponentView, Detail, View};
 
-use super::updates::tell;
+use super::tell::tell;
+use crate::args::TryArgs;
 use crate::args::drift::{DriftCommand, ThenArg};
 use crate::context::Context;
 use crate::failure::{Failure, Result};
@@ -20,15 +21,15 @@ pub(super) async fn run(context: &Context, command: DriftCommand) -> Result<()> 
     match command {
         DriftCommand::Show { install, component } => show(context, &install, component.as_deref()).await,
         DriftCommand::Check { install } => {
-            tell(context, &context.install(&install)?, &Signal::CheckDrift {}).await
+            tell(context, &context.install(&install)?, &Signal::CheckDrift {}, TryArgs::default()).await
         }
         DriftCommand::Revert(args) => {
             let signal = Signal::Revert { components: args.components, reason: args.reason };
-            tell(context, &context.install(&args.install)?, &signal).await
+            tell(context, &context.install(&args.install)?, &signal, args.tries).await
         }
         DriftCommand::Adopt(args) => {
             let signal = Signal::Adopt { components: args.components, reason: args.reason };
-            tell(context, &context.install(&args.install)?, &signal).await
+            tell(context, &context.install(&args.install)?, &signal, args.tries).await
         }
         DriftCommand::Schedule { install, every, then, never, as_released } => {
             let choice = choice(every.as_deref(), then, never, as_released)?;

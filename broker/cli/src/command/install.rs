@@ -8,7 +8,7 @@ use remit_loops::scenario::Scenario;
 use remit_loops::view::Detail;
 use remit_loops::{Kind, ObjectId, install};
 
-use super::{link, object, scenario, updates};
+use super::{link, object, place, scenario, updates};
 use crate::args::InstallCommand;
 use crate::client::Client;
 use crate::context::Context;
@@ -22,12 +22,15 @@ use crate::watch::{Until, watch};
 pub(super) async fn run(context: &Context, command: InstallCommand) -> Result<()> {
     let client = context.client()?;
     match command {
-        InstallCommand::Create { name, inputs, labels, sandbox, scenario, approval, link } => {
+        InstallCommand::Create { name, inputs, labels, sandbox, scenario, approval, place, link } => {
             let id = context.app()?.child(&name).map_err(|e| Failure::usage(e.to_string(), ""))?;
-            let scenario = scenario::given(scenario.as_deref())?;
+            let (scenario, place) = (scenario::given(scenario.as_deref())?, place::read(place)?);
             let signal = create(&inputs, &labels, sandbox, scenario, approval.as_deref())?;
             let made = client.signal(&id, &signal, None).await?;
             context.format().say(format!("{id} is {}", word(&made.view.status.word)));
+            if place.is_some() {
+                place::declare(&client, &id, place, "as the install was made".to_owned()).await?;
+            }
             link::link(context, &client, &id, &link).await
         }
         InstallCommand::Scenario { name, file, none: _ } => {
@@ -55,6 +58,7 @@ pub(super) async fn run(context: &Context, command: InstallCommand) -> Result<()
         InstallCommand::Windows { name } => updates::windows(context, &name).await,
         InstallCommand::Channel { name, channel } => updates::channel(context, &name, channel).await,
         InstallCommand::Outputs { name } => outputs(context, &client, &context.install(&name)?).await,
+        InstallCommand::Place(command) => place::run(context, &client, command).await,
         InstallCommand::Link { name, link } => {
             link::link(context, &client, &context.install(&name)?, &link).await
         }

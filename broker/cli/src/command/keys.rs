@@ -3,34 +3,28 @@
 mod args;
 mod dispatch;
 mod root;
+mod show;
 
 use remit_broker::api::wire::{NewRestriction, Standing};
-use serde::Serialize;
 
 pub use args::KeysCommand;
 
 use crate::context::Context;
 use crate::failure::Result;
-use crate::keys::{Role, root_digest};
-use crate::output::{DIM, Table, time};
-
-#[derive(Serialize)]
-struct Shown {
-    role: &'static str,
-    id: String,
-    file: String,
-}
+use crate::keys::reference;
+use crate::output::{Table, time};
 
 /// Does what the command line says.
 pub(super) async fn run(context: &Context, command: &KeysCommand) -> Result<()> {
     match command {
-        KeysCommand::Init => {
-            context.keys()?.init()?;
+        KeysCommand::Init { release_kms } => {
+            let release = release_kms.as_deref().map(reference).transpose()?;
+            context.keys()?.init(release.as_ref()).await?;
             context.format().say("Back these files up; who has them can sign for you. Never commit them.");
-            show(context)
+            show::show(context)
         }
-        KeysCommand::Show => show(context),
-        KeysCommand::Make { name, algorithm } => make(context, name, *algorithm),
+        KeysCommand::Show => show::show(context),
+        KeysCommand::Make { name, algorithm, kms } => make(context, name, *algorithm, kms.as_deref()).await,
         KeysCommand::Root(command) => root::run(context, command).await,
         KeysCommand::Dispatch(command) => dispatch::run(context, command).await,
         KeysCommand::Revoke { id, reason } => {
@@ -54,38 +48,28 @@ pub(super) async fn run(context: &Context, command: &KeysCommand) -> Result<()> 
     }
 }
 
-fn show(context: &Context) -> Result<()> {
-    let keys = context.keys()?;
-    let mut shown = Vec::new();
-    for role in Role::ALL {
-        let file = keys.file(role).display().to_string();
-        shown.push(Shown { role: role.as_str(), id: keys.load(role)?.id(), file });
-    }
-    let root = keys.root()?.map(|bytes| root_digest(&bytes)).transpose()?;
-    let answer = serde_json::json!({ "keys": shown, "root_sha256": root.map(|d| d.hex()) });
-    context.format().answer(&answer, || {
-        let mut table = Table::new(&["key", "id", "file"]);
-        for key in &shown {
-            table.row([key.role.to_owned(), key.id.clone(), key.file.clone()]);
-        }
-        let root = match root {
-            Some(digest) => format!("root    {}  (what runners pin)", digest.hex()),
-            None => format!("{DIM}no root yet: `remit org create` makes it{DIM:#}"),
-        };
-        format!("{}{root}", table.render(""))
-    });
-    Ok(())
-}
-
-fn make(context: &Context, name: &str, algorithm: crate::keys::Algorithm) -> Result<()> {
-    let made = context.keys()?.make(name, algorithm)?;
-    context.format().answer(&made, || {
-        format!(
-            "key     {}\nfile    {}  (for you only: back it up, never commit it)\npublic  {}  (for whoever makes the root)",
-            made.id,
-            made.file.display(),
-            made.public.display()
-        )
+async fn make(
+    context: &Context,
+    name: &str,
+    algorithm: crate::keys::Algorithm,
+    kms: Option<&str>,
+) -> Result<()> {
+    let made = match kms {
+        Some(uri) => context.keys()?.note(name, &reference(uri)?).await?,
+        None => context.keys()?.make(name, algorithm)?,
+    };
+    let (file, public) = (made.file.display(), made.public.display());
+    context.format().answer(&made, || match &made.kms {
+        Some(uri) => format!(
+            "key     {}\nkms     {uri}\nfile    {file}  (says where it is: no secret, for whoever signs with it)\n\
+             public  {public}  (for whoever makes the root)",
+            made.id
+        ),
+        None => format!(
+            "key     {}\nfile    {file}  (for you only: back it up, never commit it)\n\
+             public  {public}  (for whoever makes the root)",
+            made.id
+        ),
     });
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What the customer gets: a one-time token in a file, and the ways to start the runner with it:
+//! What the customer gets: a one-time token in a file where one is needed, and the ways to start the runner with it:
 //! the exact command, or a CloudFormation template and the link that opens it.
 
 mod stack;
@@ -6,6 +6,7 @@ mod stack;
 use std::path::{Path, PathBuf};
 
 use remit_broker::api::wire::RunnerToken;
+use remit_loops::runner::Place;
 use remit_loops::{ObjectId, Timestamp};
 use remit_seal::document::{Authority, Input};
 use serde::Serialize;
@@ -22,9 +23,13 @@ use crate::product;
 #[derive(Serialize)]
 struct Link {
     install: ObjectId,
-    token_file: PathBuf,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token_file: Option<PathBuf>,
     ca_file: PathBuf,
-    expires: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    place: Option<Place>,
     root_sha256: String,
     broker: String,
     command: Vec<String>,
@@ -41,11 +46,7 @@ pub(super) async fn link(context: &Context, client: &Client, id: &ObjectId, args
     let mut link = write(&args.out_dir, &token, &inputs)?;
     link.stack = wish.map(|wish| wish.write(&args.out_dir, &token)).transpose()?;
     context.format().answer(&link, || {
-        let mut text = format!(
-            "The one-time token is in {} (until {}); give it to the customer on a safe way.\n\n",
-            link.token_file.display(),
-            time(link.expires)
-        );
+        let mut text = link.describe();
         text.push_str(&format!("{BOLD}The customer runs:{BOLD:#}\n  {}\n\n", shell(&link.command)));
         if let Some(stack) = &link.stack {
             text.push_str(&stack.describe());
@@ -59,7 +60,10 @@ pub(super) async fn link(context: &Context, client: &Client, id: &ObjectId, args
 fn write(dir: &Path, token: &RunnerToken, inputs: &[(String, Input)]) -> Result<Link> {
     let name = token.install.name();
     let (token_file, ca_file) = (dir.join(format!("{name}.token")), dir.join(format!("{name}.ca.pem")));
-    replace(&token_file, token.token.as_bytes())?;
+    let token_file = token.token.as_ref().map(|_| token_file);
+    if let Some((file, token)) = token_file.as_ref().zip(token.token.as_ref()) {
+        replace(file, token.as_bytes())?;
+    }
     replace(&ca_file, token.ca_pem.as_bytes())?;
     let mut command = vec!["remit-runner".to_owned(), "run".to_owned()];
     let mut flag = |name: &str, value: String| command.extend([format!("--{name}"), value]);
@@ -67,7 +71,13 @@ fn write(dir: &Path, token: &RunnerToken, inputs: &[(String, Input)]) -> Result<
     flag("install", token.install.to_string());
     flag("root-sha256", token.root_sha256.clone());
     flag("ca-file", ca_file.display().to_string());
-    flag("token-file", token_file.display().to_string());
+    if let Some(file) = &token_file {
+        flag("token-file", file.display().to_string());
+    }
+    if let Some(place) = &token.place {
+        flag("aws-account", place.account.clone());
+        flag("aws-region", place.region.clone());
+    }
     flag("data-dir", format!("{name}.runner"));
     for (name, _) in inputs.iter().filter(|(_, spec)| spec.default.is_none() && !spec.sensitive) {
         flag("input", format!("{name}=…"));
@@ -76,12 +86,30 @@ fn write(dir: &Path, token: &RunnerToken, inputs: &[(String, Input)]) -> Result<
         install: token.install.clone(),
         token_file,
         ca_file,
-        expires: Timestamp(token.expires_ms),
+        expires: token.expires_ms.map(Timestamp),
+        place: token.place.clone(),
         root_sha256: token.root_sha256.clone(),
         broker: token.broker.clone(),
         command,
         stack: None,
     })
+}
+
+impl Link {
+    /// What lets the runner in, for people.
+    fn describe(&self) -> String {
+        let token = self.token_file.as_ref().zip(self.expires).map(|(file, expires)| {
+            let (file, until) = (file.display(), time(expires));
+            format!(
+                "The one-time token is in {file} (until {until}); give it to the customer on a safe way.\n"
+            )
+        });
+        let place = self.place.as_ref().map(|place| match &self.token_file {
+            Some(_) => format!("The runner must prove that it is in {place}, too.\n"),
+            None => format!("No token is needed: the runner proves that it is in {place}.\n"),
+        });
+        format!("{}{}\n", token.unwrap_or_default(), place.unwrap_or_default())
+    }
 }
 
 /// A newer token takes the place of an older one.

@@ -140,6 +140,7 @@ fn detail(text: &mut String, detail: &Detail) {
             updates,
             drift,
             rules,
+            glass,
             ..
         } => {
             line("mode", mode.as_str().to_owned());
@@ -150,6 +151,7 @@ fn detail(text: &mut String, detail: &Detail) {
             line("pending", pending.as_ref().map(|r| r.version.clone()).unwrap_or_default());
             line("policy", updates.policy.to_string());
             updates.freezes.iter().for_each(|freeze| line("freeze", frozen(freeze)));
+            line("glass", glass.as_deref().map(glass_line).unwrap_or_default());
             line("drift", drift.as_deref().map(super::drift::line).unwrap_or_default());
             rules.iter().for_each(|rule| line("rule", super::rules::line(rule, Timestamp(now_ms()))));
             line("runner", word(presence(runner)));
@@ -162,14 +164,19 @@ fn detail(text: &mut String, detail: &Detail) {
             line("drift", facts.drift.as_ref().map(|d| d.summary.clone()).unwrap_or_default());
             line("job", job.as_ref().map(|j| format!("{} attempt {}", j.job, j.attempt)).unwrap_or_default());
         }
-        Detail::Runner { presence: there, generation, jobs } => {
+        Detail::Runner { presence: there, generation, jobs, place } => {
             line("presence", word(presence(there)));
             line("generation", generation.to_string());
+            line("must be in", place.as_ref().map(ToString::to_string).unwrap_or_default());
             for job in jobs {
                 line("job", format!("{} {} {}", job.component, job.action.as_str(), word(&job.state)));
             }
         }
     }
+}
+
+fn glass_line(glass: &remit_loops::glass::Glass) -> String {
+    format!("broken by {} until {}: {}", glass.by, time(glass.until), glass.reason)
 }
 
 fn labels_line(labels: &Values) -> String {
@@ -178,7 +185,26 @@ fn labels_line(labels: &Values) -> String {
 }
 
 fn component_line(component: &ComponentView) -> String {
-    format!("{} {} {}", component.name, component.kind, word(&component.state))
+    let health = component.health.as_deref().map(health_words).unwrap_or_default();
+    format!("{} {} {}{health}", component.name, component.kind, word(&component.state))
+}
+
+/// What its probe said last.
+fn health_words(view: &remit_loops::health::View) -> String {
+    let health = &view.health;
+    let at = health.checked.map(time).unwrap_or_default();
+    match (&health.unwell, &health.unknown, health.checked) {
+        (Some(unwell), ..) => format!("  since {}: {}", time(unwell.since), unwell.failure.message),
+        (None, Some(words), _) => format!("  {DIM}nobody knows whether it works ({at}): {words}{DIM:#}"),
+        (None, None, Some(_)) if health.failures > 0 => {
+            format!(
+                "  {DIM}{} of {} probes in a row did not pass{DIM:#}",
+                health.failures, view.probe.failures
+            )
+        }
+        (None, None, Some(_)) => format!("  {DIM}does its work ({at}){DIM:#}"),
+        (None, None, None) => format!("  {DIM}not probed yet{DIM:#}"),
+    }
 }
 
 fn rollout_line(rollout: &remit_loops::app::RolloutView) -> String {

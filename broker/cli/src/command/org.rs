@@ -1,5 +1,7 @@
 //! `remit org`: the tenant, made with a trust root that its own root key signs.
 
+use std::path::Path;
+
 use remit_broker::api::wire::{NewOrg, OrgCreated};
 use remit_seal::document::KeySpec;
 use remit_seal::verify;
@@ -10,17 +12,22 @@ use crate::client::Client;
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Result};
 use crate::keys::KeysDir;
+use crate::keys::ceremony::{Draft, check_signed};
 use crate::output::now_ms;
 
 /// Makes or shows the org.
 pub(super) async fn run(context: &Context, command: OrgCommand) -> Result<()> {
     match command {
-        OrgCommand::Create { name } => {
+        OrgCommand::Create { name, root } => {
             let name = match name {
                 Some(name) => name,
                 None => context.org()?.name().to_owned(),
             };
-            let made = create(&context.client()?, &context.keys()?, &name).await?;
+            let keys = context.keys()?;
+            if let Some(file) = root {
+                take_root(&keys, &file)?;
+            }
+            let made = create(&context.client()?, &keys, &name).await?;
             context.format().answer(&made, || {
                 let known = if made.duplicate { " (it was there already)" } else { "" };
                 format!("{} is made{known}\nroot sha256  {}", made.org, made.root_sha256)
@@ -39,10 +46,26 @@ pub(crate) async fn create(client: &Client, keys: &KeysDir, name: &str) -> Resul
             check_root(&bytes, name, &dispatch)?;
             bytes
         }
-        None => keys.make_root(name, &dispatch, now_ms())?,
+        None => keys.make_root(name, &dispatch, now_ms()).await?,
     };
     let root = String::from_utf8(root).map_err(|_| Failure::usage("the root is not JSON", "make it anew"))?;
     client.create_org(&NewOrg { name: name.to_owned(), root }).await
+}
+
+/// Keeps a root that people have signed, if there is none yet and nobody is missing.
+fn take_root(keys: &KeysDir, file: &Path) -> Result<()> {
+    let bytes = std::fs::read(file).map_err(|e| Failure::file("read", file, &e))?;
+    let draft = Draft::read(&bytes)?;
+    check_signed(&draft.quorums(None)?)?;
+    match keys.root()? {
+        None => keys.keep_root(&bytes),
+        Some(kept) if kept == bytes => Ok(()),
+        Some(_) => {
+            let message = format!("there is another root beside your keys: {}", keys.root_file().display());
+            let hint = "use another --keys-dir for another org, or leave --root out";
+            Err(Failure::new(Exit::Refused, "cli.root_exists", message, hint))
+        }
+    }
 }
 
 async fn dispatch_key(client: &Client) -> Result<KeySpec> {

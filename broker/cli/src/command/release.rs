@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use indicatif::{ProgressBar, ProgressStyle};
 use remit_broker::api::wire::ReleaseAccepted;
+use remit_broker::signer::Signer;
 use remit_loops::ObjectId;
 use remit_loops::release::Release;
 use remit_loops::view::Detail;
@@ -17,6 +18,7 @@ use crate::args::ReleaseCommand;
 use crate::client::Client;
 use crate::context::Context;
 use crate::failure::{Exit, Failure, More, Result};
+use crate::keys::ceremony::{self, Life};
 use crate::keys::{KeysDir, Role};
 use crate::output::{Format, Table, now_ms, size};
 use crate::product::{self, Loaded, Product, Severity, problem};
@@ -25,13 +27,13 @@ use crate::release::{self, Cut, Draft};
 /// Cuts or lists releases.
 pub(super) async fn run(context: &Context, command: ReleaseCommand) -> Result<()> {
     match command {
-        ReleaseCommand::Sign { file, key } => release_file::sign(context, &file, key.as_deref()),
+        ReleaseCommand::Sign { file, key } => release_file::sign(context, &file, key.as_deref()).await,
         ReleaseCommand::Publish { file, hold } => release_file::publish(context, &file, hold).await,
-        ReleaseCommand::Create { version, counter, dry_run, save, notes, rollback_floor, hold } => {
+        ReleaseCommand::Create { version, counter, dry_run, save, notes, rollback_floor, hold, key } => {
             let loaded = load(context.product_dir()?)?;
             let maker = Maker { client: context.client()?, keys: context.keys()?, format: context.format() };
             let notes = notes.as_deref().map(read_notes).transpose()?.unwrap_or_default();
-            let wish = Wish { version, counter, dry_run, save, notes, rollback_floor, hold };
+            let wish = Wish { version, counter, dry_run, save, notes, rollback_floor, hold, key };
             match maker.create(loaded, &wish).await? {
                 Made::Published(made) => {
                     context.format().answer(&made, || published(&made));
@@ -179,6 +181,8 @@ pub(crate) struct Wish {
     pub(crate) notes: String,
     /// The lowest counter that installs may go back to from it; otherwise the first.
     pub(crate) rollback_floor: Option<u64>,
+    /// The key that signs it; otherwise the one that the root names.
+    pub(crate) key: Option<String>,
 }
 
 /// What came of it.
@@ -221,11 +225,7 @@ impl Maker {
         let product = checked(loaded)?;
         let app = ObjectId::new(remit_loops::Kind::App, &[&product.org, &product.app])
             .map_err(|e| Failure::usage(e.to_string(), ""))?;
-        let key = self.keys.load(Role::Release)?;
-        let root = self.keys.root()?.ok_or_else(|| {
-            let message = "your org has no trust root yet";
-            Failure::new(Exit::Refused, "cli.root_missing", message, "make the org first: `remit org create`")
-        })?;
+        let (key, root) = self.signer(wish.key.as_deref()).await?;
         let counter = next_counter(&releases(&self.client, &app).await?, &product.channel, wish)?;
         let cut = Cut {
             version: wish.version.clone(),
@@ -235,7 +235,7 @@ impl Maker {
             rollback_floor: wish.rollback_floor.unwrap_or(1),
         };
         let draft = self.draft(&product, &dir, &cut)?;
-        let signed = release::sign(&draft.document, &key, &root, now_ms())?;
+        let signed = release::sign(&draft.document, &key, &root, now_ms()).await?;
         if wish.dry_run {
             let version = draft.document.version;
             return Ok(Made::Dry { digest: signed.digest.to_string(), counter, version });
@@ -247,6 +247,27 @@ impl Maker {
         }
         let made = self.client.publish(&product.org, Bytes::from(signed.bytes), wish.hold).await?;
         Ok(Made::Published(Box::new(made)))
+    }
+
+    /// What signs, and the root by which that is believed.
+    async fn signer(&self, key: Option<&str>) -> Result<(Signer, Vec<u8>)> {
+        if self.keys.entries()?.is_empty() && key.is_none() {
+            // Keys come first: without one there can be no root either.
+            self.keys.load(Role::Release)?;
+        }
+        let bytes = self.keys.root()?.ok_or_else(|| {
+            let message = "your org has no trust root yet";
+            Failure::new(Exit::Refused, "cli.root_missing", message, "make the org first: `remit org create`")
+        })?;
+        let root = ceremony::Draft::read(&bytes)?.root;
+        if let Some(warning) = Life::of(root.expires_ms, now_ms()).warning() {
+            self.format.say(warning);
+        }
+        let signer = match key {
+            Some(word) => self.keys.named(word).await?,
+            None => self.keys.for_releases(&root)?,
+        };
+        Ok((signer, bytes))
     }
 
     fn draft(&self, product: &Product, dir: &Path, cut: &Cut) -> Result<Draft> {
@@ -319,6 +340,7 @@ mod tests {
             channel: channel.into(),
             rollback_floor: 1,
             approvals: std::collections::BTreeMap::new(),
+            terms: Default::default(),
             healing: Default::default(),
             components: vec![],
             inputs: Default::default(),

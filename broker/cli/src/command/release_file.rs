@@ -10,24 +10,24 @@ use remit_seal::verify::{self, Verified};
 use super::release::published;
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Result};
-use crate::keys::{KeysDir, Role};
+use crate::keys::KeysDir;
 use crate::output::now_ms;
 
 /// Adds this person's signature, and shows what was signed.
-pub(super) fn sign(context: &Context, file: &Path, key: Option<&Path>) -> Result<()> {
+pub(super) async fn sign(context: &Context, file: &Path, key: Option<&str>) -> Result<()> {
     let keys = context.keys()?;
-    let key = match key {
-        Some(path) => keys.load_file(path)?,
-        None => keys.load(Role::Release)?,
-    };
     let root = root(&keys)?;
+    let key = match key {
+        Some(word) => keys.named(word).await?,
+        None => keys.for_releases(root.get())?,
+    };
     if !root.get().release.keys.contains(&key.id()) {
         let message = format!("the root of org `{}` does not name this release key", root.get().vendor);
         let hint = "let the root name it: `remit keys root rotate --add-release NAME.pub.json`";
         return Err(Failure::new(Exit::Refused, "cli.keys_foreign", message, hint));
     }
     let mut envelope = read(file)?;
-    envelope.countersign(&key)?;
+    key.countersign(&mut envelope).await?;
     let bytes = envelope.to_bytes();
     let release = verify::release(&root, &bytes, now_ms())?;
     std::fs::write(file, &bytes).map_err(|e| Failure::file("write", file, &e))?;
@@ -39,8 +39,8 @@ pub(super) fn sign(context: &Context, file: &Path, key: Option<&Path>) -> Result
 fn describe(release: &Verified<Release>) -> String {
     let document = release.get();
     let names: Vec<&str> = document.components.iter().map(|component| component.name.as_str()).collect();
-    format!(
-        "release {} of {}/{}, channel {}, counter {}: {} components: {}\nsigned by {} keys\n{}",
+    let head = format!(
+        "release {} of {}/{}, channel {}, counter {}: {} components: {}",
         document.version,
         document.vendor,
         document.app,
@@ -48,9 +48,15 @@ fn describe(release: &Verified<Release>) -> String {
         document.counter,
         names.len(),
         names.join(", "),
-        release.signers(),
-        release.digest()
-    )
+    );
+    let declaring = document.components.iter().filter(|component| !component.escapes.is_empty());
+    let escapes = declaring.map(|component| {
+        let names: Vec<&str> = component.escapes.iter().map(String::as_str).collect();
+        format!("{} does what no plan shows: {}", component.name, names.join(", "))
+    });
+    let tail = [format!("signed by {} keys", release.signers()), release.digest().to_string()];
+    let lines: Vec<String> = [head].into_iter().chain(escapes).chain(tail).collect();
+    lines.join("\n")
 }
 
 /// Brings a signed release to the broker.

@@ -6,6 +6,7 @@ use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use remit_loops::Kind;
 use serde_json::{Map, Value};
 
+use super::tell::only_try;
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Result};
 use crate::operations::{self, Field, Form};
@@ -13,6 +14,9 @@ use crate::output::word;
 
 /// The id of the argument that gives all fields at once; no field can be called that.
 const JSON: &str = "--json";
+/// The ids of the same flag before and after the operation.
+const DRY_RUN_TOP: &str = "--dry-run of the signal";
+const DRY_RUN: &str = "--dry-run";
 
 /// What was asked of which object.
 #[derive(Clone, Debug)]
@@ -22,6 +26,7 @@ pub struct SignalArgs {
     fields: Vec<(String, Vec<String>)>,
     json: Option<String>,
     key: Option<String>,
+    dry_run: bool,
 }
 
 const EXAMPLES: &str = "\
@@ -34,6 +39,7 @@ Examples:
   remit signal acme cancel --json '{\"operation\":7,\"reason\":\"wrong release\"}'
   remit signal acme/network retry_now
   remit signal @app resume
+  remit signal --dry-run acme drain                 what it would do at once; changes nothing
 
 A target is an install (`acme`), `acme/COMPONENT`, `acme@runner`, `@app`, `@org` or a whole id.
 A signal is stored before it is answered; with --key, sending it twice does it once.";
@@ -43,10 +49,15 @@ impl Args for SignalArgs {
         let target = Arg::new("target").required(true).value_name("TARGET").help("Which object");
         let key =
             Arg::new("key").long("key").value_name("TEXT").help("Idempotency key [default: a fresh one]");
+        let dry_run = Arg::new(DRY_RUN_TOP)
+            .long("dry-run")
+            .action(ArgAction::SetTrue)
+            .help("Only show what it would do at once; changes nothing");
         let subcommands = operations::ALL.iter().map(|(name, kinds)| subcommand(name, kinds));
         command
             .arg(target)
             .arg(key)
+            .arg(dry_run)
             .after_help(EXAMPLES)
             .subcommand_required(true)
             .arg_required_else_help(true)
@@ -67,6 +78,12 @@ fn subcommand(name: &'static str, kinds: &'static [(Kind, operations::Operation)
     let help = kinds.first().map(|(_, o)| o.help.clone()).unwrap_or_default();
     let mut command = Command::new(name)
         .about(format!("[{}] {help}", takers.join(", ")))
+        .arg(
+            Arg::new(DRY_RUN)
+                .long("dry-run")
+                .action(ArgAction::SetTrue)
+                .help("Only show what it would do at once"),
+        )
         .arg(Arg::new(JSON).long("json").value_name("JSON").help("All fields at once, as a JSON object"));
     let mut seen: Vec<&str> = Vec::new();
     for field in kinds.iter().flat_map(|(_, o)| &o.fields) {
@@ -112,6 +129,7 @@ impl FromArgMatches for SignalArgs {
             fields: given.collect(),
             json: fields.get_one::<String>(JSON).cloned(),
             key: matches.get_one::<String>("key").cloned(),
+            dry_run: matches.get_flag(DRY_RUN_TOP) || fields.get_flag(DRY_RUN),
         })
     }
 
@@ -157,6 +175,9 @@ impl SignalArgs {
 pub(super) async fn run(context: &Context, args: SignalArgs) -> Result<()> {
     let id = context.target(&args.target)?;
     let body = args.body(id.kind())?;
+    if args.dry_run {
+        return only_try(context, &id, &body).await;
+    }
     let accepted = context.client()?.signal(&id, &body, args.key.clone()).await.map_err(|mut failure| {
         if failure.exit == Exit::NotFound && failure.hint.is_empty() {
             failure.hint = "see `remit install list`".into();

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use remit_broker::simulate::{self, Fleet, Group, Plan, Report};
+use remit_loops::health::Probe;
 use remit_loops::release::{Release, ReleaseComponent};
 use remit_loops::scenario::Scenario;
 
@@ -98,6 +99,13 @@ fn release_of(product: &Product, version: &str, counter: u64) -> Release {
         longest_run_ms: c.longest_run_ms,
         sandbox: c.sandbox,
         recipe: None,
+        // At rest nobody probes what is only simulated; that a deploy waits for its probe is.
+        health: c.health.map(|health| Probe {
+            within_ms: health.within_ms,
+            timeout_ms: health.timeout_ms,
+            every_ms: None,
+            failures: health.failures,
+        }),
     };
     Release {
         digest: format!("sha256:{version}"),
@@ -107,6 +115,7 @@ fn release_of(product: &Product, version: &str, counter: u64) -> Release {
         channel: product.channel.clone(),
         inputs: vec![],
         approvals: BTreeMap::new(),
+        terms: BTreeMap::new(),
         healing: Default::default(),
         components: product.components.iter().map(component).collect(),
     }

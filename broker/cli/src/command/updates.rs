@@ -9,55 +9,49 @@ use remit_loops::install::{Answer, Policy, Signal};
 use remit_loops::release::changes::{Change, ComponentChange};
 use remit_loops::window::{Day, Late, Window};
 
+use super::tell::tell;
+use crate::args::TryArgs;
 use crate::args::updates::{DeployArgs, LateArg, PolicyCommand, WaitingArgs};
 use crate::context::Context;
 use crate::failure::{Failure, Result};
-use crate::output::{BOLD, DIM, Table, YELLOW, time, word};
+use crate::output::{BOLD, DIM, Table, time};
 use crate::product::parse_ms;
 use crate::times;
 
-/// Sends a signal and says how the install is now.
-pub(super) async fn tell(context: &Context, id: &ObjectId, signal: &Signal) -> Result<()> {
-    let accepted = context.client()?.signal(id, signal, None).await?;
-    context.format().answer(&accepted, || {
-        let (status, why) = (&accepted.view.status, accepted.view.why.first());
-        let why = why.map(|w| format!("\n{YELLOW}why{YELLOW:#}  {}", w.reason)).unwrap_or_default();
-        format!("{id} is {}: {}{why}", word(&status.word), status.description)
-    });
-    Ok(())
-}
-
 /// `remit deploy`
 pub(super) async fn deploy(context: &Context, args: DeployArgs) -> Result<()> {
-    let DeployArgs { install, version, now, override_freeze, reason } = args;
+    let DeployArgs { install, version, now, override_freeze, reason, tries } = args;
     let signal = match reason.filter(|_| now) {
         Some(reason) => Signal::DeployNow { version, reason, override_freeze },
         None => Signal::Deploy { version },
     };
-    tell(context, &context.install(&install)?, &signal).await
+    tell(context, &context.install(&install)?, &signal, tries).await
 }
 
 /// `remit opt-in`
 pub(super) async fn opt_in(context: &Context, args: WaitingArgs) -> Result<()> {
-    tell(context, &context.install(&args.install)?, &Signal::OptIn { version: args.version }).await
+    let signal = Signal::OptIn { version: args.version };
+    tell(context, &context.install(&args.install)?, &signal, args.tries).await
 }
 
 /// `remit decline`
 pub(super) async fn decline(context: &Context, args: WaitingArgs, reason: String) -> Result<()> {
-    tell(context, &context.install(&args.install)?, &Signal::Decline { version: args.version, reason }).await
+    let signal = Signal::Decline { version: args.version, reason };
+    tell(context, &context.install(&args.install)?, &signal, args.tries).await
 }
 
 /// `remit snooze`
 pub(super) async fn snooze(context: &Context, args: WaitingArgs, until: &str, zone: &str) -> Result<()> {
     let until = times::read(until, zone)?;
-    tell(context, &context.install(&args.install)?, &Signal::Snooze { version: args.version, until }).await
+    let signal = Signal::Snooze { version: args.version, until };
+    tell(context, &context.install(&args.install)?, &signal, args.tries).await
 }
 
 /// `remit install policy`
 pub(super) async fn policy(context: &Context, name: &str, command: Option<PolicyCommand>) -> Result<()> {
     let id = context.install(name)?;
     let Some(command) = command else { return updates(context, name).await };
-    tell(context, &id, &Signal::SetPolicy { policy: read_policy(command)? }).await
+    tell(context, &id, &Signal::SetPolicy { policy: read_policy(command)? }, TryArgs::default()).await
 }
 
 fn read_policy(command: PolicyCommand) -> Result<Policy> {
@@ -92,7 +86,7 @@ fn read_policy(command: PolicyCommand) -> Result<Policy> {
 
 /// `remit install channel`
 pub(super) async fn channel(context: &Context, name: &str, channel: Option<String>) -> Result<()> {
-    tell(context, &context.install(name)?, &Signal::SetChannel { channel }).await
+    tell(context, &context.install(name)?, &Signal::SetChannel { channel }, TryArgs::default()).await
 }
 
 /// `remit install windows`

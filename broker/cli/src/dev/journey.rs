@@ -29,7 +29,7 @@ const LINE_LEN_MAX: usize = 110;
 /// Keys, org, release, install, runner; then watches until the install is active.
 pub(super) async fn first(stage: &mut Stage) -> Result<()> {
     step("The vendor's keys and org");
-    stage.keys.init()?;
+    stage.keys.init(None).await?;
     let made = org::create(&stage.client, &stage.keys, &stage.prepared.product.org).await?;
     checked(&format!("{} trusts root {}…", made.org, &made.root_sha256[..16]));
     release(stage, "A release: checked, packed, signed").await?;
@@ -63,7 +63,7 @@ async fn start_runner(stage: &mut Stage) -> Result<()> {
     let file = |name: &str| stage.dir.path().join(name);
     let (token_file, ca_file, inputs_file) =
         (file("runner.token"), file("runner.ca.pem"), file("inputs.json"));
-    write_private(&token_file, token.token.as_bytes())?;
+    write_private(&token_file, token.token.unwrap_or_default().as_bytes())?;
     write_private(&ca_file, token.ca_pem.as_bytes())?;
     let inputs = serde_json::to_vec(&stage.prepared.inputs).unwrap_or_default();
     write_private(&inputs_file, &inputs)?;

@@ -159,6 +159,42 @@ impl Draft {
     }
 }
 
+/// How long a root is warned of before it runs out: a ceremony takes people together.
+pub const WARN_DAYS: i64 = 30;
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// How much time a root has left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Life {
+    /// None: nothing is believed by it any more.
+    Over,
+    /// So many whole days, few enough to act now.
+    Ending(i64),
+    /// Enough.
+    Long,
+}
+
+impl Life {
+    /// Of a root that holds until then.
+    pub fn of(expires_ms: i64, now_ms: i64) -> Self {
+        match expires_ms.saturating_sub(now_ms) {
+            left_ms if left_ms <= 0 => Life::Over,
+            left_ms if left_ms <= WARN_DAYS * DAY_MS => Life::Ending(left_ms / DAY_MS),
+            _ => Life::Long,
+        }
+    }
+
+    /// What people should know now.
+    pub fn warning(self) -> Option<String> {
+        let next = "sign the next one: `remit keys root rotate`, then `remit keys root publish`";
+        match self {
+            Life::Over => Some(format!("the trust root has expired, and nothing is believed by it: {next}")),
+            Life::Ending(days) => Some(format!("the trust root runs out in {days} days: {next}")),
+            Life::Long => None,
+        }
+    }
+}
+
 /// Fails where somebody's signature is missing.
 pub fn check_signed(quorums: &[Quorum]) -> Result<()> {
     let Some(short) = quorums.iter().find(|quorum| !quorum.is_met()) else { return Ok(()) };
@@ -231,6 +267,21 @@ mod tests {
             assert_eq!([quorums[0].is_met(), quorums[1].is_met()], met, "{by}: {quorums:?}");
         }
         verify::next_root(&trusted, &two.envelope.to_bytes()).unwrap();
+    }
+
+    #[test]
+    fn a_root_is_warned_of_before_it_runs_out() {
+        for (left_ms, want) in [
+            (-1, Life::Over),
+            (0, Life::Over),
+            (1, Life::Ending(0)),
+            (30 * DAY_MS, Life::Ending(30)),
+            (30 * DAY_MS + 1, Life::Long),
+        ] {
+            assert_eq!(Life::of(5_000 + left_ms, 5_000), want, "{left_ms}");
+        }
+        assert!(Life::Ending(7).warning().unwrap().contains("in 7 days"));
+        assert!(Life::Over.warning().unwrap().contains("rotate") && Life::Long.warning().is_none());
     }
 
     #[test]

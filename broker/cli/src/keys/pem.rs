@@ -59,13 +59,18 @@ fn scrypt_params() -> pkcs8::pkcs5::scrypt::Params {
     pkcs8::pkcs5::scrypt::Params::new(16, 8, 1, 32).expect("these are in the bounds of the algorithm")
 }
 
+/// Whether a key is under a passphrase.
+pub fn is_sealed(text: &str) -> bool {
+    text.contains(ENCRYPTED)
+}
+
 /// Reads a key from the text of its file.
 pub fn read(path: &Path, text: &str, passphrase: Option<&str>) -> Result<SigningKey> {
     let unreadable = |why: &dyn std::fmt::Display| {
         let message = format!("{} holds no key: {why}", path.display());
         Failure::new(Exit::Local, "cli.keys_unreadable", message, "restore the file from your backup")
     };
-    if !text.contains(ENCRYPTED) {
+    if !is_sealed(text) {
         return SigningKey::from_pem(text).map_err(|refusal| unreadable(&refusal));
     }
     let Some(passphrase) = passphrase else {

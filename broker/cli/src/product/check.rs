@@ -67,6 +67,8 @@ impl<'r, 't> Checker<'r, 't> {
             outputs: raw.outputs.iter().filter_map(|(n, o)| Some((n.clone(), o.clone()?))).collect(),
             commands: raw.commands.clone(),
             actions: raw.actions.clone(),
+            health: raw.health,
+            escapes: raw.escapes.clone(),
         })
     }
 

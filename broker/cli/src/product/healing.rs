@@ -6,7 +6,7 @@ use toml::Spanned;
 
 use super::duration;
 use super::problem::Problem;
-use super::reader::Reader;
+use super::reader::{Reader, Value};
 
 /// How often drift is looked for; none where the file says nothing, or nothing that can be.
 pub(super) fn drift(top: &mut Reader<'_>, out: &mut Vec<Problem>) -> Option<DriftSchedule> {
@@ -42,6 +42,17 @@ pub(super) fn bounded(text: &Spanned<String>, min: i64, max: i64, out: &mut Vec<
     };
     out.push(Problem::error("config.bad_duration", text.span(), message));
     None
+}
+
+/// A whole number from 1 up to this.
+pub(super) fn number(what: &str, value: &Value<'_>, max: u32, out: &mut Vec<Problem>) -> Option<u32> {
+    let number = value.get_ref().as_integer().and_then(|n| n.as_str().parse().ok());
+    let number = number.filter(|n| (1..=max).contains(n));
+    if number.is_none() {
+        let message = format!("{what} is a number from 1 to {max}");
+        out.push(Problem::error("config.bad_value", value.span(), message));
+    }
+    number
 }
 
 fn said(ms: i64) -> String {

@@ -9,7 +9,7 @@ use remit_seal::verify::{
 use toml::Spanned;
 use toml::de::DeValue;
 
-use super::healing::bounded;
+use super::healing::{bounded, number};
 use super::problem::Problem;
 use super::reader::{Reader, Value, text, wrong_type};
 use super::shape::{RawComponent, check_name};
@@ -25,8 +25,11 @@ const CLASSES: [(&str, RuleClass); 9] = [
     ("bug", RuleClass::Bug),
     ("refused", RuleClass::Refused),
 ];
-const OPERATIONS: [(&str, RuleOperation); 2] =
-    [("deploy", RuleOperation::Deploy), ("destroy", RuleOperation::Destroy)];
+const OPERATIONS: [(&str, RuleOperation); 3] = [
+    ("deploy", RuleOperation::Deploy),
+    ("destroy", RuleOperation::Destroy),
+    ("health", RuleOperation::Health),
+];
 const ACTIONS: [(&str, RuleAction); 3] =
     [("re_plan", RuleAction::RePlan), ("re_apply", RuleAction::ReApply), ("hold", RuleAction::Hold)];
 /// How often a rule may act, within how long, and how soon again, where the file does not say.
@@ -203,15 +206,7 @@ fn budget(fields: &mut Reader<'_>, out: &mut Vec<Problem>) -> (u32, i64) {
     let per = budget.need_text("per", out);
     budget.finish(out);
     let per_ms = per.and_then(|text| bounded(&text, RULE_PER_MIN_MS, RULE_PER_MAX_MS, out));
-    let times = times.and_then(|value| {
-        let number = value.get_ref().as_integer().and_then(|n| n.as_str().parse().ok());
-        let number = number.filter(|n| (1..=RULE_TIMES_MAX).contains(n));
-        if number.is_none() {
-            let message = format!("`times` of a budget is a number from 1 to {RULE_TIMES_MAX}");
-            out.push(Problem::error("config.bad_value", value.span(), message));
-        }
-        number
-    });
+    let times = times.and_then(|value| number("`times` of a budget", value, RULE_TIMES_MAX, out));
     (times.unwrap_or(TIMES_DEFAULT), per_ms.unwrap_or(PER_MS_DEFAULT))
 }
 

@@ -1,16 +1,16 @@
 //! The shape of a product's file: which fields there are, each read once, with its place.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use remit_loops::id::is_name;
-use remit_seal::document::{Approval, ComponentKind, DriftSchedule, Output, Rule, Tool, ValueType};
+use remit_seal::document::{ComponentKind, DriftSchedule, HEALTH, Health, Output, Rule, Tool, ValueType};
 use remit_seal::verify::is_field;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::problem::Problem;
 use super::reader::{Reader, Value, texts, wrong_type};
-use super::{duration, healing, inputs, operations, rules};
+use super::{duration, escapes, healing, health, inputs, operations, rules};
 
 /// How long one job of a component may run when its file says nothing: 30 minutes.
 const LONGEST_RUN_MS_DEFAULT: i64 = 30 * 60 * 1000;
@@ -39,7 +39,7 @@ pub(super) struct Raw<'t> {
     pub(super) components: Vec<RawComponent<'t>>,
     pub(super) drift: Option<DriftSchedule>,
     pub(super) rules: Vec<Rule>,
-    pub(super) approvals: BTreeMap<String, Approval>,
+    pub(super) approvals: BTreeMap<String, operations::Needed>,
 }
 
 /// One component, read.
@@ -57,6 +57,9 @@ pub(super) struct RawComponent<'t> {
     pub(super) commands: BTreeMap<String, Vec<String>>,
     /// The names of commands that only rules run.
     pub(super) actions: Vec<String>,
+    /// When its probe runs.
+    pub(super) health: Option<Health>,
+    pub(super) escapes: BTreeSet<String>,
 }
 
 /// Reads the whole file.
@@ -160,6 +163,11 @@ fn component<'t>(
     let own = actions(&mut fields, &what, kind, out);
     let actions = own.keys().cloned().collect();
     commands.extend(own);
+    let health = health::read(&mut fields, &what, kind, longest_run_ms, out).map(|(command, health)| {
+        commands.insert(HEALTH.to_owned(), command);
+        health
+    });
+    let escapes = escapes::read(&mut fields, &what, kind, out);
     fields.finish(out);
     Some(RawComponent {
         name,
@@ -172,6 +180,8 @@ fn component<'t>(
         outputs,
         commands,
         actions,
+        health,
+        escapes,
     })
 }
 
@@ -306,7 +316,12 @@ fn command(
 }
 
 /// A program and its arguments.
-fn program(what: &str, name: &Spanned<String>, value: &Value<'_>, out: &mut Vec<Problem>) -> Vec<String> {
+pub(super) fn program(
+    what: &str,
+    name: &Spanned<String>,
+    value: &Value<'_>,
+    out: &mut Vec<Problem>,
+) -> Vec<String> {
     let words = texts(&format!("command `{}` of {what}", name.get_ref()), value, out);
     if words.is_empty() && matches!(value.get_ref(), DeValue::Array(items) if items.is_empty()) {
         let message = format!("command `{}` of {what} is empty", name.get_ref());

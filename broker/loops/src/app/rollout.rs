@@ -3,18 +3,23 @@
 //! The app tells an install of the release; the install takes it by its own policy and says how it
 //! goes. More failures than the budget halt it: nothing new is told, and what waits is taken back.
 
+mod members;
 mod show;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::children::Children;
 use crate::event::{Effect, Event, Level, Notice, Rejected, RejectedCode, Timestamp};
 use crate::id::ObjectId;
 use crate::job::ReleaseRef;
 use crate::life::{check_reason, record, record_at};
 use crate::release::Release;
 
+use crate::page::Page;
+pub(crate) use members::Page as MembersPage;
+use members::{Counts, Member, Members, Sort};
 pub use show::{RolloutView, WaveView};
 
 /// The most installs of one rollout.
@@ -91,19 +96,6 @@ pub enum Progress {
     },
 }
 
-/// How far one install of a rollout is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Member {
-    /// It was not told yet.
-    Ahead,
-    /// It was told and has not answered.
-    Told,
-    Is(Progress),
-    /// It was deleted.
-    Gone,
-}
-
 /// Where a rollout is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -131,7 +123,7 @@ enum Phase {
 struct Under {
     name: String,
     bake_ms: i64,
-    members: BTreeMap<String, Member>,
+    members: Members,
 }
 
 /// A rollout.
@@ -152,38 +144,13 @@ pub(crate) struct Rollout {
     pub(crate) rollback: bool,
 }
 
-impl Member {
-    fn is_failed(&self) -> bool {
-        matches!(self, Member::Is(Progress::Failed { .. }))
-    }
-
-    fn is_waiting(&self) -> bool {
-        matches!(self, Member::Is(Progress::Waiting { .. }))
-    }
-
-    /// It is at it, or may be.
-    fn is_busy(&self) -> bool {
-        matches!(self, Member::Told | Member::Is(Progress::Running {}))
-    }
-
-    fn is_over(&self) -> bool {
-        match self {
-            Member::Gone
-            | Member::Is(Progress::Done {} | Progress::Failed { .. } | Progress::Refused { .. }) => true,
-            Member::Ahead | Member::Told | Member::Is(Progress::Waiting { .. } | Progress::Running {}) => {
-                false
-            }
-        }
-    }
-}
-
 impl Rollout {
     pub(crate) fn new(
         number: u64,
         event: &Event,
         release: &Release,
         plan: &Plan,
-        installs: &BTreeSet<ObjectId>,
+        installs: &Children,
     ) -> Result<Self, Rejected> {
         check(plan, installs)?;
         let under = |wave: &Wave| Under {
@@ -207,16 +174,17 @@ impl Rollout {
         })
     }
 
-    fn members(&self) -> impl Iterator<Item = &Member> {
-        self.waves.iter().flat_map(|wave| wave.members.values())
+    /// Of all waves.
+    fn counts(&self) -> Counts {
+        self.waves.iter().map(|wave| *wave.members.counts()).sum()
     }
 
-    fn failed(&self) -> usize {
-        self.members().filter(|member| member.is_failed()).count()
+    fn failed(&self) -> u32 {
+        self.counts().of(Sort::Failed)
     }
 
     fn is_over_budget(&self) -> bool {
-        self.failed() > self.failures_max as usize
+        self.failed() > self.failures_max
     }
 
     pub(crate) fn is_over(&self) -> bool {
@@ -241,19 +209,11 @@ impl Rollout {
 
     /// An install says how it goes; what it says of another rollout changes nothing.
     pub(crate) fn hear(&mut self, install: &str, progress: &Progress) {
-        for wave in &mut self.waves {
-            if let Some(member) = wave.members.get_mut(install) {
-                *member = Member::Is(progress.clone());
-            }
-        }
+        self.waves.iter_mut().for_each(|wave| wave.members.set(install, Member::Is(progress.clone())));
     }
 
     pub(crate) fn forget(&mut self, install: &str) {
-        for wave in &mut self.waves {
-            if let Some(member) = wave.members.get_mut(install) {
-                *member = Member::Gone;
-            }
-        }
+        self.waves.iter_mut().for_each(|wave| wave.members.set(install, Member::Gone));
     }
 
     /// Does what can be done now. The same path after every event.
@@ -280,25 +240,22 @@ impl Rollout {
 
     /// Tells as many installs of the wave as may be at it at once.
     fn tell(&mut self, app: &ObjectId) -> Vec<Effect> {
-        let busy = self.members().filter(|member| member.is_busy()).count();
-        let room = (self.at_once as usize).saturating_sub(busy);
-        let (number, rollback) = (self.number, self.rollback);
-        let release = &self.release;
+        let room = self.at_once.saturating_sub(self.counts().busy());
         let Some(wave) = self.waves.get_mut(self.wave) else { return vec![] };
-        let ahead = wave.members.iter_mut().filter(|(_, member)| **member == Member::Ahead).take(room);
-        let tell = |(name, member): (&String, &mut Member)| {
-            *member = Member::Told;
-            let notice = Notice::UpdateOffered { release: release.clone(), rollout: number, rollback };
-            app.child(name).ok().map(|to| Effect::Tell { to, notice })
+        let told = wave.members.tell(room);
+        let (rollout, rollback) = (self.number, self.rollback);
+        let tell = |name: String| {
+            let notice = Notice::UpdateOffered { release: self.release.clone(), rollout, rollback };
+            app.child(&name).ok().map(|to| Effect::Tell { to, notice })
         };
-        ahead.filter_map(tell).collect()
+        told.into_iter().filter_map(tell).collect()
     }
 
     fn end_wave(&mut self, at: Timestamp, effects: &mut Vec<Effect>) -> bool {
-        let leaves_waiting = self.leaves_waiting;
         let Some(wave) = self.waves.get(self.wave) else { return false };
-        let is_through = |m: &Member| m.is_over() || (leaves_waiting && m.is_waiting());
-        if !wave.members.values().all(is_through) {
+        let counts = wave.members.counts();
+        let left = if self.leaves_waiting { counts.of(Sort::Waiting) } else { 0 };
+        if counts.over() + left < counts.all() {
             return false;
         }
         let text = format!("wave {} of rollout {} is through", wave.name, self.number);
@@ -332,13 +289,11 @@ impl Rollout {
     /// Takes back what was told and has not begun: it may be told again.
     fn withdraw(&mut self, app: &ObjectId) -> Vec<Effect> {
         let rollout = self.number;
-        let members = self.waves.iter_mut().flat_map(|wave| wave.members.iter_mut());
-        let told = members.filter(|(_, member)| **member == Member::Told || member.is_waiting());
-        let withdraw = |(name, member): (&String, &mut Member)| {
-            *member = Member::Ahead;
-            app.child(name).ok().map(|to| Effect::Tell { to, notice: Notice::UpdateWithdrawn { rollout } })
+        let withdrawn = self.waves.iter_mut().flat_map(|wave| wave.members.withdraw());
+        let withdraw = |name: String| {
+            app.child(&name).ok().map(|to| Effect::Tell { to, notice: Notice::UpdateWithdrawn { rollout } })
         };
-        told.filter_map(withdraw).collect()
+        withdrawn.filter_map(withdraw).collect()
     }
 
     pub(crate) fn pause(
@@ -365,7 +320,7 @@ impl Rollout {
             return Err(conflict(&format!("rollout {} is not paused", self.number)));
         };
         let budget = failures_max.unwrap_or(self.failures_max);
-        if self.failed() > budget as usize {
+        if self.failed() > budget {
             let message = format!(
                 "{} installs failed, its budget is {budget}: mend them, or resume it with a greater budget",
                 self.failed()
@@ -374,7 +329,7 @@ impl Rollout {
         }
         self.failures_max = budget;
         // The wave that was told has members that are ahead again: it goes on with them.
-        let first_ahead = |wave: &Under| wave.members.values().any(|member| *member == Member::Ahead);
+        let first_ahead = |wave: &Under| wave.members.counts().of(Sort::Ahead) > 0;
         self.wave = self.waves.iter().position(first_ahead).map_or(self.wave, |first| first.min(self.wave));
         self.enter(Phase::Going, event.at);
         let text = format!("rollout {} was resumed by {}, with a budget of {budget}", self.number, event.by);
@@ -403,13 +358,43 @@ impl Rollout {
         Ok(())
     }
 
+    /// The pages of its members.
+    pub(crate) fn pages(&self) -> Vec<Page> {
+        let of = |(wave, under): (u16, &Under)| {
+            let pages = (0_u16..).zip(under.members.pages());
+            pages.map(|(place, page)| Page::of_members(wave, place, page)).collect::<Vec<_>>()
+        };
+        (0_u16..).zip(&self.waves).flat_map(of).collect()
+    }
+
+    /// How many installs it is for.
+    pub(crate) fn len(&self) -> usize {
+        self.counts().all() as usize
+    }
+
+    /// It without the pages of its members.
+    pub(crate) fn without_pages(&self) -> Self {
+        let empty = |under: &Under| Under {
+            name: under.name.clone(),
+            bake_ms: under.bake_ms,
+            members: Members::default(),
+        };
+        let waves = self.waves.iter().map(empty).collect();
+        Self { waves, ..self.clone() }
+    }
+
+    /// Puts a page of a wave's members back; none if there is no such wave.
+    pub(crate) fn put_page(&mut self, wave: usize, page: MembersPage) -> Option<()> {
+        self.waves.get_mut(wave).map(|under| under.members.put(page))
+    }
+
     /// Names the release, as people do.
     pub(crate) fn of(&self) -> ReleaseRef {
         ReleaseRef::from(&self.release)
     }
 }
 
-fn check(plan: &Plan, installs: &BTreeSet<ObjectId>) -> Result<(), Rejected> {
+fn check(plan: &Plan, installs: &Children) -> Result<(), Rejected> {
     let invalid = |message: String| Err(Rejected::new(RejectedCode::RolloutInvalid, message));
     let count: usize = plan.waves.iter().map(|wave| wave.installs.len()).sum();
     if count == 0 || count > MEMBERS_MAX || plan.waves.len() > WAVES_MAX {

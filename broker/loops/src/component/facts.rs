@@ -94,7 +94,7 @@ impl Component {
         ran_by: Option<&Boot>,
     ) {
         let task = &current.task;
-        if task.stage == Stage::Plan {
+        if task.stage == Stage::Plan || task.action == Action::Health {
             return;
         }
         self.since = at;
@@ -118,7 +118,7 @@ impl Component {
                 let removed = Removed { at, attempt: current.id.clone(), swept: success.swept.clone() };
                 self.facts = Facts { removed: Some(Box::new(removed)), ..Facts::default() };
             }
-            Action::Run => {}
+            Action::Run | Action::Health => {}
             Action::Drift | Action::Adopt => match &task.word {
                 Some(word) => self.facts.adopted(at, word, success),
                 None => self.facts.looked(at, success),

@@ -9,7 +9,7 @@ use crate::event::{Actor, Effect, Event, Level, Rejected, RejectedCode, Timestam
 use crate::graph::{Step, StepState};
 use crate::job::{Action, Failure, FailureClass, Outcome};
 use crate::life::{record, record_at};
-use crate::plan::{Approval, ApprovedPlan, Asking, Needed, Plan, Reply, Side, Stage};
+use crate::plan::{Approval, ApprovedPlan, Asking, Needed, Plan, Reply, Side, Stage, Terms};
 
 /// How often in a row a step is planned again because its approved plan was worth nothing.
 const REPLANS_MAX: u32 = 5;
@@ -18,7 +18,8 @@ const REPLANS_MAX: u32 = 5;
 const ALL_SCHEME: &str = "remit plans that wait 1";
 
 /// Words of runners for: this cannot be carried out as it is, and another plan may do.
-const PLAN_AGAIN: [&str; 7] = [
+const PLAN_AGAIN: [&str; 8] = [
+    "seal.break_glass_over",
     "runner.plan_missing",
     "runner.plan_changed",
     "executor.plan_stale",
@@ -35,20 +36,30 @@ impl Live {
         if matches!(step.stage, Stage::Apply(_)) {
             return step.stage.clone();
         }
-        let asks = self.approval.ask != Ask::Never || step.replans > 0;
+        let asks = (self.approval.ask != Ask::Never && self.glass.is_none()) || step.replans > 0;
         let plans = step.action.makes() && (asks || self.needed(op, step) != Needed::None);
         if plans { Stage::Plan } else { Stage::Whole }
     }
 
-    /// Whose approval the signed release wants for a step.
+    /// Whose approval the signed release wants for a step; a broken glass passes the vendor's.
     fn needed(&self, op: &Operation, step: &Step) -> Needed {
-        let approvals = match step.action {
-            Action::Deploy => op.release.as_ref().map(|release| &release.approvals),
-            Action::Destroy | Action::Drift | Action::Adopt | Action::Run => {
-                self.parts.get(&step.component).map(|part| &part.approvals)
-            }
+        let approvals = if step.action == Action::Deploy {
+            op.release.as_ref().map(|release| &release.approvals)
+        } else {
+            self.parts.get(&step.component).map(|part| &part.approvals)
         };
-        approvals.and_then(|all| all.get(step.action.as_str())).copied().unwrap_or_default()
+        let needed = approvals.and_then(|all| all.get(step.action.as_str())).copied().unwrap_or_default();
+        if self.glass.is_some() { needed.of_customer() } else { needed }
+    }
+
+    /// The terms of the vendor's approval that the signed release wants for a step.
+    fn terms(&self, op: &Operation, step: &Step) -> Option<Terms> {
+        let terms = if step.action == Action::Deploy {
+            op.release.as_ref().map(|release| &release.terms)
+        } else {
+            self.parts.get(&step.component).map(|part| &part.terms)
+        };
+        terms.and_then(|all| all.get(step.action.as_str())).cloned()
     }
 
     /// Takes a task's end that is about its plan: made, or worth nothing. None for any other end.
@@ -87,13 +98,16 @@ impl Live {
     /// Whose yes a plan needs, and why.
     fn asking(&self, op: &Operation, step: &Step, plan: &Plan) -> Asking {
         let needed = self.needed(op, step);
-        let (rule, quorum) = (self.approval.asks(&step.component, plan), self.approval.quorum);
+        let rule = self.approval.asks(&step.component, plan).filter(|_| self.glass.is_none());
+        let terms = self.terms(op, step).filter(|_| needed.vendor());
+        let quorum = self.approval.quorum.max(terms.as_ref().map_or(1, |terms| terms.quorum));
         let customer = needed.customer() || plan.customer_approval_needed;
         let vendor = if needed.vendor() || rule.is_some() { quorum } else { 0 };
         let signed = (needed != Needed::None).then(|| "the signed release wants it".to_owned());
         let remit = plan.customer_approval_needed.then(|| "the customer's remit wants it".to_owned());
-        let reasons: Vec<String> = [signed, remit, rule].into_iter().flatten().collect();
-        Asking { plan: plan.clone(), vendor, customer, reason: reasons.join("; "), approvals: vec![] }
+        let few = terms.as_ref().and_then(|terms| self.approval.too_few(terms, quorum));
+        let reasons: Vec<String> = [signed, remit, rule, few].into_iter().flatten().collect();
+        Asking { plan: plan.clone(), vendor, customer, reason: reasons.join("; "), approvals: vec![], terms }
     }
 
     /// When a plan that waits gets too old.
@@ -132,7 +146,15 @@ impl Live {
         let policy = self.approval.clone();
         let (op, steps) = self.waiting(digest, component, number)?;
         policy.counts(by, &op.by.to_string())?;
-        let until = event.at.plus_ms(policy.valid_ms);
+        let terms = op
+            .graph
+            .asking()
+            .filter(|(index, _)| steps.contains(index))
+            .filter_map(|(_, a)| a.terms.as_ref());
+        let terms: Vec<&Terms> = terms.collect();
+        terms.iter().try_for_each(|terms| terms.counts(by))?;
+        let valid_ms = terms.iter().map(|terms| terms.valid_ms).fold(policy.valid_ms, i64::min);
+        let until = event.at.plus_ms(valid_ms);
         let approval = Approval { side: Side::Vendor, by: by.clone(), at: event.at, until };
         let has_said = |(index, asking): (usize, &Asking)| {
             steps.contains(&index) && asking.valid(event.at).any(|a| a.side == Side::Vendor && a.by == *by)
@@ -281,6 +303,19 @@ impl Operation {
             step.stage = Stage::Apply(ApprovedPlan { digest: asking.plan.digest.clone(), approvals });
             self.graph.set(index, StepState::Waiting, at);
         }
+    }
+
+    /// The vendor's people need not say anything any more.
+    pub(super) fn pass_vendor(&mut self, at: Timestamp, index: usize) -> Option<Effect> {
+        let step = &mut self.graph.steps[index];
+        let StepState::Asking(asking) = &mut step.state else { return None };
+        if asking.vendor == 0 {
+            return None;
+        }
+        asking.vendor = 0;
+        let text = format!("{}: its plan passes the vendor's approval by the broken glass", step.component);
+        self.go_on_if_complete(at, index);
+        Some(record_at(Level::Warning, "plan.passed", text))
     }
 
     fn deny(&mut self, at: Timestamp, index: usize, by: &str, reason: &str) -> Effect {

@@ -95,6 +95,7 @@ impl Live {
             updates: super::updates::Updates::default(),
             drifting: super::Drifting::default(),
             uses: super::Uses::new(),
+            glass: None,
             to_run: vec![],
             buried: None,
         }

@@ -47,14 +47,18 @@ impl Live {
         }
     }
 
+    /// Whether nothing is done with it, nothing waits, and its runner is there to look.
+    pub(super) fn rests(&self) -> bool {
+        let rests = self.work.is_none() && self.read.is_none() && self.lanes.iter().next().is_none();
+        let may = self.paused.is_none() && self.deleting.is_none() && self.parent == Standing::Active;
+        rests && may && matches!(self.runner, Presence::Online { .. })
+    }
+
     /// When the world is looked at next, if nothing holds that up.
     pub(super) fn look_due(&self, id: &ObjectId) -> Option<Timestamp> {
         let schedule = self.schedule()?;
-        let rests = self.work.is_none() && self.read.is_none() && self.lanes.iter().next().is_none();
         let is_there = self.parts.values().any(|part| part.facts.deployed.is_some());
-        let may = self.paused.is_none() && self.deleting.is_none() && self.parent == Standing::Active;
-        let is_heard = matches!(self.runner, Presence::Online { .. });
-        let since = self.drifting.checked.filter(|_| rests && is_there && may && is_heard)?;
+        let since = self.drifting.checked.filter(|_| is_there && self.rests())?;
         Some(since.plus_ms(spread(id, schedule.every_ms)))
     }
 
@@ -67,7 +71,9 @@ impl Live {
 
     /// An operation has ended: when it looked by itself and found something, that is mended or told.
     pub(super) fn looked(&mut self, at: Timestamp, op: &Operation) -> Option<Effect> {
-        self.drifting.checked = Some(at);
+        if !matches!(op.what, What::HealthCheck { .. }) {
+            self.drifting.checked = Some(at);
+        }
         if op.what != What::DriftCheck || op.by != Actor::Clock {
             return None;
         }
@@ -176,7 +182,7 @@ impl Live {
 
 /// The time between two looks of this install: three quarters of it at least, all of it at most, so that
 /// installs that were deployed together are not all looked at together.
-fn spread(id: &ObjectId, every_ms: i64) -> i64 {
+pub(super) fn spread(id: &ObjectId, every_ms: i64) -> i64 {
     let hash = id.to_string().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });

@@ -22,9 +22,11 @@ impl Install {
         let State::Live(live) = &mut self.state else { return effects };
         effects.extend(live.updates.wake_snoozed(at));
         live.look_if_due(&self.id, at);
+        live.probe_if_due(&self.id, at);
         effects.extend(live.mend(at));
         effects.extend(live.run_commands(&self.id, at));
         while live.turn(&self.id, at, &mut effects) {}
+        effects.extend(live.run_commands(&self.id, at));
         effects.extend(live.recall(&self.id, at));
         live.set_wake(at, is_tick);
         effects.extend(live.report_rollout(&self.id, at));
@@ -74,7 +76,7 @@ impl Live {
         let slot = self.slot(lane);
         let Some(op) = slot else { return false };
         let stuck = op.held_since().is_some();
-        let superseded = stuck && (newer.is_some() || lane == Lane::Read);
+        let superseded = stuck && (newer.is_some() || lane == Lane::Read || op.gives_up());
         if let Some(newer) = newer_deploy.filter(|_| op.only_asks() || op.only_mends()) {
             let reason = format!("operation {newer} takes its place");
             op.graph.cancel_waiting(&reason, at);
@@ -88,7 +90,8 @@ impl Live {
             let text = format!("operation {} takes the place of the held operation {}", newer, op.number);
             effects.push(record("operation.superseded", text));
         }
-        effects.push(self.close(at, &op));
+        let closed = self.close(at, &op);
+        effects.extend(Some(closed).filter(|_| !op.is_quiet()));
         effects.extend(self.looked(at, &op));
         true
     }
@@ -126,7 +129,9 @@ impl Live {
                 Outcome::Failed(_) | Outcome::Cancelled { .. } => self.deleting = None,
             }
         }
-        self.last = Some(LastOperation { number: op.number, kind: kind.to_owned(), at, outcome });
+        if !op.is_quiet() {
+            self.last = Some(LastOperation { number: op.number, kind: kind.to_owned(), at, outcome });
+        }
         entry
     }
 
@@ -169,14 +174,27 @@ impl Live {
                 let named = |name: &String, _: &Part| names.contains(name).then_some(Action::Deploy);
                 op.graph = self.graph_of(at, op.release.as_ref(), named);
             }
+            Steps::Probing(names) => {
+                let named = |name: &String, _: &Part| names.contains(name).then_some(Action::Health);
+                op.graph = self.graph_of(at, None, named);
+            }
+            Steps::Failed(name, failure) => {
+                op.release.clone_from(&self.release);
+                let named = |other: &String, _: &Part| (*other == name).then_some(Action::Deploy);
+                op.graph = self.graph_of(at, op.release.as_ref(), named);
+                op.fail_first(at, &failure);
+            }
             Steps::Adopting(names) => {
                 let named = |name: &String, p: &Part| names.contains(name).then(|| Live::adopting(p));
                 op.graph = self.graph_of(at, None, named);
             }
         }
         let text = format!("{} (operation {}) begins, asked by {}", op.what.as_str(), op.number, op.by);
-        effects.push(record("operation.started", text));
+        let is_loud = !op.is_quiet();
+        effects.extend(is_loud.then(|| record("operation.started", text)));
+        let (number, failed) = (op.number, op.graph.failed().map(|(step, _)| step.component.clone()).next());
         *self.slot(lane) = Some(op);
+        effects.extend(failed.into_iter().flat_map(|name| self.remedy(at, number, &name)));
         true
     }
 
@@ -300,10 +318,14 @@ impl Live {
         effects
     }
 
-    /// What a step asks of its component. A deploy goes by the operation's release, anything else by the part's own.
+    /// What a step asks of its component.
     pub(super) fn task(&mut self, op: &Operation, index: usize) -> Option<Task> {
-        let Step { component: name, action, stage, .. } = &op.graph.steps[index];
-        let action = *action;
+        self.task_of(op, index, op.graph.steps[index].action)
+    }
+
+    /// The same with another action. A deploy goes by the operation's release, anything else by the part's own.
+    pub(super) fn task_of(&mut self, op: &Operation, index: usize, action: Action) -> Option<Task> {
+        let Step { component: name, stage, gate, .. } = &op.graph.steps[index];
         let next = if action == Action::Deploy { op.intended(name) } else { None };
         let input_digest = next.as_ref().and_then(|_| self.input_digest(op.component(name)?));
         let part = self.parts.get_mut(name)?;
@@ -313,6 +335,7 @@ impl Live {
         let declared = self.inputs.iter().filter(|(name, _)| part.inputs.contains(name));
         let inputs = declared.map(|(name, value)| (name.clone(), value.clone())).collect();
         let play = self.scenario.as_ref().filter(|_| self.mode == Mode::Sandbox);
+        let changes = action.mutates() || gate.is_some();
         Some(Task {
             operation: op.number,
             epoch: self.epoch,
@@ -322,12 +345,14 @@ impl Live {
             release: part.release.clone(),
             digest: part.digest.clone(),
             inputs,
-            longest_run_ms: part.longest_run_ms,
+            longest_run_ms: part.runs_ms(action, gate.is_some()),
             input_digest,
             begin_by: None,
             stage: stage.clone(),
             word: op.what.word(&op.by),
             command: None,
+            gate: false,
+            glass: self.glass.clone().filter(|_| changes),
         })
     }
 }
@@ -343,7 +368,8 @@ impl Operation {
         let index = self.graph.running(name)?;
         let step = &self.graph.steps[index];
         self.intended(name)
-            .filter(|_| step.action == Action::Deploy && step.stage != Stage::Plan && step.mending.is_none())
+            .filter(|_| step.action == Action::Deploy && step.stage != Stage::Plan)
+            .filter(|_| step.mending.is_none() && step.gate.is_none())
     }
 
     /// Whether what runs here of a component only plans.
@@ -368,8 +394,9 @@ impl Part {
 
     /// It is as this release wants it.
     pub(super) fn go_by(&mut self, next: Part) {
-        let (facts, failed) = (std::mem::take(&mut self.facts), self.failed.take());
-        *self = Self { facts, failed, ..next };
+        let (facts, failed, health) =
+            (std::mem::take(&mut self.facts), self.failed.take(), std::mem::take(&mut self.health));
+        *self = Self { facts, failed, health, ..next };
     }
 
     fn of(release: &Release, component: &crate::release::ReleaseComponent) -> Self {
@@ -382,8 +409,20 @@ impl Part {
             sandbox: component.sandbox,
             inputs: release.inputs.clone(),
             approvals: release.approvals.clone(),
+            terms: release.terms.clone(),
+            probe: component.health,
             facts: Facts::default(),
             failed: None,
+            health: crate::health::Health::default(),
+        }
+    }
+
+    /// How long a job of it may run: a probe as long as one takes, or as long as a deploy waits for one.
+    fn runs_ms(&self, action: Action, gate: bool) -> i64 {
+        match (action, self.probe) {
+            (Action::Health, Some(probe)) if gate => probe.within_ms,
+            (Action::Health, Some(probe)) => probe.timeout_ms,
+            _ => self.longest_run_ms,
         }
     }
 }

@@ -78,8 +78,14 @@ impl Install {
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
         match &self.state {
             State::Live(live) => {
-                let wakes =
-                    [live.updates.wake, live.plan_deadline(), live.look_due(&self.id), live.mend_deadline()];
+                let wakes = [
+                    live.updates.wake,
+                    live.plan_deadline(),
+                    live.look_due(&self.id),
+                    live.probe_due(&self.id),
+                    live.mend_deadline(),
+                    live.glass_until(),
+                ];
                 wakes.into_iter().flatten().min()
             }
             State::Absent | State::Gone(_) => None,
@@ -94,7 +100,11 @@ impl Live {
         let changes = plan.lane == Lane::Work && plan.waits_for_parent;
         let window = match plan.steps {
             Steps::OfRelease(_) => self.provisioned,
-            Steps::OfParts(..) | Steps::OfNamed(_) | Steps::Adopting(_) => !matches!(by, Actor::Person(_)),
+            Steps::OfParts(..)
+            | Steps::OfNamed(_)
+            | Steps::Adopting(_)
+            | Steps::Probing(_)
+            | Steps::Failed(..) => !matches!(by, Actor::Person(_)),
         };
         let pass = self.updates.passes.get(&number).copied().unwrap_or_default();
         Bounds { window: changes && window && !pass.window, freeze: changes && !pass.freeze }
@@ -102,6 +112,9 @@ impl Live {
 
     /// Until when a change may go on that keeps to this; or what holds it.
     fn allowed(&self, at: Timestamp, bounds: Bounds, begins: bool) -> Result<Option<Timestamp>, Hold> {
+        if self.glass.as_ref().is_some_and(|glass| glass.holds(at)) {
+            return Ok(None);
+        }
         let mut end = None;
         if bounds.freeze {
             if let Some(freeze) = self.updates.freezes.holding(at) {

@@ -55,7 +55,7 @@ impl Live {
         let Some(index) = (0..op.graph.steps.len()).find(is_it) else { return vec![] };
         let (action, failure) = match op.graph.failure(index) {
             Some(failure) if failure.code != super::operation::STOPPED => {
-                (op.graph.steps[index].action, failure.clone())
+                (op.graph.steps[index].failed_at(failure), failure.clone())
             }
             Some(_) | None => return vec![],
         };
@@ -136,7 +136,7 @@ impl Live {
     /// Goes on with the rule of one step, as far as it goes without waiting.
     fn mend_step(&mut self, at: Timestamp, index: usize) -> Vec<Effect> {
         let mut effects = vec![];
-        while let Some(action) = self.next_remedy(at, index) {
+        while let Some((action, then_ms)) = self.next_remedy(at, index) {
             let Some(op) = &mut self.work else { break };
             let step = &mut op.graph.steps[index];
             let (name, Some(mending)) = (step.component.clone(), step.mending.as_mut()) else { break };
@@ -146,6 +146,7 @@ impl Live {
                 Remedy::Notify { text } => {
                     let text = format!("{name}: rule {rule} says: {text}");
                     effects.push(record_at(Level::Warning, "rule.notifies", text));
+                    mending.due = at.plus_ms(then_ms);
                 }
                 Remedy::Run { command } => {
                     effects.push(record("rule.runs", format!("{name}: rule {rule} runs `{command}`")));
@@ -171,15 +172,16 @@ impl Live {
         effects
     }
 
-    /// The next thing that a step's rule does, if its time has come. A rule that is over, or that a newer
-    /// release has no more, lets the step go.
-    fn next_remedy(&mut self, at: Timestamp, index: usize) -> Option<Remedy> {
+    /// The next thing that a step's rule does, if its time has come, and how long what comes after it waits. A
+    /// rule that is over, or that a newer release has no more, lets the step go.
+    fn next_remedy(&mut self, at: Timestamp, index: usize) -> Option<(Remedy, i64)> {
         let mending = self.work.as_ref()?.graph.steps[index].mending.as_deref()?;
         let rule = self.rules().iter().find(|rule| rule.name == mending.rule);
-        let action = rule.and_then(|rule| rule.actions.get(mending.next)).cloned();
+        let action = |number: usize| rule.and_then(|rule| rule.actions.get(number));
+        let then_ms = action(mending.next + 1).map_or(0, |action| action.wait_ms(mending.before));
         let is_due = mending.due <= at;
-        match action {
-            Some(action) => is_due.then_some(action),
+        match action(mending.next).cloned() {
+            Some(action) => is_due.then_some((action, then_ms)),
             None => {
                 self.work.as_mut()?.graph.steps[index].mending = None;
                 None
@@ -268,6 +270,16 @@ impl Live {
             acting: acting(rule),
         };
         self.rules().iter().map(view).collect()
+    }
+
+    /// Whether a rule would act on a failed probe, and may.
+    pub(super) fn has_remedy(&self, at: Timestamp, component: &str, failure: &Failure) -> bool {
+        let is_free = |rule: &Rule| {
+            let uses = self.uses.get(&rule.name).map(Vec::as_slice).unwrap_or_default();
+            rule.used(uses, at, None) < rule.budget.times
+        };
+        let fits = |rule: &&Rule| rule.on.fits(component, Action::Health, failure) && !rule.only_holds();
+        self.rules().iter().filter(fits).any(is_free)
     }
 
     /// Which rules would have acted on what is held, and have no budget left.

@@ -26,6 +26,16 @@ pub(super) struct Rolling {
     told: Option<Progress>,
 }
 
+/// A rollout that it was part of, and whose release it is on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Rolled {
+    rollout: u64,
+    /// Of the release.
+    digest: String,
+    /// The app was told last that something of it does not do its work.
+    unwell: bool,
+}
+
 impl Install {
     /// The app tells it of a release by a rollout.
     pub(super) fn update_offered(
@@ -123,18 +133,47 @@ impl Live {
 
     /// Tells the app how it goes, if that is news.
     pub(super) fn report_rollout(&mut self, id: &ObjectId, at: Timestamp) -> Option<Effect> {
-        let progress = self.progress(at)?;
+        let (rollout, progress) = match self.progress(at) {
+            Some(progress) => self.news_of_rollout(progress)?,
+            None => self.news_of_health()?,
+        };
+        let notice = Notice::UpdateIs { rollout, progress };
+        id.parent().map(|to| Effect::Tell { to, notice })
+    }
+
+    fn news_of_rollout(&mut self, progress: Progress) -> Option<(u64, Progress)> {
         let rolling = self.updates.rolling.as_mut()?;
         if rolling.told.as_ref() == Some(&progress) {
             return None;
         }
         rolling.told = Some(progress.clone());
-        let rollout = rolling.rollout;
+        let (rollout, digest) = (rolling.rollout, rolling.digest.clone());
+        self.updates.rolled = None;
         if matches!(progress, Progress::Done {} | Progress::Refused { .. }) {
             self.updates.rolling = None;
         }
-        let notice = Notice::UpdateIs { rollout, progress };
-        id.parent().map(|to| Effect::Tell { to, notice })
+        if progress == (Progress::Done {}) {
+            self.updates.rolled = Some(Rolled { rollout, digest, unwell: false });
+        }
+        Some((rollout, progress))
+    }
+
+    /// While a wave bakes, an install that does not do its work counts as failed, and as done when it does again.
+    fn news_of_health(&mut self) -> Option<(u64, Progress)> {
+        let why = self.unwell().next().map(|(name, unwell)| format!("{name}: {}", unwell.failure.message));
+        let own = self.release.as_ref().map(|release| release.digest.as_str());
+        let rolled = self.updates.rolled.as_ref().filter(|rolled| Some(rolled.digest.as_str()) == own);
+        let Some(mut rolled) = rolled.cloned() else {
+            self.updates.rolled = None;
+            return None;
+        };
+        if rolled.unwell == why.is_some() {
+            return None;
+        }
+        rolled.unwell = why.is_some();
+        let rollout = rolled.rollout;
+        self.updates.rolled = Some(rolled);
+        Some((rollout, why.map_or(Progress::Done {}, |why| Progress::Failed { why })))
     }
 
     fn progress(&self, at: Timestamp) -> Option<Progress> {

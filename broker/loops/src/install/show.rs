@@ -73,6 +73,7 @@ fn nothing(removed: Vec<RemovedView>) -> Detail {
         updates: Box::default(),
         drift: None,
         rules: vec![],
+        glass: None,
     }
 }
 
@@ -158,6 +159,7 @@ impl Live {
             kind: part.kind.clone(),
             state: part.word().to_owned(),
             facts: part.facts.clone(),
+            health: part.health_view(),
         };
         Detail::Install {
             removed: vec![],
@@ -176,12 +178,14 @@ impl Live {
             updates: Box::new(self.updates.view()),
             drift: Some(Box::new(self.drift_view(id))),
             rules: self.rule_views(),
+            glass: self.glass.clone().map(Box::new),
         }
     }
 
     /// The first reason is the one to act on.
     fn why(&self, id: &ObjectId) -> Vec<Waiting> {
         let mut why = vec![];
+        why.extend(self.glass_reason(id));
         why.extend(self.paused_reason(id));
         why.extend(self.parent_reason(id));
         if let Some(op) = &self.work {
@@ -196,6 +200,7 @@ impl Live {
         }
         why.extend(self.update_reasons(id));
         why.extend(self.unwell_reasons(id));
+        why.extend(self.health_reasons(id));
         why.extend(self.drift_reasons(id));
         why.extend(self.release_reason(id));
         why
@@ -203,7 +208,7 @@ impl Live {
 
     fn held_reasons(&self, id: &ObjectId, op: &Operation) -> Vec<Waiting> {
         op.held_reasons(id, self.epoch, |step, failure| {
-            self.spent_rules(&step.component, step.action, failure)
+            self.spent_rules(&step.component, step.failed_at(failure), failure)
         })
     }
 
@@ -283,7 +288,7 @@ impl Live {
             }
         };
         let idle = self.work.is_none() && self.lanes.peek(Lane::Work).is_none();
-        self.parts.iter().filter(|(_, part)| idle && !part.is_whole()).map(reason).collect()
+        self.parts.iter().filter(|(_, part)| idle && !part.is_made()).map(reason).collect()
     }
 
     fn release_reason(&self, id: &ObjectId) -> Option<Waiting> {
@@ -300,7 +305,12 @@ impl Live {
 }
 
 impl Part {
+    /// Whether it is made, and does its work as far as anybody knows.
     pub(super) fn is_whole(&self) -> bool {
+        self.is_made() && self.health.unwell.is_none()
+    }
+
+    fn is_made(&self) -> bool {
         self.facts.deployed.is_some() && self.failed.is_none() && !self.facts.unfinished
     }
 
@@ -309,6 +319,8 @@ impl Part {
             "failed"
         } else if self.facts.unfinished {
             "incomplete"
+        } else if self.facts.deployed.is_some() && self.health.unwell.is_some() {
+            "unwell"
         } else if self.facts.drift.is_some() {
             "drifted"
         } else if self.facts.deployed.is_some() {
@@ -349,7 +361,7 @@ impl Operation {
     /// The newest attempt at a step, if there was one.
     pub(super) fn attempt(&self, id: &ObjectId, epoch: u64, step: &crate::graph::Step) -> Option<AttemptId> {
         let component = id.child(&step.component).ok().filter(|_| step.attempt > 0)?;
-        let job = AttemptId::job_of(&component, epoch, self.number, step.action);
+        let job = AttemptId::job_of(&component, epoch, self.number, step.is_at());
         Some(AttemptId { job, attempt: step.attempt })
     }
 

@@ -10,7 +10,7 @@ use crate::drift::{Choice, Word};
 use crate::event::{Actor, Effect, Event, Rejected, RejectedCode, Timestamp, Values};
 use crate::freeze::{AddFreeze, RemoveFreeze};
 use crate::id::ObjectId;
-use crate::job::{Action, Mode};
+use crate::job::{Action, Failure, Mode};
 use crate::lanes::Lane;
 use crate::life::{check_reason, deleting, exists, not_found, record};
 use crate::scenario::Scenario;
@@ -133,6 +133,18 @@ pub enum Signal {
         /// How often, and what then.
         choice: Choice,
     },
+    /// Look now whether its components do their work; changes nothing and holds up nothing.
+    CheckHealth {},
+    /// Let it pass the vendor's own rules for a time: windows, freezes, the vendor's approvals. What the
+    /// customer's remit says holds as ever, and each job tells the customer.
+    BreakGlass {
+        /// For how long, milliseconds: from a minute to 8 hours.
+        for_ms: i64,
+        /// Why; it is shown to the customer and stays on the record.
+        reason: String,
+    },
+    /// End a broken glass before its time.
+    MendGlass {},
     /// Start nothing new until it is resumed; what runs goes on.
     Pause {
         /// Why, for people.
@@ -234,12 +246,15 @@ impl Signal {
             | Signal::Deny { reason, .. }
             | Signal::Revert { reason, .. }
             | Signal::Adopt { reason, .. }
+            | Signal::BreakGlass { reason, .. }
             | Signal::Forget { reason } => Some(reason),
             Signal::Create { .. }
             | Signal::Deploy { .. }
             | Signal::Heal {}
             | Signal::Reprovision {}
             | Signal::CheckDrift {}
+            | Signal::CheckHealth {}
+            | Signal::MendGlass {}
             | Signal::SetDrift { .. }
             | Signal::Resume {}
             | Signal::SetPolicy { .. }
@@ -273,6 +288,10 @@ pub(super) enum What {
     Adopt { components: Vec<String>, reason: String },
     /// To find out what is not as it should be.
     DriftCheck,
+    /// To find out whether these do their work.
+    HealthCheck { components: Vec<String> },
+    /// To let a rule act on one that does not.
+    Recover { component: String, failure: Failure },
     /// To remove everything.
     Teardown,
 }
@@ -299,6 +318,10 @@ pub(super) enum Steps {
     OfNamed(Vec<String>),
     /// What takes these parts for what they are.
     Adopting(Vec<String>),
+    /// Probes of these parts.
+    Probing(Vec<String>),
+    /// A deploy of this part, which counts as failed in this way.
+    Failed(String, Failure),
 }
 
 impl What {
@@ -320,6 +343,13 @@ impl What {
                 let steps = Steps::OfParts(Action::Drift, |p| p.facts.deployed.is_some());
                 Plan { lane: Lane::Read, ..work("drift check", "active", steps) }
             }
+            What::HealthCheck { components } => {
+                let steps = Steps::Probing(components.clone());
+                Plan { lane: Lane::Read, ..work("health check", "active", steps) }
+            }
+            What::Recover { component, failure } => {
+                work("recovery", "healing", Steps::Failed(component.clone(), failure.clone()))
+            }
             What::Teardown => {
                 let steps = Steps::OfParts(Action::Destroy, |p| p.facts.may_exist);
                 Plan { waits_for_parent: false, ..work("teardown", "deleting", steps) }
@@ -340,6 +370,8 @@ impl What {
             | What::Revert { .. }
             | What::Reprovision
             | What::DriftCheck
+            | What::HealthCheck { .. }
+            | What::Recover { .. }
             | What::Teardown => None,
         }
     }
@@ -378,6 +410,9 @@ impl Install {
             Signal::Heal {} => live.ask(&id, event, &What::Heal),
             Signal::Reprovision {} => live.ask(&id, event, &What::Reprovision),
             Signal::CheckDrift {} => live.ask(&id, event, &What::DriftCheck),
+            Signal::CheckHealth {} => live.check_health(&id, event),
+            Signal::BreakGlass { for_ms, reason } => live.break_glass(event, *for_ms, reason),
+            Signal::MendGlass {} => live.mend_glass(event),
             Signal::Revert { components, reason } => live.revert(&id, event, components, reason),
             Signal::Adopt { components, reason } => {
                 let (components, reason) = (live.meant(components)?, reason.clone());

@@ -48,7 +48,7 @@ impl Live {
         let component = op.component(&step.component)?;
         let part = self.parts.get(&step.component)?;
         let (deployed, settled) = (part.facts.deployed.as_ref()?, part.facts.settled.as_ref()?);
-        if part.failed.is_some() || part.facts.drift.is_some() {
+        if part.failed.is_some() || part.facts.drift.is_some() || part.health.unwell.is_some() {
             return None;
         }
         // A runner that enrolled anew has none of the outputs that later components would take.

@@ -118,6 +118,9 @@ pub(super) struct Updates {
     pub(super) longest_deploy_ms: i64,
     /// The rollout that it is part of.
     pub(super) rolling: Option<super::rolling::Rolling>,
+    /// The rollout that brought it the release that it is on: it hears of it while it bakes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) rolled: Option<super::rolling::Rolled>,
     /// When to look again, as long as something waits for a time.
     pub(super) wake: Option<Timestamp>,
     /// When it was looked at last, as long as something waits: nothing changes until the next time.

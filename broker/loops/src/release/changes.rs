@@ -78,6 +78,7 @@ mod tests {
             longest_run_ms: 1,
             sandbox: false,
             recipe: None,
+            health: None,
         };
         Release {
             digest: String::new(),
@@ -87,6 +88,7 @@ mod tests {
             rollback_floor: 0,
             inputs: vec![],
             approvals: std::collections::BTreeMap::new(),
+            terms: std::collections::BTreeMap::new(),
             healing: Default::default(),
             components: components.iter().map(component).collect(),
         }

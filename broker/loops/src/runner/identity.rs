@@ -3,9 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Info, Phase, Presence, Runner};
-use crate::event::{Effect, Event, Level, Notice, Rejected, RejectedCode, Timestamp};
-use crate::job::{Failure, FailureClass, Outcome};
+use super::{Attestation, Claim, Info, Phase, Presence, Runner};
+use crate::event::{Effect, Level, Notice, Rejected, Timestamp};
 use crate::life::{record, record_at};
 
 /// One start of the process of one generation. While it lasts, the customer's values are the same;
@@ -40,6 +39,18 @@ impl Runner {
         self.token = None;
         self.revoked_for = Some(reason.to_owned());
         self.become_present(at, Presence::Revoked { since: at });
+        let mut effects = self.disown(at);
+        effects.push(Effect::WakeRunner(self.id.clone()));
+        effects.extend(self.tell_install());
+        effects
+    }
+
+    /// Whoever was the runner is so no more, and another may come; what it has begun may still run.
+    pub(super) fn expect_another(&mut self, at: Timestamp) -> Vec<Effect> {
+        if self.generation() == 0 {
+            return vec![];
+        }
+        self.become_present(at, Presence::Expected);
         let mut effects = self.disown(at);
         effects.push(Effect::WakeRunner(self.id.clone()));
         effects.extend(self.tell_install());
@@ -82,44 +93,39 @@ impl Runner {
         self.since = at;
     }
 
-    pub(super) fn enrol(
-        &mut self,
-        at: Timestamp,
-        token_sha256: &str,
-        spki_sha256: &str,
-    ) -> Result<Vec<Effect>, Rejected> {
-        let invalid = |message: &str| Err(Rejected::new(RejectedCode::Invalid, message));
-        let again = self.enrolled_with.as_deref() == Some(token_sha256)
-            && self.spki_sha256.as_deref() == Some(spki_sha256)
-            && self.generation() != 0;
-        if again {
-            // The same runner with the same key: it never got the answer.
+    pub(super) fn enrol(&mut self, at: Timestamp, claim: &Claim<'_>) -> Result<Vec<Effect>, Rejected> {
+        if let Some(refusal) = self.refusal(at, claim) {
+            return Err(refusal.into());
+        }
+        if let Some(proof) = claim.proof {
+            self.admission.use_up(at, proof);
+        }
+        if self.is_again(claim) {
             return Ok(vec![]);
         }
-        match &self.token {
-            None => return invalid("no token is out for this install: it was used already, or never made"),
-            Some(token) if token.sha256 != token_sha256 => {
-                return invalid("that is not this install's token");
-            }
-            Some(token) if token.expires <= at => return invalid("the token has expired; make a new one"),
-            Some(_) => {}
-        }
-        self.enrolled_with = self.token.take().map(|token| token.sha256);
+        let token = self.token.take().map(|token| token.sha256);
+        self.enrolled_with = token.filter(|_| self.needs_token());
         self.generation += 1;
         self.forget_receipts();
         self.forget_starts();
         self.revoked_for = None;
-        self.spki_sha256 = Some(spki_sha256.to_owned());
+        self.spki_sha256 = Some(claim.spki_sha256.to_owned());
         // Another process: what the former one called its start is not its own.
         self.info.boot.clear();
         self.become_present(at, Presence::Online { since: at });
         let mut effects = self.disown(at);
-        effects
-            .push(record("runner.enrolled", format!("a runner enrolled as generation {}", self.generation)));
+        effects.push(record("runner.enrolled", self.enrolled(claim.proof)));
         effects.push(Effect::WakeRunner(self.id.clone()));
         effects.extend(self.tell_install());
         effects.extend(self.tell_boot());
         Ok(effects)
+    }
+
+    fn enrolled(&self, proof: Option<&Attestation>) -> String {
+        let text = format!("a runner enrolled as generation {}", self.generation);
+        let Some(Attestation { account, region, role, .. }) = proof else { return text };
+        let role = role.as_ref().map(|role| format!(" as role {role}")).unwrap_or_default();
+        format!("{text}; AWS says that it is in account {account}, {region}{role}")
     }
 
     /// What another generation has begun may still run: nobody gets it until somebody knows.
@@ -136,24 +142,6 @@ impl Runner {
                 }
                 Phase::Offered | Phase::Unconfirmed | Phase::Unnumbered => {}
             }
-        }
-        effects
-    }
-
-    pub(super) fn declare_lost(&mut self, event: &Event, reason: &str) -> Vec<Effect> {
-        let (lost, kept): (Vec<_>, Vec<_>) =
-            self.slots.drain(..).partition(|s| matches!(s.phase, Phase::Unconfirmed));
-        self.slots = kept;
-        let text = format!("{} gave up {} unconfirmed attempts: {reason}", event.by, lost.len());
-        let mut effects = vec![record_at(Level::Warning, "attempt.declared_lost", text)];
-        for slot in lost {
-            let outcome = Outcome::Failed(Failure {
-                class: FailureClass::Interference,
-                code: "runner.lost".to_owned(),
-                message: format!("its runner was lost in the middle of it; {} made sure of that", event.by),
-                hint: "the next attempt starts from what is there".to_owned(),
-            });
-            effects.extend(self.over(slot, outcome));
         }
         effects
     }

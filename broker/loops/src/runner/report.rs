@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Receipts;
+use super::{Attestation, Receipts};
 use crate::job::{AttemptId, Outcome};
 use crate::plan::Reply;
 
@@ -16,6 +16,16 @@ pub enum Report {
         token_sha256: String,
         /// sha256 of the public key it wants certified, hexadecimal.
         spki_sha256: String,
+    },
+    /// It asks for an identity with AWS's word for where it is, and perhaps a one-time token.
+    EnrolProven {
+        /// sha256 of the token, hexadecimal.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        token_sha256: Option<String>,
+        /// sha256 of the public key it wants certified, hexadecimal.
+        spki_sha256: String,
+        /// What AWS said.
+        proof: Attestation,
     },
     /// It was heard of again.
     Seen {

@@ -78,8 +78,8 @@ impl Runner {
             since: slot.since,
             on: None,
             remedy: format!(
-                "make sure that nothing of it runs any more, then `remit signal {} declare_lost --reason …`",
-                self.id
+                "make sure that nothing of it runs any more, then `remit unlock {} --host … --evidence … --reason …`",
+                self.id.install().map_or_else(String::new, |install| install.name().to_owned())
             ),
             evidence: Some(Evidence { attempt: Some(slot.spec.id.clone()), ..Evidence::default() }),
         })
@@ -114,6 +114,7 @@ impl Runner {
                 presence: self.presence,
                 generation: self.generation,
                 jobs: self.slots.iter().map(job_view).collect(),
+                place: self.place().cloned(),
             },
         }
     }

@@ -21,8 +21,8 @@ use remit_loops::{
 pub(crate) use signals::{app_signals, install_signals, nights, runner_signals};
 use signals::{frozen, rollout};
 
-use crate::plans;
 use crate::world::{World, drifted, failure, id, release, success, with_recipes};
+use crate::{places, plans};
 
 pub(crate) const INSTALL: &str = "ins_demo.shop.acme";
 const NETWORK: &str = "cmp_demo.shop.acme.network";
@@ -396,6 +396,8 @@ fn task(operation: u64, action: Action) -> Notice {
         stage: Default::default(),
         word: None,
         command: None,
+        gate: false,
+        glass: None,
     })
 }
 
@@ -441,6 +443,7 @@ fn runner() {
         notice("unwanted", INSTALL, Notice::RunnerUnwanted),
         notice("revoke attempt", NETWORK, Notice::Revoke { attempt: attempt.clone(), reason: "x".into() }),
         report("enrol, no token", Report::Enrol { token_sha256: "zz".into(), spki_sha256: "bb".into() }),
+        report("enrol, proven", places::enrolment()),
         report("seen", Report::Seen { generation: 1, info: Info::default() }),
         report("seen, stale", Report::Seen { generation: 9, info: Info::default() }),
         report("lost", Report::Lost { generation: 1 }),

@@ -282,8 +282,7 @@ fn words_of_an_older_generation_change_nothing() {
     assert_eq!(rejected.code, RejectedCode::Stale);
     assert_eq!(world.why("run_demo.shop.acme")[0].code, "waiting.unconfirmed");
     assert!(world.offers().is_empty(), "what may still run is given to nobody");
-    let lost = runner::Signal::DeclareLost { reason: "the instance is terminated".into() };
-    world.signal("run_demo.shop.acme", Signal::Runner(lost)).unwrap();
+    world.signal("run_demo.shop.acme", crate::proofs::lost(Some(crate::proofs::terminated()))).unwrap();
     world.tick();
     assert_eq!(world.offers()[0].spec.component, "network");
 }

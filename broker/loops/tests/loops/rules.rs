@@ -179,6 +179,19 @@ fn a_rule_may_tell_people_and_hold() {
 }
 
 #[test]
+fn a_retry_waits_after_people_were_told_too() {
+    let notify = Remedy::Notify { text: "it is tried again".into() };
+    let mut world = with_rules(vec![rule("tell", &[notify, retry(5 * MINUTE)])]);
+    for wait in [5, 10] {
+        world.complete("network", failure(FailureClass::Quota));
+        let before = world.now;
+        assert_eq!(world.offers().len(), 0, "it waits");
+        world.tick();
+        assert!(world.now - before >= wait * MINUTE && world.offers().len() == 1, "{}", world.now - before);
+    }
+}
+
+#[test]
 fn a_cool_down_puts_the_next_use_off() {
     let cooled = Rule { cool_down_ms: 30 * MINUTE, ..rule("again", &[Remedy::ReApply {}]) };
     let mut world = with_rules(vec![cooled]);

@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::golden;
+use crate::places;
 use crate::world::{World, id, release, with_recipes};
 
 const EVENTS: &str = "events";
@@ -46,6 +47,9 @@ fn kept(version: u32) -> BTreeMap<String, Map<String, Value>> {
 fn worlds() -> Vec<(&'static str, World)> {
     let mut worlds = golden::worlds();
     worlds.extend(golden::rollouts());
+    worlds.push(("a deploy waits for its probe", crate::health::probing()));
+    worlds.push(("a rule acts on what is unwell", crate::health::unwell()));
+    worlds.push(("its glass is broken", crate::breaking::broken()));
     let mut world = worlds.iter().find(|(name, _)| *name == "active").unwrap().1.clone();
     world.publish(with_recipes(release("1.0.1", 2))).unwrap();
     world.work_off();
@@ -73,6 +77,9 @@ fn worlds() -> Vec<(&'static str, World)> {
     worlds.push(("parents are deleting", world.clone()));
     world.install(install::Signal::Forget { reason: reason() }).unwrap();
     worlds.push(("forgotten", world));
+    let mut proven = places::declared(places::place());
+    proven.report(places::enrolment()).unwrap();
+    worlds.push(("proven", proven));
     worlds
 }
 

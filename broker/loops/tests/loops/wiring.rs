@@ -107,6 +107,7 @@ fn component(index: usize, spec: &Spec) -> ReleaseComponent {
             outputs: [taken("open", &spec.open), taken("secret", &spec.secret)].concat(),
             customer: spec.customer,
         }),
+        health: None,
     }
 }
 
@@ -147,6 +148,7 @@ impl Story {
             rollback_floor: 1,
             inputs: vec!["size".into()],
             approvals: Default::default(),
+            terms: Default::default(),
             healing: Default::default(),
             components,
         };
@@ -192,7 +194,9 @@ impl Story {
                 let drifted = self.site.made_of[&offer.spec.component] == "drifted";
                 Outcome::Succeeded(Success { drifted, ..Success::default() })
             }
-            Action::Deploy | Action::Destroy | Action::Adopt | Action::Run => self.deploy(&offer),
+            Action::Deploy | Action::Destroy | Action::Adopt | Action::Run | Action::Health => {
+                self.deploy(&offer)
+            }
         };
         self.world.complete(&offer.spec.component, outcome);
         true

@@ -224,6 +224,7 @@ pub(crate) fn release(version: &str, counter: u64) -> Release {
         longest_run_ms: 60_000,
         sandbox: false,
         recipe: None,
+        health: None,
     };
     Release {
         digest: format!("sha256:{version}"),
@@ -233,6 +234,7 @@ pub(crate) fn release(version: &str, counter: u64) -> Release {
         rollback_floor: 1,
         inputs: vec!["size".into()],
         approvals: Default::default(),
+        terms: Default::default(),
         healing: Default::default(),
         components: vec![
             component("network", &[]),

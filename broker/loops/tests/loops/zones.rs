@@ -88,3 +88,21 @@ proptest! {
         }
     }
 }
+
+/// Every day of the fifty years, in every zone, at an hour that clocks leave out and repeat.
+#[test]
+fn every_day_of_fifty_years_agrees() {
+    let (from, until) =
+        (NaiveDate::from_ymd_opt(1974, 1, 1).unwrap(), NaiveDate::from_ymd_opt(2024, 1, 1).unwrap());
+    let count = u64::try_from(until.signed_duration_since(from).num_days()).unwrap();
+    let days: BTreeSet<Day> = Day::ALL.into_iter().collect();
+    for zone in ZONES {
+        for hour in [0, 2] {
+            let time = NaiveTime::from_hms_opt(hour, 30, 0).unwrap();
+            let want = starts(zone.parse().unwrap(), &days, time, from, count);
+            let schedule = window(zone, &days, time, 30).schedule().unwrap();
+            let got = schedule.openings(Timestamp(want[0])).take(want.len()).map(|o| o.opens.0);
+            assert!(got.eq(want), "{zone} at {time}");
+        }
+    }
+}

@@ -69,6 +69,9 @@ pub struct Standing {
 pub struct DispatchKeyList {
     /// The current one first; while keys change, the next one too.
     pub keys: Vec<DispatchKeyInfo>,
+    /// Why nothing is signed now, if that is so: for the operator.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<SigningTrouble>,
 }
 
 /// One key that the broker signs with.
@@ -80,4 +83,29 @@ pub struct DispatchKeyInfo {
     pub state: String,
     /// Its public half.
     pub key: DispatchKey,
+    /// `file` or `kms`.
+    #[serde(default)]
+    pub place: String,
+    /// Where it is in KMS: for the operator.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kms: Option<String>,
+    /// When it was made, or taken from KMS.
+    #[serde(default)]
+    pub made: Option<Timestamp>,
+    /// When it should have been changed for another.
+    #[serde(default)]
+    pub due: Option<Timestamp>,
+}
+
+/// Why the broker signs nothing now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SigningTrouble {
+    /// Since when.
+    pub since: Timestamp,
+    /// The stable code of the last failure.
+    pub code: String,
+    /// Its words.
+    pub message: String,
+    /// What to do.
+    pub hint: String,
 }

@@ -7,9 +7,9 @@ use tokio_postgres::Row as SqlRow;
 
 use super::Address;
 use super::session::{Session, Value};
-use super::transaction::{EVENT_COLUMNS, get, read_event, read_notice};
+use super::transaction::{EVENT_COLUMNS, PAGES, get, read_event, read_notice, read_page};
 use crate::store::numbers::{from_sql, kind_number, object_id, to_sql};
-use crate::store::{InboxNotice, LogEnd, Reader, StoreError, StoredEvent, StoredObject};
+use crate::store::{InboxNotice, LogEnd, Reader, Row, StoreError, StoredEvent, StoredObject, StoredPage};
 
 /// How many idle connections are kept.
 const IDLE_MAX: usize = 4;
@@ -65,6 +65,10 @@ impl Reader for PostgresReader {
         let sql = format!("SELECT {OBJECT_COLUMNS} FROM objects WHERE kind = $1 AND path = $2");
         let rows = self.query(&sql, &[&kind_number(id.kind()), &id.path()])?;
         rows.first().map(read_object).transpose()
+    }
+
+    fn pages(&self, row: Row) -> Result<Vec<StoredPage>, StoreError> {
+        self.query(PAGES, &[&row])?.iter().map(read_page).collect()
     }
 
     fn list(

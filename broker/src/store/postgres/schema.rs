@@ -10,7 +10,8 @@ pub(super) const NUMBERS: i64 = 32_768;
 /// The steps from an empty database to today's: each is applied once, in order, and never changed. What a
 /// table is for stands with the embedded store's; here `numbers` gives blocks of them to batches, after
 /// they hold their objects, so that the places of an object's events grow. `objects.at` is the time of its newest
-/// event: the next one's is not before it, though the server's clock is set back.
+/// event: the next one's is not before it, though the server's clock is set back. A page that was taken away
+/// keeps its row, with nothing on it.
 const MIGRATIONS: &[&str] = &[
     "
     CREATE SEQUENCE numbers INCREMENT BY 32768 MINVALUE 1;
@@ -63,6 +64,15 @@ const MIGRATIONS: &[&str] = &[
 ",
     "
     ALTER TABLE objects ADD COLUMN at bigint NOT NULL DEFAULT 0;
+",
+    "
+    CREATE TABLE pages (
+        object bigint NOT NULL,
+        number bigint NOT NULL,
+        page bytea,
+        PRIMARY KEY (object, number)
+    ) WITH (fillfactor = 70);
+    ALTER TABLE pages ALTER page SET STORAGE EXTERNAL;
 ",
 ];
 

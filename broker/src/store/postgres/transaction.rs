@@ -14,13 +14,13 @@ use super::{Address, words};
 use crate::store::numbers::{from_sql, kind_number, object_id, to_sql};
 use crate::store::{
     EventWrite, Held, HeldObject, InboxNotice, KEY_ENTRY_LEN, ObjectWrite, Row, SpilledKey, StoreError,
-    StoredEvent, StoredObject, Transaction, Wanted, decode_keys, encode_key,
+    StoredEvent, StoredObject, StoredPage, Transaction, Wanted, decode_keys, encode_key,
 };
 
 mod statements;
 mod writes;
 
-pub(super) use statements::{EVENT_COLUMNS, Statements};
+pub(super) use statements::{EVENT_COLUMNS, PAGES, Statements};
 use writes::Writes;
 
 /// How long a broker looks for what became of a commit that was not answered.
@@ -301,6 +301,16 @@ impl Transaction for PostgresTransaction<'_> {
         Ok(())
     }
 
+    fn pages(&mut self, row: Row) -> Result<Vec<StoredPage>, StoreError> {
+        self.begun()?;
+        self.session.rows(&self.statements.pages, &[&row])?.iter().map(read_page).collect()
+    }
+
+    fn write_page(&mut self, row: Row, number: u64, page: Option<&[u8]>) -> Result<(), StoreError> {
+        self.writes.pages.insert((row, to_sql(number)), page.map(<[u8]>::to_vec));
+        Ok(())
+    }
+
     fn push_inbox(&mut self, to: &ObjectId, by: &[u8], body: &[u8]) -> Result<(), StoreError> {
         self.writes.tell(to, by, body);
         Ok(())
@@ -368,6 +378,10 @@ pub(super) fn get<'r, T: tokio_postgres::types::FromSql<'r>>(
     column: usize,
 ) -> Result<T, StoreError> {
     row.try_get(column).map_err(|error| StoreError::Corrupt(words(&error)))
+}
+
+pub(super) fn read_page(row: &SqlRow) -> Result<StoredPage, StoreError> {
+    Ok((from_sql(get(row, 0)?), get(row, 1)?))
 }
 
 pub(super) fn read_event(row: &SqlRow) -> Result<StoredEvent, StoreError> {

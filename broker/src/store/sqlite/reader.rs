@@ -6,10 +6,10 @@ use std::sync::Mutex;
 use remit_loops::{Kind, ObjectId, Timestamp};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row as SqlRow, params};
 
-use super::transaction::load;
+use super::transaction::{load, pages};
 use super::{READER_CACHE_KIB, connect};
 use crate::store::numbers::{from_sql, kind_number, object_id, to_sql};
-use crate::store::{InboxNotice, LogEnd, Reader, StoreError, StoredEvent, StoredObject};
+use crate::store::{InboxNotice, LogEnd, Reader, Row, StoreError, StoredEvent, StoredObject, StoredPage};
 
 /// How many idle connections are kept.
 const IDLE_MAX: usize = 8;
@@ -57,6 +57,10 @@ impl SqliteReader {
 impl Reader for SqliteReader {
     fn object(&self, id: &ObjectId) -> Result<Option<StoredObject>, StoreError> {
         self.with(|connection| load(connection, id))
+    }
+
+    fn pages(&self, row: Row) -> Result<Vec<StoredPage>, StoreError> {
+        self.with(|connection| pages(connection, row))
     }
 
     fn list(

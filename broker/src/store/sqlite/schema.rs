@@ -11,8 +11,10 @@ use crate::store::StoreError;
 /// - `objects` holds the state of each; its number keeps other tables small.
 /// - `objects.keys` are the idempotency keys of an object's newest events, `keys` those of older ones, in
 ///   blocks; `last` is a block's newest event. Old blocks are found and taken out by walking the log.
+/// - `pages` holds what large states keep beside them, in pieces that are written when they change.
 /// - `inbox` holds notices that did not fit into a commit; `records` belong to the edge.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE objects (
         row INTEGER PRIMARY KEY,
         kind INTEGER NOT NULL,
@@ -56,7 +58,16 @@ const MIGRATIONS: &[&str] = &["
     ) STRICT, WITHOUT ROWID;
     CREATE TABLE marks (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
     INSERT INTO marks (name, value) VALUES ('keys_expired_to', 0);
-"];
+",
+    "
+    CREATE TABLE pages (
+        object INTEGER NOT NULL,
+        number INTEGER NOT NULL,
+        page BLOB NOT NULL,
+        PRIMARY KEY (object, number)
+    ) STRICT, WITHOUT ROWID;
+",
+];
 
 /// Brings the schema up to date; refuses one of a newer broker.
 pub(super) fn migrate(connection: &Connection) -> Result<(), StoreError> {

@@ -10,7 +10,7 @@ use super::reader::{EVENT_COLUMNS, read_event};
 use crate::store::numbers::{from_sql, kind_number, to_sql};
 use crate::store::{
     EventWrite, InboxNotice, KEY_ENTRY_LEN, ObjectWrite, Row, SpilledKey, StoreError, StoredEvent,
-    StoredObject, Transaction, decode_keys, encode_key,
+    StoredObject, StoredPage, Transaction, decode_keys, encode_key,
 };
 
 const APPEND: &str = "INSERT INTO events (object, prev, at, key, sender, body, entries)
@@ -124,6 +124,26 @@ impl Transaction for SqliteTransaction<'_> {
         Ok(())
     }
 
+    fn pages(&mut self, row: Row) -> Result<Vec<StoredPage>, StoreError> {
+        pages(self.connection, row)
+    }
+
+    fn write_page(&mut self, row: Row, number: u64, page: Option<&[u8]>) -> Result<(), StoreError> {
+        match page {
+            Some(page) => {
+                let sql = "INSERT OR REPLACE INTO pages (object, number, page) VALUES (?1, ?2, ?3)";
+                self.connection.prepare_cached(sql)?.execute(params![row, to_sql(number), page])?;
+                self.grows(PAGE_BYTES + page.len() as u64);
+            }
+            None => {
+                let sql = "DELETE FROM pages WHERE object = ?1 AND number = ?2";
+                self.connection.prepare_cached(sql)?.execute(params![row, to_sql(number)])?;
+                self.grows(PAGE_BYTES);
+            }
+        }
+        Ok(())
+    }
+
     fn push_inbox(&mut self, to: &ObjectId, by: &[u8], body: &[u8]) -> Result<(), StoreError> {
         let sql = "INSERT INTO inbox (target, sender, body) VALUES (?1, ?2, ?3)";
         self.connection.prepare_cached(sql)?.execute(params![to.to_string(), by, body])?;
@@ -200,6 +220,13 @@ pub(super) fn load(connection: &Connection, id: &ObjectId) -> Result<Option<Stor
     let mut statement = connection.prepare_cached(sql)?;
     let found = statement.query_row(params![kind_number(id.kind()), id.path()], |row| read_object(row, id));
     Ok(found.optional()?)
+}
+
+/// An object's pages; for the batch and for readers alike.
+pub(super) fn pages(connection: &Connection, row: Row) -> Result<Vec<StoredPage>, StoreError> {
+    let mut statement = connection.prepare_cached("SELECT number, page FROM pages WHERE object = ?1")?;
+    let rows = statement.query_map([row], |row| Ok((from_sql(row.get(0)?), row.get(1)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 fn read_object(row: &SqlRow<'_>, id: &ObjectId) -> rusqlite::Result<StoredObject> {

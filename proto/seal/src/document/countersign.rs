@@ -30,6 +30,8 @@ pub enum Subject {
     Job(String),
     /// Every job of this operation.
     Operation(String),
+    /// One holding of a component's lock, by its sha256, hexadecimal: whoever holds it so is gone for good.
+    Lock(String),
 }
 
 /// What the customer says.

@@ -73,7 +73,7 @@ pub struct RuleMatch {
     pub codes: Vec<String>,
     /// The components.
     pub components: Vec<String>,
-    /// What was being done: `deploy` or `destroy`.
+    /// What was being done: `deploy`, `destroy` or `health`.
     pub operations: Vec<RuleOperation>,
 }
 
@@ -109,6 +109,8 @@ pub enum RuleOperation {
     Deploy,
     /// A component was removed.
     Destroy,
+    /// It was looked whether a component does its work.
+    Health,
 }
 
 /// One thing that a rule does.

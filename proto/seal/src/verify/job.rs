@@ -2,7 +2,7 @@
 
 use super::name::check_name;
 use super::root::{check_unexpired, check_vendor};
-use super::{RoleName, Verified, approval, signed};
+use super::{RoleName, Verified, approval, glass, signed};
 use crate::Refusal;
 use crate::document::{Audience, Job, Root};
 use crate::dsse::PayloadType;
@@ -33,6 +33,7 @@ pub struct Context<'a> {
 pub fn job(root: &Verified<Root>, bytes: &[u8], context: &Context<'_>) -> Result<Verified<Job>, Refusal> {
     let job = signed_for(root, bytes, context)?;
     check_time(job.get(), context.now_ms)?;
+    glass::check_time(job.get(), context.now_ms)?;
     check_seq(job.get().seq, context.seq_high)?;
     Ok(job)
 }
@@ -65,6 +66,7 @@ fn check_form(job: &Job) -> Result<(), Refusal> {
     }
     check_rehearsal(job)?;
     approval::check_form(job)?;
+    glass::check_form(job)?;
     check_name("a component", &job.component)?;
     check_name("an operation", &job.operation)
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::input::{TEXT_LEN_MAX, check_spec};
 use super::name::{check_field, check_name};
 use super::root::{check_unexpired, check_vendor};
-use super::{RoleName, Verified, healing, signed};
+use super::{RoleName, Verified, approval, escape, healing, health, signed};
 use crate::Refusal;
 use crate::document::{Component, ComponentKind, OutputRef, Part, Release, Root, SWEEP, Source, Value};
 use crate::dsse::PayloadType;
@@ -54,6 +54,7 @@ pub(super) fn check_time(release: &Release, now_ms: i64) -> Result<(), Refusal> 
 fn check_sound(release: &Release) -> Result<(), Refusal> {
     check_head(release)?;
     healing::check(release)?;
+    release.operations.values().try_for_each(approval::check_terms)?;
     for (name, spec) in &release.inputs {
         check_field("an input", name)?;
         check_spec(name, spec)?;
@@ -131,6 +132,7 @@ fn by_name(components: &[Component]) -> Result<ByName<'_>, Refusal> {
 
 fn check_component(release: &Release, all: &ByName<'_>, component: &Component) -> Result<(), Refusal> {
     check_sizes(component)?;
+    escape::check(component)?;
     check_needs(all, component)?;
     limit("a component's outputs", component.outputs.len(), FIELDS_MAX)?;
     component.outputs.keys().try_for_each(|name| check_field("an output", name))?;
@@ -139,7 +141,8 @@ fn check_component(release: &Release, all: &ByName<'_>, component: &Component) -
         check_field("a component's input", input)?;
         Referrer { release, all, component, input }.check(source)?;
     }
-    check_commands(release, component)
+    check_commands(release, component)?;
+    health::check(release, component)
 }
 
 fn check_sizes(component: &Component) -> Result<(), Refusal> {

@@ -8,7 +8,11 @@ use remit_seal::{Digest, document::Algorithm};
 
 use crate::approvals::APPROVALS;
 use crate::destroying::DESTROYING;
+use crate::edges::EDGES;
+use crate::escapes::DECLARING;
+use crate::glass::{GLASS, TERMS};
 use crate::healing::HEALING;
+use crate::health::HEALTH;
 use crate::places::PLACES;
 use crate::rehearsals::REHEARSALS;
 use crate::world::{
@@ -56,7 +60,7 @@ fn what_is_bound_is_what_was_signed() {
 
 pub(crate) fn all() -> Vec<Case> {
     let own = [GOOD, CONTAINER, PAYLOADS, SIGNATURES, ROOTS, RELEASES, SOURCES, INPUTS, JOBS, BINDING];
-    let others = [DESTROYING, REHEARSALS, APPROVALS, HEALING, PLACES];
+    let others = [DESTROYING, REHEARSALS, APPROVALS, TERMS, GLASS, HEALING, HEALTH, PLACES, DECLARING, EDGES];
     [own.concat(), others.concat()].concat()
 }
 

@@ -20,6 +20,7 @@ pub(crate) const DESTROYING: &[Case] = &[
     ("deploy_by_one_of_two", |w| rule(w, &["stable"], 2), "ok"),
     ("root_destroy_unreachable", |w| rule(w, &["stable"], 3), "seal.root_invalid"),
     ("root_destroy_below_release", |w| rule(w, &["stable"], 0), "seal.root_invalid"),
+    ("root_destroy_same_as_release", |w| rule(w, &["stable"], 1), "ok"),
     ("root_destroy_nowhere", |w| rule(w, &[], 2), "seal.root_invalid"),
     ("root_destroy_64_channels", |w| rule(w, &["stable"; 64], 2), "ok"),
     ("root_destroy_65_channels", |w| rule(w, &["stable"; 65], 2), "seal.root_invalid"),

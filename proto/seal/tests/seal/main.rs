@@ -5,11 +5,21 @@
 #![allow(clippy::disallowed_methods)]
 
 mod approvals;
+#[path = "../../fuzz/bodies.rs"]
+mod bodies;
+mod bounds;
 mod cases;
 mod checkpoint;
 mod codes;
+mod countersign;
+mod customer;
 mod destroying;
+mod edges;
+mod escapes;
+mod fuzzed;
+mod glass;
 mod healing;
+mod health;
 mod hostile;
 mod kept;
 mod keys;
@@ -17,6 +27,8 @@ mod oracle;
 mod places;
 mod rehearsals;
 mod rotation;
+mod seen;
 mod status;
 mod vectors;
+mod words;
 mod world;

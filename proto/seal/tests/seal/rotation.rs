@@ -121,3 +121,18 @@ fn a_second_signature_can_be_added_later() {
     let ninth = envelope.countersign(&Key::Ed(46).signing());
     assert_eq!(ninth.unwrap_err().code(), "seal.signature_count");
 }
+
+#[test]
+fn as_many_roots_are_followed_as_may_be() {
+    let mut roots: Vec<Vec<u8>> = Vec::new();
+    let mut root = two_of(&[A], 1);
+    root.root.threshold = 1;
+    for version in 1..=ROOT_HOPS_MAX as u64 + 2 {
+        root.version = version;
+        roots.push(sign(PayloadType::Root, &root, &[A]));
+    }
+    let hops: Vec<&[u8]> = roots[1..].iter().map(Vec::as_slice).collect();
+    let newest = root_chain(&roots[0], None, &hops[..ROOT_HOPS_MAX], NOW).unwrap();
+    assert_eq!(newest.get().version, ROOT_HOPS_MAX as u64 + 1);
+    assert_eq!(root_chain(&roots[0], None, &hops, NOW).unwrap_err().code(), "seal.root_invalid");
+}

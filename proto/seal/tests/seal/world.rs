@@ -1,6 +1,6 @@
 //! A vendor, a broker and a runner with everything in order: what each case then spoils.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use remit_seal::document::{
     Approval, Audience, Authority, Class, Component, ComponentKind, Input, Job, Operation, Output, OutputRef,
@@ -187,6 +187,7 @@ fn job(audience: &Audience) -> Job {
         rehearsal: None,
         plan: None,
         approvals: Vec::new(),
+        break_glass: None,
     }
 }
 
@@ -206,10 +207,10 @@ fn release() -> Release {
         components: components(),
         inputs: inputs(),
         operations: map([
-            ("deploy", Operation { class: Class::Change, approval: Approval::None }),
-            ("destroy", Operation { class: Class::Destroy, approval: Approval::None }),
-            ("drift", Operation { class: Class::Read, approval: Approval::None }),
-            ("wipe", Operation { class: Class::Destroy, approval: Approval::Customer }),
+            ("deploy", Operation { class: Class::Change, approval: Approval::None, terms: None }),
+            ("destroy", Operation { class: Class::Destroy, approval: Approval::None, terms: None }),
+            ("drift", Operation { class: Class::Read, approval: Approval::None, terms: None }),
+            ("wipe", Operation { class: Class::Destroy, approval: Approval::Customer, terms: None }),
         ]),
     }
 }
@@ -253,6 +254,8 @@ pub(crate) fn component(name: &str, kind: ComponentKind, needs: &[&str]) -> Comp
         outputs: BTreeMap::new(),
         commands: BTreeMap::new(),
         longest_run_ms: 600_000,
+        health: None,
+        escapes: BTreeSet::new(),
     }
 }
 

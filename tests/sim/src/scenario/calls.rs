@@ -57,7 +57,7 @@ impl Run {
             | Report::PlanAnswered { generation, .. }
             | Report::Marks { generation, .. } => (*generation, Cause::Other),
             Report::Restored {} => (speaks, Cause::Other),
-            Report::Enrol { .. } => (speaks, Cause::Replaced),
+            Report::Enrol { .. } | Report::EnrolProven { .. } => (speaks, Cause::Replaced),
         };
         let begins = self.is_begun_by(install, &report);
         let report = self.believed(install, report);
@@ -202,7 +202,7 @@ impl Run {
             return None;
         }
         let (key, entry) = self.runners[runner].journal.iter().next_back()?;
-        Some(Offer { spec: entry.spec.clone(), seq: entry.seq, fence: key.1 })
+        Some(Offer { spec: entry.spec.clone(), seq: entry.seq, fence: key.1, place: None })
     }
 
     /// Checks an envelope and puts it on record.
@@ -240,7 +240,7 @@ impl Run {
 
     /// Says that it will not take it, and remembers that: another time it says the same.
     fn refuse(&mut self, runner: usize, offer: Offer, is_old: bool) {
-        let Offer { spec, seq, fence } = offer;
+        let Offer { spec, seq, fence, .. } = offer;
         let outcome = failure(FailureClass::Refused);
         let this = &mut self.runners[runner];
         let (install, host, generation) = (this.install, this.host, this.generation);

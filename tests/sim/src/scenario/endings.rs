@@ -38,7 +38,7 @@ impl Run {
             _ if planned.is_some() => false,
             Action::Deploy => self.has_bug(Bug::DeploySaysDone),
             Action::Destroy => self.has_bug(Bug::DestroySaysDone),
-            Action::Drift | Action::Adopt | Action::Run => false,
+            Action::Drift | Action::Adopt | Action::Run | Action::Health => false,
         };
         let outcome = if failed && !lies { failure(class) } else { success(drifted, planned) };
         // A runner that is not there learns of it when it comes back.

@@ -220,7 +220,13 @@ impl Run {
     }
 
     pub(super) fn declare_lost(&mut self, install: usize) {
-        let signal = runner::Signal::DeclareLost { reason: "the old host is terminated".into() };
+        let evidence = "somebody looked".into();
+        let proof = runner::Proof::HostTerminated { host: "the old one".into(), evidence };
+        let signal = runner::Signal::DeclareLost {
+            reason: "the old host is terminated".into(),
+            component: None,
+            proof: Some(proof),
+        };
         self.cause = Cause::Declared;
         self.tell_broker(&runner_id(install), &Signal::Runner(signal));
         self.cause = Cause::Other;

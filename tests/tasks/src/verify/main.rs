@@ -3,6 +3,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod kubernetes;
 mod part;
 mod stage;
 mod tally;
@@ -66,7 +67,8 @@ impl House {
         Ok(House { root, target })
     }
 
-    /// Where parts are set up that the machine lacks; nothing outside the target directory is touched.
+    /// Where parts are set up that the machine lacks; nothing outside the target directory is touched, but for
+    /// Debian's packages and what takes so long to build that the next checkout shall find it (`~/.cache`).
     pub(crate) fn tools(&self) -> PathBuf {
         self.target.join("tools")
     }

@@ -7,6 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use crate::House;
+use crate::kubernetes;
 use crate::stage::Call;
 
 /// Checks licences, bans and sources; the one version that `deny.toml` is written for.
@@ -65,11 +66,15 @@ pub(crate) fn cfn_lint(house: &House) -> Result<Vec<Call>> {
         let pip = python.join("bin/pip");
         done(Command::new(pip).args(["install", "--quiet", &format!("cfn-lint=={CFN_LINT}")]))?;
     }
-    let template = house.target.join("verify/install.template.json");
+    let template = |name: &str| house.target.join("verify").join(name);
+    let both = [template("install.template.json"), template("role.template.json")];
     Ok(vec![
         Call::cargo(["build", "--workspace", "--example", "render", "--quiet"]),
-        Call::new(house.target.join("debug/examples/render")).arg(&template),
-        Call::new(program).args(["--regions", "eu-central-1", "us-east-1", "--template"]).arg(&template),
+        Call::new(house.target.join("debug/examples/render")).arg(&both[0]).arg(&both[1]),
+        Call::new(program)
+            .args(["--regions", "eu-central-1", "us-east-1", "--template"])
+            .arg(&both[0])
+            .arg(&both[1]),
     ])
 }
 
@@ -94,8 +99,15 @@ fn moto(house: &House) -> Result<()> {
     done(Command::new(python.join("bin/pip")).args(["install", "--quiet", &format!("moto[server]=={MOTO}")]))
 }
 
-/// The tests, which start a PostgreSQL server, a proxy and an AWS API of their own where they need one.
+/// The tests, which start a PostgreSQL server, a proxy, an AWS API and a Kubernetes API of their own where they
+/// need one.
 pub(crate) fn tests(house: &House) -> Result<Vec<Call>> {
+    parts(house)?;
+    Ok(vec![Call::cargo(["test", "--workspace", "--no-fail-fast", "--quiet"])])
+}
+
+/// Only what the tests need, for whoever then runs one of them.
+pub(crate) fn parts(house: &House) -> Result<Vec<Call>> {
     moto(house)?;
     let versions = || std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let has_postgres =
@@ -103,7 +115,8 @@ pub(crate) fn tests(house: &House) -> Result<Vec<Call>> {
     debian("postgresql", "a PostgreSQL server", has_postgres)?;
     debian("tinyproxy", "an HTTP proxy", || on_path("tinyproxy").is_some())?;
     debian("iproute2", "`ip`, for networks of the tests' own", || on_path("ip").is_some())?;
-    Ok(vec![Call::cargo(["test", "--workspace", "--no-fail-fast", "--quiet"])])
+    kubernetes::set_up(house)?;
+    Ok(Vec::new())
 }
 
 /// Makes sure that something is there which this Debian package brings.
@@ -139,17 +152,20 @@ fn install(package: &str) {
         return;
     }
     eprintln!("      installing {package}");
-    let apt_get = |args: &[&str]| {
-        done(Command::new("apt-get").args(args).env("DEBIAN_FRONTEND", "noninteractive")).is_ok()
-    };
-    let install = ["install", "--yes", "--quiet", "--no-install-recommends", package];
+    let install =
+        || apt_get(Command::new("apt-get").args(["install", "--yes", "--no-install-recommends", package]));
     // A bare machine may never have asked what packages there are.
-    if !apt_get(&install) && apt_get(&["update", "--quiet"]) {
-        apt_get(&install);
+    if !install() && apt_get(Command::new("apt-get").arg("update")) {
+        install();
     }
 }
 
-fn done(command: &mut Command) -> Result<()> {
+/// Whether apt did it.
+pub(crate) fn apt_get(command: &mut Command) -> bool {
+    done(command.arg("--quiet").env("DEBIAN_FRONTEND", "noninteractive")).is_ok()
+}
+
+pub(crate) fn done(command: &mut Command) -> Result<()> {
     let name = Path::new(command.get_program()).display().to_string();
     let status = command.status().with_context(|| format!("{name} could not be started"))?;
     if !status.success() {

@@ -70,6 +70,7 @@ pub(crate) fn all() -> Vec<Stage> {
         cargo("clippy", &["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]),
         Stage { name: "deny", plan: Plan::Part(part::cargo_deny) },
         cargo("build", &["build", "--workspace", "--bins", "--quiet"]),
+        Stage { name: "parts", plan: Plan::Part(part::parts) },
         Stage { name: "test", plan: Plan::Part(part::tests) },
         Stage { name: "sim", plan: Plan::Part(part::simulator) },
         Stage { name: "hostile", plan: Plan::Part(part::hostile) },

@@ -12,20 +12,42 @@ pub enum KeysCommand {
     /// Make a root key and a release key, each in a file that only you can read: enough to begin with.
     ///
     /// For more than one person, `remit keys make` on each one's machine and `remit keys root new`.
-    Init,
-    /// Show the ids of your keys and where they are; never the keys.
+    #[command(after_help = "\
+Examples:
+  remit keys init
+  remit keys init --release-kms awskms:///alias/remit-release?region=eu-central-1")]
+    Init {
+        /// Let this key of AWS KMS be the release key; nothing of it is on this machine. It must be of
+        /// ECC_NIST_P256, and kms:GetPublicKey allowed to you, kms:Sign to whoever releases.
+        #[arg(long, value_name = "URI")]
+        release_kms: Option<String>,
+    },
+    /// Show your keys: ids, what the root lets each sign, and where they are; never the keys.
+    #[command(visible_alias = "list")]
     Show,
     /// Make one key: NAME.pem for you only, NAME.pub.json for whoever makes the root.
+    ///
+    /// With --kms nothing is made: NAME.kms.json says where the key is. That file is no secret, and goes
+    /// to every machine that is to sign.
     #[command(after_help = "\
 Examples:
   remit keys make ann
-  remit keys make ci --algorithm p256 --key-passphrase-file -")]
+  remit keys make bea --algorithm p256 --key-passphrase-file -
+  remit keys make ci --kms awskms:///arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab
+
+From a key in a file to one in KMS:
+  remit keys make ci --kms awskms:///alias/remit-release?region=eu-central-1
+  remit keys root rotate --add-release .remit/keys/ci.pub.json --drop OLD-ID     then sign and publish
+  remit release create                                                           signed by the one in KMS")]
     Make {
         /// Its name, e.g. whose it is.
         name: String,
         /// How it signs.
-        #[arg(long, value_enum, default_value_t)]
+        #[arg(long, value_enum, default_value_t, conflicts_with = "kms")]
         algorithm: Algorithm,
+        /// It is this key of AWS KMS, by its ARN, its id or an alias.
+        #[arg(long, value_name = "URI")]
+        kms: Option<String>,
     },
     /// Trust roots: which keys may sign what.
     #[command(subcommand)]
@@ -34,6 +56,11 @@ Examples:
     #[command(subcommand)]
     Dispatch(DispatchCommand),
     /// Let a release or dispatch key sign nothing any more, at once and for good. Then drop it from the root.
+    #[command(after_help = "\
+When a key was stolen:
+  remit keys root inspect                                                     which id is it?
+  remit keys revoke ID --reason 'the laptop is gone'                          runners know within a minute
+  remit keys root rotate --drop ID --add-release NEW.pub.json                 then sign and publish: this is what counts")]
     Revoke {
         /// Its id; see `remit keys root inspect`.
         id: String,
@@ -42,6 +69,9 @@ Examples:
         reason: String,
     },
     /// Let no release below this counter run any more, at once and for good.
+    #[command(after_help = "\
+Example:
+  remit keys floor 17 --channel stable              `remit release list` shows the counters")]
     Floor {
         /// The lowest counter that may still run.
         counter: u64,
@@ -87,13 +117,16 @@ Example, two of three people and two release keys to destroy in channel stable:
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
-    /// Add the signatures of the root keys that are here. Shows first what you sign.
+    /// Add the signatures of the root keys that are here, and show what was signed and who is missing.
+    ///
+    /// Look at it first: `remit keys root inspect FILE` says what it changes, and its digest.
     Sign {
         /// The root.
         file: PathBuf,
-        /// A key to sign with [default: every key in the keys directory that the root wants].
-        #[arg(long, value_name = "FILE")]
-        key: Vec<PathBuf>,
+        /// A key to sign with: the name of one in the keys directory, a file, or awskms:///… May be repeated
+        /// [default: every key in the keys directory that the root wants].
+        #[arg(long, value_name = "KEY")]
+        key: Vec<String>,
     },
     /// What a root says, who signed it, and who is missing.
     Inspect {
@@ -109,7 +142,15 @@ Example, two of three people and two release keys to destroy in channel stable:
         file: PathBuf,
     },
     /// Take the newest root from the broker, if it follows the one beside your keys.
-    Fetch,
+    #[command(after_help = "\
+Examples:
+  remit keys root fetch                   follow to the newest root
+  remit keys root fetch --pin SHA256      on a new machine: begin with the root that you know by its digest")]
+    Fetch {
+        /// On a machine that has no root yet: the digest of the one that you believe.
+        #[arg(long, value_name = "SHA256")]
+        pin: Option<String>,
+    },
 }
 
 /// What a root shall say; what is not said stays as it was.
@@ -156,9 +197,12 @@ To change the key, without a moment in which a runner believes nothing:
   remit keys dispatch retire OLD-ID                          refused until every org names the new one
   remit keys root rotate --dispatch-from-broker              every org again: the old key counts no more")]
 pub enum DispatchCommand {
-    /// The broker's dispatch keys.
+    /// The broker's dispatch keys: where they are, how old, and whether they sign.
     Show,
     /// Make the next dispatch key at the broker. Needs the operator's token.
+    ///
+    /// It is made in a file of the broker, or is the key of AWS KMS that the broker was started with:
+    /// `remit-broker serve --dispatch-kms URI`.
     Rotate,
     /// Give one of two dispatch keys up. Needs the operator's token.
     Retire {

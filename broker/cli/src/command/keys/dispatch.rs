@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
-use remit_broker::api::wire::DispatchKeyList;
+use remit_broker::api::wire::{DispatchKeyList, SigningTrouble};
 use remit_seal::document::KeySpec;
 
 use super::args::DispatchCommand;
 use crate::client::Client;
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Result};
-use crate::output::Table;
+use crate::output::{RED, Table, YELLOW, now_ms, time};
 
 /// Does what the command line says.
 pub(super) async fn run(context: &Context, command: &DispatchCommand) -> Result<()> {
@@ -22,19 +22,34 @@ pub(super) async fn run(context: &Context, command: &DispatchCommand) -> Result<
             client.dispatch_keys().await?
         }
     };
-    context.format().answer(&list, || {
-        let mut table = Table::new(&["dispatch key", "algorithm", "id"]);
-        for info in &list.keys {
-            table.row([info.state.clone(), info.key.algorithm.clone(), info.id.clone()]);
-        }
-        let next = if list.keys.len() > 1 {
-            "both sign now; next: every org's root names both: `remit keys root rotate --dispatch-from-broker`"
-        } else {
-            ""
-        };
-        format!("{}{next}", table.render(""))
-    });
+    context.format().answer(&list, || describe(&list));
     Ok(())
+}
+
+fn describe(list: &DispatchKeyList) -> String {
+    let mut table = Table::new(&["dispatch key", "algorithm", "where", "since", "id"]);
+    for info in &list.keys {
+        let place = info.kms.as_ref().unwrap_or(&info.place).clone();
+        let made = info.made.map_or_else(|| "?".to_owned(), time);
+        table.row([info.state.clone(), info.key.algorithm.clone(), place, made, info.id.clone()]);
+    }
+    let mut text = table.render("");
+    if let Some(SigningTrouble { since, code, message, hint }) = &list.trouble {
+        let since = time(*since);
+        text.push_str(&format!(
+            "{RED}nothing is signed since {since}: [{code}] {message}{RED:#}\n  {hint}\n"
+        ));
+    }
+    if list.keys.len() > 1 {
+        text.push_str(
+            "both sign now; next: every org's root names both: `remit keys root rotate --dispatch-from-broker`",
+        );
+    } else if list.keys.iter().any(|info| info.due.is_some_and(|due| due.0 <= now_ms())) {
+        text.push_str(&format!(
+            "{YELLOW}it is older than 30 days; change it: `remit keys dispatch rotate`, then `remit keys dispatch --help`{YELLOW:#}"
+        ));
+    }
+    text
 }
 
 /// The public halves of all that the broker signs with.

@@ -1,14 +1,15 @@
 //! `remit keys root`: the ceremony, one file that goes from hand to hand.
 
+mod tell;
+
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use remit_loops::Timestamp;
+use remit_broker::api::wire::RootList;
+use remit_broker::signer::Signer;
 use remit_seal::Digest;
 use remit_seal::document::{DestroyRule, KeySpec, Root};
-use remit_seal::key::SigningKey;
 use remit_seal::verify;
-use serde::Serialize;
 
 use super::args::{RootCommand, WishArgs};
 use super::dispatch;
@@ -16,7 +17,8 @@ use crate::context::Context;
 use crate::failure::{Exit, Failure, Result};
 use crate::keys::ceremony::{self, Draft, Quorum, Wish, check_signed};
 use crate::keys::{KeysDir, read_public};
-use crate::output::{BOLD, DIM, GREEN, Table, YELLOW, now_ms, time};
+use crate::output::now_ms;
+use tell::tell;
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 const FILE_LEN_MAX: usize = 64 << 10;
@@ -38,21 +40,21 @@ pub(super) async fn run(context: &Context, command: &RootCommand) -> Result<()> 
             }
             let wanted = read_wish(context, wish, true).await?;
             let draft = Draft::of(ceremony::first(&name, &wanted, times(wish))?)?;
-            finish(context, &keys, draft, None, out.as_deref())
+            finish(context, &keys, draft, None, out.as_deref()).await
         }
         RootCommand::Rotate { wish, out } => {
             let before = current(&keys)?.root;
             let wanted = read_wish(context, wish, false).await?;
             let draft = Draft::of(ceremony::next(&before, &wanted, times(wish))?)?;
-            finish(context, &keys, draft, Some(&before), out.as_deref())
+            finish(context, &keys, draft, Some(&before), out.as_deref()).await
         }
         RootCommand::Sign { file, key } => {
             let before = keys.root()?.map(|bytes| Draft::read(&bytes)).transpose()?.map(|draft| draft.root);
-            sign(context, &keys, file, key, before.as_ref())
+            sign(context, &keys, file, key, before.as_ref()).await
         }
         RootCommand::Inspect { file, before } => inspect(context, &keys, file.as_deref(), before.as_deref()),
         RootCommand::Publish { file } => publish(context, &keys, file).await,
-        RootCommand::Fetch => fetch(context, &keys).await,
+        RootCommand::Fetch { pin } => fetch(context, &keys, pin.as_deref()).await,
     }
 }
 
@@ -104,14 +106,15 @@ fn read(file: &Path) -> Result<Draft> {
 }
 
 /// Signs a new root with the keys that are here, writes it, and keeps it if nobody is missing.
-fn finish(
+async fn finish(
     context: &Context,
     keys: &KeysDir,
     mut draft: Draft,
     before: Option<&Root>,
     out: Option<&Path>,
 ) -> Result<()> {
-    if sign_with(&mut draft, before, keys.all()?)? == 0 {
+    let hands = wanted(keys, &draft, before)?;
+    if sign_with(&mut draft, before, hands).await? == 0 {
         let message = format!("none of the root keys that must sign is in {}", keys.path().display());
         let hint = "do this where a root key is, or say where it is with --keys-dir";
         return Err(Failure::new(Exit::NotFound, "cli.keys_missing", message, hint));
@@ -133,30 +136,41 @@ fn finish(
     if before.is_none() && is_whole { keys.keep_root(&draft.envelope.to_bytes()) } else { Ok(()) }
 }
 
-fn sign_with(draft: &mut Draft, before: Option<&Root>, keys: Vec<SigningKey>) -> Result<usize> {
-    let wanted: Vec<SigningKey> = keys.into_iter().filter(|key| draft.wants(before, &key.id())).collect();
+/// The keys of the directory that have something to say to it. What is under a passphrase is opened only
+/// if it may be one of them.
+fn wanted(keys: &KeysDir, draft: &Draft, before: Option<&Root>) -> Result<Vec<Signer>> {
+    let entries = keys.entries()?;
+    let may = entries.iter().filter(|entry| entry.id().is_none_or(|id| draft.wants(before, &id)));
+    may.map(|entry| keys.open(entry)).collect()
+}
+
+async fn sign_with(draft: &mut Draft, before: Option<&Root>, hands: Vec<Signer>) -> Result<usize> {
+    let wanted: Vec<Signer> = hands.into_iter().filter(|key| draft.wants(before, &key.id())).collect();
     for key in &wanted {
-        draft.envelope.countersign(key)?;
+        key.countersign(&mut draft.envelope).await?;
     }
     Ok(wanted.len())
 }
 
-fn sign(
+async fn sign(
     context: &Context,
     keys: &KeysDir,
     file: &Path,
-    given: &[PathBuf],
+    given: &[String],
     before: Option<&Root>,
 ) -> Result<()> {
     let mut draft = read(file)?;
-    let hands = match given {
-        [] => keys.all()?,
-        files => files.iter().map(|file| keys.load_file(file)).collect::<Result<_>>()?,
-    };
     // Only of the root that this one follows are the keys those that must sign it too.
     let before =
         before.filter(|root| root.version + 1 == draft.root.version && root.vendor == draft.root.vendor);
-    if sign_with(&mut draft, before, hands)? == 0 {
+    let mut hands = Vec::new();
+    for word in given {
+        hands.push(keys.named(word).await?);
+    }
+    if given.is_empty() {
+        hands = wanted(keys, &draft, before)?;
+    }
+    if sign_with(&mut draft, before, hands).await? == 0 {
         let message = "none of your keys is a root key of this root or of the one before it";
         let hint = "see whose signatures are missing: `remit keys root inspect FILE`";
         return Err(Failure::new(Exit::Refused, "cli.keys_foreign", message, hint));
@@ -183,71 +197,6 @@ fn inspect(context: &Context, keys: &KeysDir, file: Option<&Path>, before: Optio
     tell(context, &draft, before.as_ref(), &file)
 }
 
-#[derive(Serialize)]
-struct Told<'a> {
-    file: &'a Path,
-    sha256: String,
-    root: &'a Root,
-    signatures: Vec<Quorum>,
-    complete: bool,
-}
-
-fn tell(context: &Context, draft: &Draft, before: Option<&Root>, file: &Path) -> Result<()> {
-    let signatures = draft.quorums(before)?;
-    // Version 1 has nothing before it; of a later one it must be known to say that nobody is missing.
-    let complete = signatures.iter().all(Quorum::is_met) && (before.is_some() || draft.root.version == 1);
-    let sha256 = Digest::of(&draft.envelope.payload).hex();
-    let told = Told { file, sha256, root: &draft.root, signatures, complete };
-    context.format().answer(&told, || describe(&told, before.is_some()));
-    Ok(())
-}
-
-fn describe(told: &Told<'_>, knows_before: bool) -> String {
-    let root = told.root;
-    let mut text = format!(
-        "{BOLD}root version {} of {}{BOLD:#}, until {}\nsha256  {}\nfile    {}\n\n",
-        root.version,
-        root.vendor,
-        time(Timestamp(root.expires_ms)),
-        told.sha256,
-        told.file.display()
-    );
-    let mut table = Table::new(&["role", "must sign", "key", "algorithm"]);
-    for (name, role) in [("root", &root.root), ("release", &root.release), ("dispatch", &root.dispatch)] {
-        for (n, id) in role.keys.iter().enumerate() {
-            let need = format!("{} of {}", role.threshold, role.keys.len());
-            let algorithm = root.keys.get(id).map_or("?", |spec| crate::keys::algorithm(spec.algorithm));
-            let first = |word: String| if n == 0 { word } else { String::new() };
-            table.row([first(name.to_owned()), first(need), id.clone(), algorithm.to_owned()]);
-        }
-    }
-    text.push_str(&table.render(""));
-    if let Some(rule) = &root.destroy {
-        text.push_str(&format!(
-            "to destroy in {}: {} release keys\n",
-            rule.channels.join(", "),
-            rule.threshold
-        ));
-    }
-    for quorum in &told.signatures {
-        let (have, need, of) = (quorum.signed.len(), quorum.need, quorum.of_version);
-        let style = if quorum.is_met() { GREEN } else { YELLOW };
-        text.push_str(&format!("\n{style}signed by {have} of {need} keys of root version {of}{style:#}"));
-        if !quorum.is_met() {
-            text.push_str(&format!("\n  could sign: {}", quorum.could.join("\n              ")));
-        }
-    }
-    if root.version > 1 && !knows_before {
-        text.push_str(&format!("\n{DIM}whose signatures of the root before it are missing is not known here: --before FILE{DIM:#}"));
-    }
-    text.push_str(match (told.complete, root.version) {
-        (true, 1) => "\nnext: remit org create",
-        (true, _) => "\nnext: remit keys root publish FILE",
-        (false, _) => "\nnext: remit keys root sign FILE, where a missing key is",
-    });
-    text
-}
-
 async fn publish(context: &Context, keys: &KeysDir, file: &Path) -> Result<()> {
     let draft = read(file)?;
     let bytes = draft.envelope.to_bytes();
@@ -268,20 +217,56 @@ async fn publish(context: &Context, keys: &KeysDir, file: &Path) -> Result<()> {
     Ok(())
 }
 
-async fn fetch(context: &Context, keys: &KeysDir) -> Result<()> {
-    let before = current(keys)?;
-    let mut trusted = verify::first_root(&before.envelope.to_bytes(), &before.envelope.payload_digest())?;
-    let list = context.client()?.roots(&before.root.vendor).await?;
-    let mut kept = before.envelope.to_bytes();
-    for info in list.roots.iter().filter(|info| info.version > before.root.version) {
+async fn fetch(context: &Context, keys: &KeysDir, pin: Option<&str>) -> Result<()> {
+    let client = context.client()?;
+    let (mut kept, list) = match keys.root()? {
+        Some(bytes) => {
+            let list = client.roots(&Draft::read(&bytes)?.root.vendor).await?;
+            (bytes, list)
+        }
+        None => {
+            let list = client.roots(context.org()?.name()).await?;
+            (pinned(&list, pin)?, list)
+        }
+    };
+    let own = Draft::read(&kept)?.envelope.payload_digest();
+    let mut trusted = verify::first_root(&kept, &own)?;
+    let was = trusted.get().version;
+    for info in list.roots.iter().filter(|info| info.version > was) {
         trusted = verify::next_root(&trusted, info.root.as_bytes())?;
         kept = info.root.clone().into_bytes();
     }
     keys.keep_root(&kept)?;
     let (version, sha256) = (trusted.get().version, trusted.digest().hex());
-    let answer = serde_json::json!({ "version": version, "sha256": sha256, "was": before.root.version });
+    let answer = serde_json::json!({ "version": version, "sha256": sha256, "was": was });
     context
         .format()
         .answer(&answer, || format!("the root beside your keys is version {version}\nsha256  {sha256}"));
     Ok(())
+}
+
+/// The root that is believed to begin with, on a machine that has none: the one with this digest.
+fn pinned(list: &RootList, pin: Option<&str>) -> Result<Vec<u8>> {
+    let Some(pin) = pin else {
+        let hint = "say which one you believe: --pin SHA256, as `remit keys root inspect` shows it on a machine that \
+                    has it; or make the first one: `remit keys root new`, `remit org create`";
+        return Err(Failure::new(
+            Exit::NotFound,
+            "cli.root_missing",
+            "there is no root beside your keys",
+            hint,
+        ));
+    };
+    let digest: Digest = format!("sha256:{}", pin.trim_start_matches("sha256:")).parse()?;
+    let is_pinned = |bytes: &Vec<u8>| Draft::read(bytes).is_ok_and(|d| d.envelope.payload_digest() == digest);
+    let mut all = list.roots.iter().map(|info| info.root.clone().into_bytes());
+    all.find(is_pinned).ok_or_else(|| {
+        let message = format!("the broker has no root with the digest {}", digest.hex());
+        Failure::new(
+            Exit::NotFound,
+            "cli.root_missing",
+            message,
+            "is it the root of this org, at this broker?",
+        )
+    })
 }

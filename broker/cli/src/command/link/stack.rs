@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use remit_broker::api::wire::RunnerToken;
 use remit_installer::{
-    Architecture, CustomerInput, Download, InputKind, InstallFacts, InstallId, Region, TemplateUrl,
+    Architecture, CustomerInput, Download, InputKind, InstallFacts, InstallId, Place, Region, TemplateUrl,
     quick_create_link, render,
 };
+use remit_loops::runner;
 use remit_seal::Digest;
 use remit_seal::document::{Input, Value, ValueType};
 use serde::Serialize;
@@ -21,6 +22,9 @@ pub(super) struct Stack {
     template_file: PathBuf,
     #[serde(skip_serializing_if = "Option::is_none")]
     link: Option<String>,
+    /// Whether the customer types a token.
+    #[serde(skip)]
+    takes_token: bool,
 }
 
 /// What was asked for, checked.
@@ -47,12 +51,25 @@ impl Wish {
         }))
     }
 
+    /// Where the install is declared to be: there the stack is launched, and nowhere else.
+    fn place(&self, place: &runner::Place) -> Result<Place> {
+        let region: Region = place.region.parse()?;
+        if region != self.region {
+            let message =
+                format!("the install is declared to be in {region}, and the template is for {}", self.region);
+            let hint = "give --region as declared, or declare another: remit install place";
+            return Err(Failure::new(Exit::Usage, "installer.elsewhere", message, hint));
+        }
+        let role = place.role.as_ref().map(|role| role.parse()).transpose()?;
+        Ok(Place { account: place.account.parse()?, region, role })
+    }
+
     /// Writes the template. No secret is in it or in the link.
     pub(super) fn write(self, dir: &Path, token: &RunnerToken) -> Result<Stack> {
         let install: InstallId = token.install.to_string().parse()?;
         let facts = InstallFacts {
             install: install.clone(),
-            account: None,
+            place: token.place.as_ref().map(|place| self.place(place)).transpose()?,
             broker: token.broker.parse()?,
             ca: Some(token.ca_pem.parse()?),
             root_sha256: Digest::from_hex(&token.root_sha256)?,
@@ -65,7 +82,8 @@ impl Wish {
         let file = dir.join(format!("{}.template.json", token.install.name()));
         std::fs::write(&file, template.as_str()).map_err(|e| Failure::file("write", &file, &e))?;
         let link = |url| quick_create_link(&self.region, &url, &install, &template, &[]);
-        Ok(Stack { template_file: file, link: self.template_url.map(link).transpose()? })
+        let link = self.template_url.clone().map(link).transpose()?;
+        Ok(Stack { template_file: file, link, takes_token: token.token.is_some() })
     }
 }
 
@@ -99,13 +117,12 @@ impl Stack {
     /// For people.
     pub(super) fn describe(&self) -> String {
         let file = self.template_file.display();
+        let token = if self.takes_token { "; the token is typed there" } else { "" };
         match &self.link {
-            Some(link) => format!(
-                "{BOLD}or opens:{BOLD:#}\n  {link}\n(with {file} at that address; the token is typed there)\n\n"
-            ),
-            None => format!(
-                "{BOLD}or launches{BOLD:#} the CloudFormation template {file}, and types the token there.\n\n"
-            ),
+            Some(link) => {
+                format!("{BOLD}or opens:{BOLD:#}\n  {link}\n(with {file} at that address{token})\n\n")
+            }
+            None => format!("{BOLD}or launches{BOLD:#} the CloudFormation template {file}{token}.\n\n"),
         }
     }
 }

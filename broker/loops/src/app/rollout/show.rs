@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Member, Phase, Progress, Rollout, Under};
+use super::{Member, Phase, Rollout, Sort, Under};
 use crate::event::{Timestamp, Waiting};
 use crate::id::ObjectId;
 use crate::job::ReleaseRef;
@@ -78,39 +78,30 @@ pub struct NamedMember {
     pub why: String,
 }
 
-fn count(wave: &Under, fits: fn(&Member) -> bool) -> u32 {
-    u32::try_from(wave.members.values().filter(|member| fits(member)).count()).unwrap_or(u32::MAX)
-}
-
 fn named(wave: &Under) -> Vec<NamedMember> {
-    let told = |state: &str| {
-        let of_state = move |(install, member): (&String, &Member)| {
-            let (is, why) = match member {
-                Member::Is(Progress::Waiting { why }) => ("waiting", why),
-                Member::Is(Progress::Failed { why }) => ("failed", why),
-                Member::Is(Progress::Refused { why }) => ("refused", why),
-                Member::Ahead | Member::Told | Member::Gone => return None,
-                Member::Is(Progress::Running {} | Progress::Done {}) => return None,
-            };
-            let named = NamedMember { install: install.clone(), state: is.to_owned(), why: why.clone() };
-            (is == state).then_some(named)
+    let told = |sort, state: &'static str| {
+        let named = move |(install, member): (&String, &Member)| {
+            let why = member.why()?.to_owned();
+            Some(NamedMember { install: install.clone(), state: state.to_owned(), why })
         };
-        wave.members.iter().filter_map(of_state).take(NAMED_MAX).collect::<Vec<_>>()
+        wave.members.of(sort).filter_map(named).take(NAMED_MAX)
     };
-    [told("failed"), told("waiting"), told("refused")].concat()
+    let sorts = [(Sort::Failed, "failed"), (Sort::Waiting, "waiting"), (Sort::Refused, "refused")];
+    sorts.into_iter().flat_map(|(sort, state)| told(sort, state)).collect()
 }
 
 impl Under {
     fn view(&self) -> WaveView {
+        let counts = self.members.counts();
         WaveView {
             name: self.name.clone(),
-            installs: count(self, |_| true),
-            ahead: count(self, |m| *m == Member::Ahead),
-            waiting: count(self, Member::is_waiting),
-            running: count(self, Member::is_busy),
-            done: count(self, |m| *m == Member::Is(Progress::Done {})),
-            failed: count(self, Member::is_failed),
-            refused: count(self, |m| matches!(m, Member::Gone | Member::Is(Progress::Refused { .. }))),
+            installs: counts.all(),
+            ahead: counts.of(Sort::Ahead),
+            waiting: counts.of(Sort::Waiting),
+            running: counts.busy(),
+            done: counts.of(Sort::Done),
+            failed: counts.of(Sort::Failed),
+            refused: counts.of(Sort::Refused),
             named: named(self),
         }
     }
@@ -129,7 +120,7 @@ impl Rollout {
             began: self.began,
             since: self.since,
             next: self.deadline(),
-            failed: u32::try_from(self.failed()).unwrap_or(u32::MAX),
+            failed: self.failed(),
             failures_max: self.failures_max,
             wave: u32::try_from(self.wave + 1).unwrap_or(u32::MAX),
             waves: self.waves.iter().map(Under::view).collect(),
@@ -160,13 +151,12 @@ impl Rollout {
                 ("held.rollout", "`remit rollout resume`, `remit rollout abort` or `remit rollout rollback`")
             }
         };
-        let waiting =
-            self.waves.iter().flat_map(|wave| &wave.members).find(|(_, member)| member.is_waiting());
-        let waits = match (waiting, self.members().filter(|member| member.is_waiting()).count()) {
-            (Some((name, Member::Is(Progress::Waiting { why }))), count) => {
-                format!("; {count} installs wait, {name} because {why}")
+        let first = self.waves.iter().find_map(|wave| wave.members.of(Sort::Waiting).next());
+        let waits = match first.and_then(|(name, member)| Some((name, member.why()?))) {
+            Some((name, why)) => {
+                format!("; {} installs wait, {name} because {why}", self.counts().of(Sort::Waiting))
             }
-            _ => String::new(),
+            None => String::new(),
         };
         let (number, version) = (self.number, &self.release.version);
         Some(Waiting {

@@ -98,6 +98,10 @@ pub(crate) fn install_signals() -> Vec<Sample> {
         ("cancel 99", install::Signal::Cancel { operation: Some(99), reason: "x".into() }),
         ("cancel_step", install::Signal::CancelStep { component: "network".into(), reason: "x".into() }),
         ("cancel_step 99", install::Signal::CancelStep { component: "n99".into(), reason: "x".into() }),
+        ("check_health", install::Signal::CheckHealth {}),
+        ("break_glass", install::Signal::BreakGlass { for_ms: 3_600_000, reason: "x".into() }),
+        ("break_glass, for a week", install::Signal::BreakGlass { for_ms: 604_800_000, reason: "x".into() }),
+        ("mend_glass", install::Signal::MendGlass {}),
         ("retry", install::Signal::Retry { component: None }),
         ("skip", install::Signal::Skip { component: "network".into(), reason: "x".into() }),
         ("set_inputs", install::Signal::SetInputs { inputs: Values::new() }),
@@ -110,13 +114,18 @@ pub(crate) fn install_signals() -> Vec<Sample> {
 }
 
 pub(crate) fn runner_signals() -> Vec<Sample> {
+    let proof = runner::Proof::HostTerminated { host: "i-1".into(), evidence: "x".into() };
+    let declare_lost = |proof| runner::Signal::DeclareLost { reason: "x".into(), component: None, proof };
     let expect = runner::Signal::Expect { token_sha256: "cc".into(), expires: Timestamp(9_999_999) };
     let all = [
         ("expect", expect),
+        ("declare", runner::Signal::Declare { place: Some(crate::places::place()), reason: "x".into() }),
+        ("declare, anywhere", runner::Signal::Declare { place: None, reason: "x".into() }),
         ("revoke", runner::Signal::Revoke { reason: "x".into() }),
         ("drain", runner::Signal::Drain { reason: "x".into() }),
         ("resume", runner::Signal::Resume {}),
-        ("declare_lost", runner::Signal::DeclareLost { reason: "x".into() }),
+        ("declare_lost", declare_lost(None)),
+        ("declare_lost, proven", declare_lost(Some(proof))),
     ];
     all.into_iter().map(|(name, s)| signal(name, Signal::Runner(s))).collect()
 }

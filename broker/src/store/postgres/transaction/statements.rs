@@ -75,9 +75,17 @@ const INSERT_EVENTS: &str = "INSERT INTO events (seq, object, prev, at, key, sen
 const INSERT_KEYS: &str = "INSERT INTO keys (object, last, block)
     SELECT * FROM unnest($1::int8[], $2::int8[], $3::bytea[])";
 
+const PUT_PAGES: &str = "INSERT INTO pages (object, number, page)
+    SELECT * FROM unnest($1::int8[], $2::int8[], $3::bytea[])
+    ON CONFLICT (object, number) DO UPDATE SET page = excluded.page";
+
 const INSERT_INBOX: &str = "INSERT INTO inbox (kind, path, sender, body)
     SELECT kind, path, sender, body FROM unnest($1::int2[], $2::text[], $3::bytea[], $4::bytea[])
         WITH ORDINALITY AS n(kind, path, sender, body, place) ORDER BY place";
+
+/// The pages of an object.
+pub(in crate::store::postgres) const PAGES: &str =
+    "SELECT number, page FROM pages WHERE object = $1 AND page IS NOT NULL";
 
 pub(in crate::store::postgres) struct Statements {
     /// The transaction's name, a block of numbers, and the time, all taken once the objects are held.
@@ -100,6 +108,8 @@ pub(in crate::store::postgres) struct Statements {
     pub(super) insert_events: Statement,
     pub(super) insert_keys: Statement,
     pub(super) insert_inbox: Statement,
+    pub(super) pages: Statement,
+    pub(super) put_pages: Statement,
 }
 
 impl Statements {
@@ -137,6 +147,8 @@ impl Statements {
             insert_events: prepare(INSERT_EVENTS)?,
             insert_keys: prepare(INSERT_KEYS)?,
             insert_inbox: prepare(INSERT_INBOX)?,
+            pages: prepare(PAGES)?,
+            put_pages: prepare(PUT_PAGES)?,
         })
     }
 }

@@ -1,6 +1,6 @@
 //! What a batch writes, kept until the commit: one statement a table, all sent at once.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use futures::future::OptionFuture;
 use futures::join;
@@ -22,6 +22,7 @@ pub(super) struct Writes {
     /// When each object had its newest event of this batch.
     newest: HashMap<Row, Timestamp>,
     pub(super) keys: Vec<(Row, i64, Vec<u8>)>,
+    pub(super) pages: BTreeMap<(Row, i64), Option<Vec<u8>>>,
     notices: Vec<(ObjectId, Vec<u8>, Vec<u8>)>,
     told: HashSet<ObjectId>,
 }
@@ -136,22 +137,24 @@ impl Writes {
             && self.objects.is_empty()
             && self.events.is_empty()
             && self.keys.is_empty()
+            && self.pages.is_empty()
             && self.notices.is_empty()
     }
 
     /// Writes it all and commits.
     pub(super) async fn send(&self, client: &Client, all: &Statements) -> Result<(), Error> {
         // The server runs them in the order in which they are polled first: the commit is the last.
-        let (made, moved, logged, keyed, told, committed) = join!(
+        let (made, moved, logged, keyed, paged, told, committed) = join!(
             self.insert_objects(client, all),
             self.update_objects(client, all),
             self.insert_events(client, all),
             self.insert_keys(client, all),
+            self.put_pages(client, all),
             self.insert_inbox(client, all),
             client.batch_execute("COMMIT"),
         );
         // After a failure of one the server answers `ROLLBACK` to the commit, and no error.
-        for answer in [made, moved, logged, keyed, told] {
+        for answer in [made, moved, logged, keyed, paged, told] {
             answer?;
         }
         committed
@@ -201,6 +204,15 @@ impl Writes {
         let blocks: Vec<&[u8]> = self.keys.iter().map(|(.., block)| &block[..]).collect();
         let values: [Value<'_>; 3] = [&objects, &lasts, &blocks];
         let asked = (!objects.is_empty()).then(|| client.execute(&all.insert_keys, &values));
+        OptionFuture::from(asked).await.transpose().map(drop)
+    }
+
+    async fn put_pages(&self, client: &Client, all: &Statements) -> Result<(), Error> {
+        let objects: Vec<i64> = self.pages.keys().map(|(object, _)| *object).collect();
+        let numbers: Vec<i64> = self.pages.keys().map(|(_, number)| *number).collect();
+        let pages: Vec<Option<&[u8]>> = self.pages.values().map(Option::as_deref).collect();
+        let values: [Value<'_>; 3] = [&objects, &numbers, &pages];
+        let asked = (!objects.is_empty()).then(|| client.execute(&all.put_pages, &values));
         OptionFuture::from(asked).await.transpose().map(drop)
     }
 
