@@ -68,7 +68,7 @@ impl Uses {
         let uses = self.uses.entry((install, epoch, acted.rule.clone())).or_default();
         let before = uses.last().map(|last| last.at);
         uses.push(Use { at: acted.at, component: acted.component.clone(), operation });
-        let late = uses.iter().filter(|u| u.at.since_ms(acted.at) > -rule.budget.per_ms).count();
+        let late = uses.iter().filter(|u| acted.at.since_ms(u.at) < rule.budget.per_ms).count();
         let same = |u: &&Use| u.operation == operation && u.component == acted.component;
         let of_step = uses.iter().filter(same).count();
         let (name, times) = (&acted.rule, rule.budget.times as usize);
