@@ -172,20 +172,7 @@ impl Working {
         let pages = codec::stored_pages(&stored, &object).into();
         let StoredObject { row, id, revision, last_seq, state, keys, .. } = stored;
         let (id, keys, bytes) = (Arc::new(id), RecentKeys::from_bytes(keys), state.len());
-        let (changed, ticked, is_behind) = (false, false, false);
-        Ok(Self {
-            id,
-            row: Some(row),
-            object,
-            revision,
-            last_seq,
-            keys,
-            pages,
-            bytes,
-            changed,
-            ticked,
-            is_behind,
-        })
+        Ok(Self::from_cached(Cached { id, row, object, revision, last_seq, keys, pages, bytes }))
     }
 
     /// As the cache keeps it, if it is stored.
