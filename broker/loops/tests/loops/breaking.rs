@@ -7,7 +7,7 @@ use remit_loops::freeze::AddFreeze;
 use remit_loops::job::{Changes, Outcome, Success};
 use remit_loops::plan::{Needed, Plan, Stage, Terms};
 use remit_loops::release::Release;
-use remit_loops::{Actor, Body, RejectedCode, Signal, Timestamp, app, install, org};
+use remit_loops::{Actor, Body, RejectedCode, Signal, Timestamp, install};
 
 use crate::world::{World, release};
 
@@ -26,27 +26,13 @@ fn planned(n: u32, customer_approval_needed: bool) -> Outcome {
 
 /// A world with one component, whose deploy needs this approval by these terms.
 fn wanting(needed: Needed, terms: Option<Terms>, policy: Policy) -> World {
-    let mut world = World::default();
-    world.signal("org_demo", Signal::Org(org::Signal::Create {})).unwrap();
-    world.signal("app_demo.shop", Signal::App(app::Signal::Create {})).unwrap();
     let mut release = Release {
         approvals: BTreeMap::from([("deploy".to_owned(), needed)]),
         terms: terms.into_iter().map(|terms| ("deploy".to_owned(), terms)).collect(),
         ..release("1.0.0", 1)
     };
     release.components.truncate(1);
-    world.publish(release).unwrap();
-    world
-        .install(install::Signal::Create {
-            inputs: Default::default(),
-            mode: Default::default(),
-            labels: Default::default(),
-            rehearsal: None,
-            approval: policy,
-        })
-        .unwrap();
-    world.enrol();
-    world
+    World::with_install_of(release, policy)
 }
 
 fn terms(quorum: u32, approvers: &[&str]) -> Terms {

@@ -7,7 +7,7 @@ use remit_loops::job::{Action, Failure, FailureClass, Outcome};
 use remit_loops::release::{Healing, Release};
 use remit_loops::rules::{Budget, Match, Remedy, Rule};
 use remit_loops::view::Detail;
-use remit_loops::{Signal, app, install, org};
+use remit_loops::{Signal, app, install};
 
 use crate::world::{World, failure, release, success, with_recipes};
 
@@ -29,21 +29,7 @@ fn unhealthy() -> Outcome {
 
 /// A world in which an install of this release is made, and its first step offered.
 fn made(rules: Vec<Rule>) -> World {
-    let mut world = World::default();
-    world.signal("org_demo", Signal::Org(org::Signal::Create {})).unwrap();
-    world.signal("app_demo.shop", Signal::App(app::Signal::Create {})).unwrap();
-    world.publish(probed("1.0.0", 1, rules)).unwrap();
-    world
-        .install(install::Signal::Create {
-            inputs: Default::default(),
-            mode: Default::default(),
-            labels: Default::default(),
-            rehearsal: None,
-            approval: Default::default(),
-        })
-        .unwrap();
-    world.enrol();
-    world
+    World::with_install_of(probed("1.0.0", 1, rules), Default::default())
 }
 
 /// The same, at rest.

@@ -4,12 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use remit_loops::approval::{Ask, Policy};
-use remit_loops::event::Values;
 use remit_loops::freeze::{AddFreeze, RemoveFreeze};
-use remit_loops::job::{Action, Changes, Failure, FailureClass, Mode, Outcome, Success};
+use remit_loops::job::{Action, Changes, Failure, FailureClass, Outcome, Success};
 use remit_loops::plan::{Change, ChangeAction, Needed, Plan, Reply, Side, Stage};
 use remit_loops::runner::Report;
-use remit_loops::{Actor, Body, Notice, RejectedCode, Signal, Timestamp, app, install, org};
+use remit_loops::{Actor, Body, Notice, RejectedCode, Signal, Timestamp, install};
 
 use crate::world::{World, failure, release, success};
 
@@ -48,23 +47,9 @@ fn refused(code: &str) -> Outcome {
 
 /// A world with an install of these rules and a runner; nothing was begun yet.
 fn created(policy: Policy, needed: Needed) -> World {
-    let mut world = World::default();
-    world.signal("org_demo", Signal::Org(org::Signal::Create {})).unwrap();
-    world.signal("app_demo.shop", Signal::App(app::Signal::Create {})).unwrap();
     let approvals = BTreeMap::from([("deploy".to_owned(), needed), ("destroy".to_owned(), needed)]);
     let release = remit_loops::release::Release { approvals, ..release("1.0.0", 1) };
-    world.publish(release).unwrap();
-    world
-        .install(install::Signal::Create {
-            inputs: Values::new(),
-            mode: Mode::Real,
-            labels: Values::new(),
-            rehearsal: None,
-            approval: policy,
-        })
-        .unwrap();
-    world.enrol();
-    world
+    World::with_install_of(release, policy)
 }
 
 /// A world in which the first plan of `network` waits.

@@ -6,7 +6,7 @@ use remit_loops::plan::Stage;
 use remit_loops::release::{Healing, Release};
 use remit_loops::rules::{Budget, Match, Remedy, Rule, Use};
 use remit_loops::view::Detail;
-use remit_loops::{Actor, Body, Signal, app, install, org};
+use remit_loops::{Actor, Body, install};
 
 use crate::world::{World, failure, release, success};
 
@@ -33,22 +33,8 @@ fn run(command: &str) -> Remedy {
 
 /// An install whose release has these rules, with its first step offered.
 pub(crate) fn with_rules(rules: Vec<Rule>) -> World {
-    let mut world = World::default();
-    world.signal("org_demo", Signal::Org(org::Signal::Create {})).unwrap();
-    world.signal("app_demo.shop", Signal::App(app::Signal::Create {})).unwrap();
     let healing = Healing { drift: None, rules };
-    world.publish(Release { healing, ..release("1.0.0", 1) }).unwrap();
-    world
-        .install(install::Signal::Create {
-            inputs: Default::default(),
-            mode: Default::default(),
-            labels: Default::default(),
-            rehearsal: None,
-            approval: Default::default(),
-        })
-        .unwrap();
-    world.enrol();
-    world
+    World::with_install_of(Release { healing, ..release("1.0.0", 1) }, Default::default())
 }
 
 /// A world in which a rule waits before it tries again.

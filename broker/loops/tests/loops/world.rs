@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use remit_loops::approval::Policy;
 use remit_loops::job::{Failure, FailureClass, Outcome, Success};
 use remit_loops::release::{Recipe, Release, ReleaseComponent, Taken};
 use remit_loops::runner::{Info, Offer, Report};
 use remit_loops::view::View;
 use remit_loops::{
     Actor, Body, Effect, Event, Notice, Object, ObjectId, Rejected, Signal, Timestamp, Waiting, app, install,
-    runner,
+    org, runner,
 };
 
 const RUNNER: &str = "run_demo.shop.acme";
@@ -34,6 +35,19 @@ pub(crate) fn id(text: &str) -> ObjectId {
 }
 
 impl World {
+    /// An install of this release, with a runner and its first step offered.
+    pub(crate) fn with_install_of(release: Release, approval: Policy) -> Self {
+        let mut world = Self::default();
+        world.signal("org_demo", Signal::Org(org::Signal::Create {})).unwrap();
+        world.signal("app_demo.shop", Signal::App(app::Signal::Create {})).unwrap();
+        world.publish(release).unwrap();
+        let (inputs, labels, mode) = Default::default();
+        let create = install::Signal::Create { inputs, mode, labels, rehearsal: None, approval };
+        world.install(create).unwrap();
+        world.enrol();
+        world
+    }
+
     pub(crate) fn send(&mut self, to: &str, by: Actor, body: Body) -> Result<(), Rejected> {
         self.now += 1;
         let mut queue = VecDeque::from(self.apply(&id(to), by, body)?);
