@@ -29,6 +29,7 @@ mod rehearsals;
 mod rotation;
 mod seen;
 mod status;
+mod tuf;
 mod vectors;
 mod words;
 mod world;
