@@ -173,7 +173,7 @@ impl<'a> Attacker<'a> {
     fn spoil(&mut self, job: &mut Job, given: &mut usize) {
         let luck = &mut self.luck;
         let far = *luck.choice(&[0, 1_000, 59_000, 61_000, 3_600_000, i64::from(u32::MAX)]).unwrap_or(&0);
-        match luck.u8(..24) {
+        match luck.u8(..25) {
             0 => job.audience.org = "rival".to_owned(),
             1 => job.audience.app = "other".to_owned(),
             2 => job.audience.install = "zenith".to_owned(),
@@ -206,6 +206,10 @@ impl<'a> Attacker<'a> {
             20 => {
                 job.plan = approvals::plan(luck);
                 job.approvals = approvals::approvals(luck, job.issued_ms, job.issued_ms - far);
+            }
+            23 => {
+                job.issued_ms -= far;
+                job.break_glass = approvals::glass(luck, job.issued_ms);
             }
             21 => job.audience.account = place(luck, &["111122223333", "444455556666", ""]),
             22 => job.audience.region = place(luck, &["eu-west-1", "us-east-1", ""]),
@@ -281,13 +285,14 @@ fn honest(vendor: &Vendor, runner: &Runner, luck: &mut Rng) -> Honest {
         let truth = &runner.truth;
         let seq = truth.seq_high + luck.u64(1..4);
         let wanted = published.document.operations.get(operation).map_or(Approval::None, |o| o.approval);
-        let approved = |side: &Side| Approved {
+        let approved = |(by, side): (&str, &Side)| Approved {
             side: *side,
-            by: "ann".to_owned(),
+            by: by.to_owned(),
             at_ms: truth.now_ms,
             until_ms: truth.now_ms + 3_600_000,
         };
-        let approvals: Vec<Approved> = wanted.sides().iter().map(approved).collect();
+        let all = wanted.sides().iter().flat_map(|side| ["ann", "bob"].map(|by| (by, side)));
+        let approvals: Vec<Approved> = all.map(approved).collect();
         let job = Job {
             audience: truth.audience.clone(),
             seq,

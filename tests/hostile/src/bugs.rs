@@ -3,7 +3,7 @@
 
 use remit_runner::admission::Gate;
 use remit_runner::outcome::Attempt;
-use remit_seal::document::{CustomerApproval, Job, Side, Subject, Word};
+use remit_seal::document::{Approved, CustomerApproval, Job, Side, Subject, Word};
 use remit_seal::verify;
 
 use crate::rules;
@@ -35,13 +35,19 @@ pub(crate) enum Bug {
     AnyRelease,
     /// The envelope's word that the customer approved is taken for theirs.
     BelieveApprovals,
+    /// A broken glass passes the customer's rules, too.
+    GlassForAll,
+    /// A glass that was broken once stays so.
+    GlassForEver,
+    /// Where two must approve, one is enough.
+    OneIsEnough,
     /// What a source does is not held against what its release declares.
     AnyEscape,
 }
 
 impl Bug {
     #[cfg(test)]
-    pub(crate) const ALL: [Bug; 12] = [
+    pub(crate) const ALL: [Bug; 15] = [
         Bug::CountAKeyTwice,
         Bug::SkipAudience,
         Bug::AnyPlace,
@@ -53,6 +59,9 @@ impl Bug {
         Bug::AnyAttempt,
         Bug::AnyRelease,
         Bug::BelieveApprovals,
+        Bug::GlassForAll,
+        Bug::GlassForEver,
+        Bug::OneIsEnough,
         Bug::AnyEscape,
     ];
 
@@ -88,14 +97,24 @@ impl Bug {
                     offer.envelope = runner.signed(&job);
                 }
             }
-            (Bug::BelieveApprovals, Some(job)) => {
-                let is_said = job.approvals.iter().any(|approved| approved.side == Side::Customer);
-                let plan = job.plan.filter(|_| is_said);
-                let subject = plan.map(|plan| Subject::Plan(plan.hex()));
-                gate.words = subject
-                    .map(|s| CustomerApproval { subject: s, ..word(PLAN, Word::Approved) })
-                    .into_iter()
-                    .collect();
+            (Bug::BelieveApprovals, Some(job)) => gate.words = believed(&job),
+            (Bug::GlassForAll, Some(job)) if job.break_glass.is_some() => gate.words = believed(&job),
+            (Bug::GlassForEver, Some(mut job)) => {
+                let until_ms = runner.truth.now_ms.max(job.issued_ms + 1);
+                job.break_glass.iter_mut().for_each(|glass| glass.until_ms = until_ms);
+                if let Some(signed) = runner.signed_again(&job, &offer.envelope) {
+                    offer.envelope = signed;
+                }
+            }
+            (Bug::OneIsEnough, Some(mut job)) => {
+                if let Some(one) = job.approvals.iter().find(|one| one.side == Side::Vendor).cloned() {
+                    job.approvals.retain(|one| one.side != Side::Vendor);
+                    let two = ["ann", "bob"].map(|by| Approved { by: by.to_owned(), ..one.clone() });
+                    job.approvals.extend(two);
+                }
+                if let Some(signed) = runner.signed_again(&job, &offer.envelope) {
+                    offer.envelope = signed;
+                }
             }
             // It is asked when the source is there.
             (Bug::AnyEscape, _) => {}
@@ -106,11 +125,22 @@ impl Bug {
                 | Bug::AcceptExpired
                 | Bug::AnyAttempt
                 | Bug::AnyRelease
-                | Bug::BelieveApprovals,
+                | Bug::BelieveApprovals
+                | Bug::GlassForAll
+                | Bug::GlassForEver
+                | Bug::OneIsEnough,
                 _,
             ) => {}
         }
     }
+}
+
+/// What the broker says that the customer approved.
+fn believed(job: &Job) -> Vec<CustomerApproval> {
+    let is_said = job.approvals.iter().any(|approved| approved.side == Side::Customer);
+    let subject = job.plan.filter(|_| is_said).map(|plan| Subject::Plan(plan.hex()));
+    let said = subject.map(|subject| CustomerApproval { subject, ..word(PLAN, Word::Approved) });
+    said.into_iter().collect()
 }
 
 fn has_a_key_twice(release: &[u8]) -> bool {

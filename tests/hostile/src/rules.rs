@@ -4,7 +4,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use remit_seal::Digest;
-use remit_seal::document::{Approved, Audience, Class, Job, Side, Value};
+use remit_seal::document::{Approved, Audience, BreakGlass, Class, Job, Operation, Side, Value};
 use remit_seal::key::SigningKey;
 use ring::signature::{ED25519, UnparsedPublicKey};
 use serde_json::Value as Json;
@@ -12,6 +12,7 @@ use serde_json::Value as Json;
 use crate::vendor::{ESCAPE, PLAN, Published, Vendor};
 
 const MINUTE_MS: i64 = 60_000;
+const HOUR_MS: i64 = 60 * MINUTE_MS;
 
 /// What is true of the runner now, kept beside it.
 #[derive(Clone, Debug)]
@@ -62,8 +63,9 @@ pub(crate) fn allowed(job: &Job, release: &Published, vendor: &Vendor, truth: &T
         && is_current
         && live >= if destroys && document.channel == "stable" { 2 } else { 1 }
         && (job.class == class || (job.class == Class::Plan && class != Class::Read))
+        && glass_is_sound(job, truth.now_ms)
         && plan_is_sound(job, truth.now_ms)
-        && is_approved(job, release)
+        && is_approved(job, release, truth.now_ms)
         && is_declared(job, release)
         && document.operations.contains_key(&job.operation)
         && (1..=600_000).contains(&job.longest_run_ms)
@@ -87,14 +89,46 @@ fn plan_is_sound(job: &Job, now_ms: i64) -> bool {
         && job.approvals.iter().all(|approved| counts(approved.until_ms, approved.at_ms))
 }
 
-/// Whether everybody has approved who must. Of the customer's word the envelope's is not enough.
-fn is_approved(job: &Job, release: &Published) -> bool {
+/// A broken glass says who and why, was broken for 8 hours at most, and is not over.
+fn glass_is_sound(job: &Job, now_ms: i64) -> bool {
+    let line = |text: &str, max| (1..=max).contains(&text.len()) && !text.chars().any(char::is_control);
+    job.break_glass.as_ref().is_none_or(|BreakGlass { by, reason, until_ms }| {
+        line(by, 128)
+            && line(reason, 256)
+            && *until_ms > job.issued_ms
+            && until_ms - job.issued_ms <= 8 * HOUR_MS
+            && *until_ms >= now_ms - MINUTE_MS
+    })
+}
+
+/// Whether everybody has approved who must. Of the customer's word the envelope's is not enough; a broken
+/// glass stands for the vendor's people, and for nobody else.
+fn is_approved(job: &Job, release: &Published, now_ms: i64) -> bool {
     let Some(operation) = release.document.operations.get(&job.operation) else { return false };
     let wants = |side| operation.approval.sides().contains(&side);
-    let says = |side| job.approvals.iter().any(|approved| approved.side == side);
-    let customer = job.plan == Some(Digest::of(PLAN)) && says(Side::Customer);
+    let customer =
+        job.plan == Some(Digest::of(PLAN)) && job.approvals.iter().any(|one| one.side == Side::Customer);
     job.class == Class::Plan
-        || ((!wants(Side::Vendor) || says(Side::Vendor)) && (!wants(Side::Customer) || customer))
+        || (are_fresh(job, operation, now_ms)
+            && (!wants(Side::Vendor) || job.break_glass.is_some() || enough_of_the_vendors(job, operation))
+            && (!wants(Side::Customer) || customer))
+}
+
+/// By a release's terms an approval of the vendor's counts only so long after it was given.
+fn are_fresh(job: &Job, operation: &Operation, now_ms: i64) -> bool {
+    let valid_ms = operation.terms.as_ref().map(|terms| terms.valid_ms);
+    let is_fresh =
+        |one: &Approved| valid_ms.is_none_or(|valid_ms| now_ms - one.at_ms <= valid_ms + MINUTE_MS);
+    job.approvals.iter().filter(|one| one.side == Side::Vendor).all(is_fresh)
+}
+
+/// So many as must, of those who may.
+fn enough_of_the_vendors(job: &Job, operation: &Operation) -> bool {
+    let mut by: Vec<&str> =
+        job.approvals.iter().filter(|one| one.side == Side::Vendor).map(|one| one.by.as_str()).collect();
+    let Some(terms) = &operation.terms else { return !by.is_empty() };
+    by.retain(|name| terms.approvers.is_empty() || terms.approvers.iter().any(|one| one == name));
+    by.len() >= terms.quorum as usize
 }
 
 /// Whether the release says what the source does, where the source is run.

@@ -11,11 +11,12 @@ use remit_runner::trust::View;
 use remit_seal::Digest;
 use remit_seal::document::{Audience, CustomerApproval, Job, KeySpec, Root, Word};
 use remit_seal::dsse::{Envelope, PayloadType};
+use remit_seal::key::SigningKey;
 use remit_seal::verify::{self, Bound, Standing, Verified};
 
 use crate::attacker::Attacker;
 use crate::bugs::Bug;
-use crate::rules::Truth;
+use crate::rules::{self, Truth};
 use crate::vendor::{DENIED, ESCAPE, PLAN, START_MS, Vendor, sign, word};
 
 /// After so many tries everything begins anew: first root, first envelope.
@@ -112,8 +113,16 @@ impl Runner {
 
     /// A job as the planted bug wants it signed.
     pub(crate) fn signed(&self, job: &Job) -> Vec<u8> {
-        let seed = if self.truth.root == 0 { 6 } else { 7 };
-        sign(PayloadType::Job, job, &[&crate::vendor::key(seed)])
+        sign(PayloadType::Job, job, &[&self.dispatch()])
+    }
+
+    /// The same, of a job that somebody had signed rightly.
+    pub(crate) fn signed_again(&self, job: &Job, before: &[u8]) -> Option<Vec<u8>> {
+        rules::is_signed(before, &self.dispatch()).then(|| self.signed(job))
+    }
+
+    fn dispatch(&self) -> SigningKey {
+        crate::vendor::key(if self.truth.root == 0 { 6 } else { 7 })
     }
 
     /// An honest envelope was begun.
@@ -245,7 +254,7 @@ mod tests {
         }
     }
 
-    const CODES: [&str; 33] = [
+    const CODES: [&str; 34] = [
         "policy.denied",
         "policy.undeclared",
         "runner.artifact_mismatch",
@@ -254,6 +263,7 @@ mod tests {
         "seal.approval_expired",
         "seal.approval_missing",
         "seal.audience",
+        "seal.break_glass_over",
         "seal.class_mismatch",
         "seal.component_unknown",
         "seal.container_invalid",

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use remit_seal::Digest;
 use remit_seal::document::{
     Approval, Authority, Class, Component, ComponentKind, CustomerApproval, DestroyRule, Input, KeySpec,
-    Operation, Release, Role, Root, Status, Subject, Value, ValueType, Word,
+    Operation, Release, Role, Root, Status, Subject, Terms, Value, ValueType, Word,
 };
 use remit_seal::dsse::{Envelope, PayloadType};
 use remit_seal::key::SigningKey;
@@ -144,6 +144,7 @@ fn releases(keys: &[SigningKey; 2]) -> Vec<Published> {
         publish(&both, |r| r.expires_ms = START_MS - HOUR_MS),
         publish(&both, |r| (r.counter, r.version) = wanting(r, 10, Approval::Customer)),
         publish(&both, |r| (r.counter, r.version) = wanting(r, 11, Approval::Both)),
+        publish(&both, by_two),
         // Its source runs programs, and it does not say so.
         publish(&both, |r| r.components[0].escapes.clear()),
         twice(publish(&both[1..], |r| (r.counter, r.version) = (9, "1.9.0".to_owned()))),
@@ -158,6 +159,16 @@ fn wanting(release: &mut Release, counter: u64, approval: Approval) -> (u64, Str
         }
     }
     (counter, format!("1.{counter}.0"))
+}
+
+/// Two of the vendor's people must approve what it does, of three who may, and it counts for an hour.
+fn by_two(release: &mut Release) {
+    (release.counter, release.version) = wanting(release, 12, Approval::Vendor);
+    let approvers = ["ann", "bob", "cleo"].map(str::to_owned).to_vec();
+    let terms = Terms { quorum: 2, approvers, valid_ms: HOUR_MS };
+    for operation in release.operations.values_mut().filter(|one| one.approval == Approval::Vendor) {
+        operation.terms = Some(terms.clone());
+    }
 }
 
 /// The one signature that there is, two times.

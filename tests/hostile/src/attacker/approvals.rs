@@ -2,23 +2,27 @@
 
 use fastrand::Rng;
 use remit_seal::Digest;
-use remit_seal::document::{Approval, Approved, Class, Job, Side, Word};
+use remit_seal::document::{Approval, Approved, BreakGlass, Class, Job, Side, Word};
 use remit_seal::dsse::{Envelope, PayloadType};
 
 use super::{Attacker, attempt};
 use crate::rules::allowed;
 use crate::suite::{Found, Offer};
-use crate::vendor::{DENIED, PLAN, Published, sign, word};
+use crate::vendor::{DENIED, HOUR_MS, PLAN, Published, sign, word};
 
 impl Attacker<'_> {
-    /// What the release wants the customer's approval of, with the attacker's word that it was given.
+    /// What the release wants people's approval of, with the attacker's word that it was given, or need not be.
     pub(super) fn try_unapproved(&mut self, found: &mut Found) {
         let wants = |r: &Published| r.document.operations.values().any(|o| o.approval != Approval::None);
         let wanting: Vec<&Published> = self.vendor.releases.iter().filter(|r| wants(r)).collect();
         let release = wanting[self.luck.usize(..wanting.len())];
-        let (issued_ms, plan) = (self.runner.truth.now_ms, plan(&mut self.luck));
+        let issued_ms = self.runner.truth.now_ms - self.luck.choice([0, 0, 2 * HOUR_MS]).unwrap_or(0);
+        let plan = plan(&mut self.luck);
         let approvals = approvals(&mut self.luck, issued_ms, issued_ms + 3_600_000);
+        let break_glass = self.luck.bool().then(|| glass(&mut self.luck, issued_ms)).flatten();
         let job = Job {
+            issued_ms,
+            break_glass,
             operation: "deploy".to_owned(),
             class: Class::Change,
             component: "network".to_owned(),
@@ -77,7 +81,17 @@ pub(super) fn plan(luck: &mut Rng) -> Option<Digest> {
 
 /// Words of the broker's that somebody approved.
 pub(super) fn approvals(luck: &mut Rng, at_ms: i64, until_ms: i64) -> Vec<Approved> {
-    let all = [(Side::Vendor, "ann"), (Side::Customer, "cus"), (Side::Customer, "eve")];
-    let some = all.into_iter().filter(|_| luck.bool());
-    some.map(|(side, by)| Approved { side, by: by.to_owned(), at_ms: at_ms - 3_600_000, until_ms }).collect()
+    let vendors = [(Side::Vendor, "ann"), (Side::Vendor, "bob"), (Side::Vendor, "mallory")];
+    let all = vendors.into_iter().chain([(Side::Customer, "cus"), (Side::Customer, "eve")]);
+    let age_ms = luck.choice([1, HOUR_MS / 2, 2 * HOUR_MS]).unwrap_or(1);
+    let some = all.filter(|_| luck.bool());
+    some.map(|(side, by)| Approved { side, by: by.to_owned(), at_ms: at_ms - age_ms, until_ms }).collect()
+}
+
+/// A glass that somebody broke: for a while, for too long, long ago, or without a word.
+pub(super) fn glass(luck: &mut Rng, issued_ms: i64) -> Option<BreakGlass> {
+    let terms = [HOUR_MS, 8 * HOUR_MS, 8 * HOUR_MS + 1, 1, 0, -2 * HOUR_MS];
+    let by = luck.choice(["mallory", "mallory", "", "two\nlines"]).unwrap_or_default().to_owned();
+    let reason = "x".repeat(luck.choice([9, 9, 256, 257, 0]).unwrap_or_default());
+    Some(BreakGlass { by, reason, until_ms: issued_ms + luck.choice(terms).unwrap_or_default() })
 }
