@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use remit_loops::{Actor, Body, ObjectId, Signal, Timestamp, org};
+use remit_postgres::Database;
 use remit_seal::Digest;
 use remit_seal::document::{AuditCheckpoint, AuditPlace, Checkpoint};
 use remit_seal::dsse::{Envelope, PayloadType};
@@ -15,7 +16,8 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::dispatch::DispatchKeys;
 use crate::engine::{self, Engine, Submission};
-use crate::store::{MemoryStore, Reader, SqliteStore, Store, sqlite};
+use crate::store::postgres::Address;
+use crate::store::{MemoryStore, PostgresStore, Reader, SqliteStore, Store, sqlite};
 
 /// A broker as far as the log goes.
 struct Broker {
@@ -28,7 +30,9 @@ struct Broker {
 
 impl Broker {
     async fn start(store: Box<dyn Store>, keys: &Path, options: Options) -> Self {
-        let engine = Engine::start(store, engine::Options::default()).unwrap();
+        // It connects to its database before it is there.
+        let started = tokio::task::block_in_place(|| Engine::start(store, engine::Options::default()));
+        let engine = started.unwrap();
         let keys = Arc::new(DispatchKeys::open(keys, None).await.unwrap());
         let audit = Arc::new(Audit::new(engine.clone(), options));
         let closing = CancellationToken::new();
@@ -79,31 +83,6 @@ fn prove(blocks: &[Block], kept: Option<AuditPlace>) -> Result<Proved, Broken> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn brokers_with_one_store_write_one_chain() {
-    let (dir, store) = (tempfile::tempdir().unwrap(), MemoryStore::shared());
-    let mut brokers = vec![];
-    for _ in 0..3 {
-        brokers.push(Broker::start(Box::new(store.clone()), dir.path(), Options::default()).await);
-    }
-    let puts = brokers.iter().map(|broker| async move {
-        let mut places = vec![];
-        for n in 0..40 {
-            places.push(broker.put(n).await);
-        }
-        places
-    });
-    let places: Vec<AuditPlace> = futures::future::join_all(puts).await.concat();
-    let blocks = brokers[0].blocks().await;
-    for kept in places {
-        let proved = prove(&blocks, Some(kept)).unwrap();
-        assert_eq!(proved.read, 121, "the beginning and all that was put");
-    }
-    for broker in brokers {
-        broker.stop().await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn what_people_ask_is_followed_over_a_restart_and_a_changed_event_is_found() {
     let dir = tempfile::tempdir().unwrap();
     let database = dir.path().join("broker.db");
@@ -126,6 +105,66 @@ async fn what_people_ask_is_followed_over_a_restart_and_a_changed_event_is_found
     let sql = format!("UPDATE events SET body = {changed} WHERE seq = 109");
     assert_eq!(rusqlite::Connection::open(&database).unwrap().execute(&sql, []).unwrap(), 1);
     assert!(matches!(look().unwrap_err(), Damaged::Event { seq: 109 }));
+}
+
+/// A database that brokers share, opened once more.
+fn shared(database: &Database) -> Box<dyn Store> {
+    let address = Address::parse(&database.url(), None).unwrap();
+    tokio::task::block_in_place(|| PostgresStore::open(address).unwrap())
+}
+
+/// What stands in a shared database now.
+fn look_into(database: &Database) -> Result<Looked, Damaged> {
+    let store = shared(database);
+    tokio::task::block_in_place(move || look_through(&*store.reader(), None))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn brokers_on_postgresql_write_one_chain_of_all_that_was_asked() {
+    let (dir, database) = (tempfile::tempdir().unwrap(), Database::create().unwrap());
+    let mut brokers = vec![];
+    for _ in 0..3 {
+        brokers.push(Broker::start(shared(&database), dir.path(), Options::default()).await);
+    }
+    brokers[0].ask("org_demo", org::Signal::Create {}).await;
+    let work = brokers.iter().enumerate().map(|(b, broker)| async move {
+        let mut places = vec![];
+        for n in 0..20 {
+            places.push(broker.put(n).await);
+            broker.ask("org_demo", org::Signal::Pause { reason: format!("broker {b} {n},") }).await;
+        }
+        places
+    });
+    let places: Vec<AuditPlace> = futures::future::join_all(work).await.concat();
+    // Where brokers share a database, an event is taken in when nothing can come before it any more.
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(60);
+    let looked = loop {
+        let looked = look_into(&database).unwrap();
+        if looked.events == 61 {
+            break looked;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "{looked:?}");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    };
+    assert_eq!(
+        looked.proved.unwrap().read,
+        1 + 60 + 61,
+        "the beginning, what was put, what was asked; once each"
+    );
+    let blocks = brokers[1].blocks().await;
+    for kept in places {
+        prove(&blocks, Some(kept)).unwrap();
+    }
+    for broker in brokers {
+        broker.stop().await;
+    }
+    let text = "convert_from(body, 'UTF8')";
+    let sql = format!(
+        "UPDATE events SET body = convert_to(replace({text}, 'broker 1 7,', 'broker 1 8,'), 'UTF8')
+         WHERE {text} LIKE '%broker 1 7,%' RETURNING seq"
+    );
+    let changed: u64 = database.psql(&sql).unwrap().lines().next().unwrap().parse().unwrap();
+    assert!(matches!(look_into(&database).unwrap_err(), Damaged::Event { seq } if seq == changed));
 }
 
 #[tokio::test(flavor = "multi_thread")]
