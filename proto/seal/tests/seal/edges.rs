@@ -24,6 +24,8 @@ pub(crate) const EDGES: &[Case] = &[
     ("input_entry_too_long", |w| entry(w, TEXT_LEN + 1), "seal.input_bounds"),
     ("input_entry_choice_with_nul", |w| choice(w, "a\0"), "seal.input_text"),
     ("input_entry_choice", |w| choice(w, "a b"), "ok"),
+    ("input_entries_of_choices", |w| chosen(w, &["b", "a"]), "ok"),
+    ("input_entry_of_no_choice", |w| chosen(w, &["a", "c"]), "seal.input_choice"),
     ("release_floor_at_counter", |w| w.release.rollback_floor = 5, "ok"),
     ("release_cut_at_the_beginning", |w| w.release.created_ms = 0, "ok"),
     ("release_cut_before_the_beginning", |w| w.release.created_ms = -1, "seal.release_invalid"),
@@ -87,5 +89,13 @@ fn entry(world: &mut World, len: usize) {
 fn choice(world: &mut World, choice: &str) {
     let mut spec = input(ValueType::StringList, Authority::Customer, 3);
     spec.choices = vec![text(choice)];
+    world.release.inputs.extend(map([("edge", spec)]));
+}
+
+/// One more input, a list whose entries can be `a` and `b`, with this default.
+fn chosen(world: &mut World, default: &[&str]) {
+    let mut spec = input(ValueType::StringList, Authority::Customer, 3);
+    spec.choices = vec![text("a"), text("b")];
+    spec.default = Some(Value::List(default.iter().map(|entry| text(entry)).collect()));
     world.release.inputs.extend(map([("edge", spec)]));
 }
