@@ -8,9 +8,44 @@ mod credentials;
 mod folder;
 
 use std::io;
+use std::str::FromStr;
+
+use crate::data_dir::DataDir;
 
 pub use bucket::{Bucket, Location};
 pub use folder::Folder;
+
+/// Where the customer wants cells to be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum At {
+    /// In the data directory.
+    #[default]
+    File,
+    /// In a bucket.
+    S3(Location),
+}
+
+impl FromStr for At {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "file" => Ok(At::File),
+            _ if text.starts_with("s3://") => text.parse().map(At::S3),
+            _ => Err(format!("`{text}` is no place for it: file, or s3://bucket/prefix")),
+        }
+    }
+}
+
+impl At {
+    /// The cells of an install in the folder of this name.
+    pub fn cells(&self, dir: &DataDir, install: &str, folder: &str) -> Cells {
+        match self {
+            At::File => Cells::Folder(Folder::new(&dir.path(folder))),
+            At::S3(location) => Cells::Bucket(Bucket::new(location.clone(), &format!("{install}/{folder}"))),
+        }
+    }
+}
 
 /// What a place gives each state of a cell: an etag, a resource version, a digest.
 #[derive(Clone, Debug, PartialEq, Eq)]

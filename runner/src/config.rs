@@ -15,6 +15,7 @@ use remit_seal::Digest;
 use remit_seal::document::{KeySpec, Value};
 use serde::Deserialize;
 
+use crate::cell;
 use crate::cli::{JobArgs, RunArgs};
 use crate::confine::{Limits, Settings, Strictness};
 use crate::data_dir::read_bounded;
@@ -22,7 +23,6 @@ use crate::fault::Coded;
 use crate::kubernetes::Cluster;
 use crate::link::{Proxy, Way};
 use crate::secret::{Reference, Secrets};
-use crate::{lock, state};
 
 pub use aws::Aws;
 pub use install::Install;
@@ -133,9 +133,9 @@ pub struct Config {
     /// More environment variables that tools may see.
     pub pass_env: Vec<String>,
     /// Where components' locks are.
-    pub lock: lock::place::At,
+    pub lock: cell::At,
     /// Where terraform's states are.
-    pub state: state::At,
+    pub state: cell::At,
     /// The customer's policy, where it is not the default.
     pub policy: Option<PathBuf>,
     /// The zone of the policy's clock.

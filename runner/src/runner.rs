@@ -30,7 +30,7 @@ use crate::outcome::Attempt;
 use crate::outputs::Store;
 use crate::policy::{Past, Policy, Reference};
 use crate::secret::Secrets;
-use crate::state::States;
+use crate::state::{self, States};
 use crate::status::Metrics;
 use crate::stop::{Reason, Stop};
 use crate::trust::Trust;
@@ -326,7 +326,7 @@ async fn assemble(config: Config, dir: DataDir, status_port: u16) -> Result<Runn
         config.capacity,
     )?;
     let trust = Trust::open(&dir, &identity)?;
-    let cells = config.state.cells(&dir, &config.install.id());
+    let cells = config.state.cells(&dir, &config.install.id(), state::FOLDER);
     let states = States::serve(cells, &dir).await.map_err(Error::States)?;
     let place = Place::open(&config.lock, &dir, &config.install.id());
     if place.kind() != states.kind() && states.kind() == "file" {

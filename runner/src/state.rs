@@ -13,12 +13,11 @@ mod session;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::net::TcpListener;
 
-use crate::cell::{Bucket, Cells, Folder, Location};
+use crate::cell::Cells;
 use crate::data_dir::DataDir;
 use crate::fault::Coded;
 use crate::outcome::{Attempt, Class};
@@ -30,37 +29,8 @@ pub const STATE_LEN_MAX: usize = 128 << 20;
 /// What is put before it.
 const MARK_LEN_MAX: u64 = 64 << 10;
 
-/// Where the customer wants states to be.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum At {
-    /// In the data directory.
-    #[default]
-    File,
-    /// In a bucket.
-    S3(Location),
-}
-
-impl FromStr for At {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "file" => Ok(At::File),
-            _ if text.starts_with("s3://") => text.parse().map(At::S3),
-            _ => Err(format!("`{text}` is no place for states: file, or s3://bucket/prefix")),
-        }
-    }
-}
-
-impl At {
-    /// The cells for an install's states.
-    pub fn cells(&self, dir: &DataDir, install: &str) -> Cells {
-        match self {
-            At::File => Cells::Folder(Folder::new(&dir.path("terraform"))),
-            At::S3(location) => Cells::Bucket(Bucket::new(location.clone(), &format!("{install}/terraform"))),
-        }
-    }
-}
+/// The folder that states are in, wherever that is.
+pub const FOLDER: &str = "terraform";
 
 /// Why a state cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -190,7 +160,7 @@ struct Shared {
 impl States {
     /// Begins to serve the states in these cells on a free port of loopback.
     pub async fn serve(cells: Cells, dir: &DataDir) -> std::io::Result<Self> {
-        let folder = dir.path("terraform");
+        let folder = dir.path(FOLDER);
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let (addr, former) = (listener.local_addr()?, dir.path("state"));
         let shared = Shared { cells, folder, former, addr, sessions: Mutex::default() };

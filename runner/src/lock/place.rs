@@ -5,35 +5,15 @@
 //! decided in `lock.rs`, the same for every kind.
 
 use std::io;
-use std::str::FromStr;
 
 use super::record::{RECORD_LEN_MAX, Record};
-use crate::cell::{Bucket, Cells, Folder, Location};
+use crate::cell::{At, Cells};
 use crate::data_dir::DataDir;
 
 pub use crate::cell::{Unwritten, Version};
 
-/// Where the customer wants the locks to be.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum At {
-    /// In the data directory.
-    #[default]
-    File,
-    /// In a bucket.
-    S3(Location),
-}
-
-impl FromStr for At {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "file" => Ok(At::File),
-            _ if text.starts_with("s3://") => text.parse().map(At::S3),
-            _ => Err(format!("`{text}` is no place for locks: file, or s3://bucket/prefix")),
-        }
-    }
-}
+/// The folder that records are in, wherever that is.
+const FOLDER: &str = "locks";
 
 /// A record as it was read.
 #[derive(Clone, Debug)]
@@ -57,17 +37,12 @@ pub enum Place {
 impl Place {
     /// The place that the customer wants, for an install.
     pub fn open(at: &At, dir: &DataDir, install: &str) -> Self {
-        match at {
-            At::File => Self::folder(dir),
-            At::S3(location) => {
-                Place::Cells(Cells::Bucket(Bucket::new(location.clone(), &format!("{install}/locks"))))
-            }
-        }
+        Place::Cells(at.cells(dir, install, FOLDER))
     }
 
     /// The data directory's own.
     pub fn folder(dir: &DataDir) -> Self {
-        Place::Cells(Cells::Folder(Folder::new(&dir.path("locks"))))
+        Self::open(&At::File, dir, "")
     }
 
     /// The component's record, if there ever was one. Sees every write that was answered before it began.
