@@ -59,6 +59,9 @@ Examples:
   Locks and terraform's state in a bucket of yours, so that a lost machine costs nothing:
     remit-runner run … --lock s3://acme-remit/shop --state s3://acme-remit/shop
 
+  Locks as Leases of your Kubernetes cluster:
+    remit-runner run … --lock kubernetes://remit/shop --state s3://acme-remit/shop
+
   Something waits for your approval:
     remit-runner approve job_demo.shop.acme.network.e1.o7 --data-dir /var/lib/remit --key customer.key
 
@@ -225,10 +228,12 @@ pub struct RunArgs {
     /// How jobs are confined.
     #[command(flatten)]
     pub jobs: JobArgs,
-    /// Where components' locks are: `file` (the data directory) or s3://bucket/prefix [default: file].
+    /// Where components' locks are: `file` (the data directory), s3://bucket/prefix or
+    /// kubernetes://namespace/name [default: file].
     ///
-    /// In a bucket of your account they keep two runners apart, also after a machine was replaced: a lock is
-    /// taken over only when its holder is proven to be gone, or by `remit-runner break-lock`.
+    /// In a bucket of your account, or as Leases of your cluster (reached as --kubeconfig says), they keep two
+    /// runners apart, also after a machine was replaced: a lock is taken over only when its holder is proven to
+    /// be gone, or by `remit-runner break-lock`.
     #[arg(long, value_name = "PLACE", env = "REMIT_RUNNER_LOCK")]
     pub lock: Option<String>,
     /// Where terraform's states are: `file` (the data directory) or s3://bucket/prefix [default: file].

@@ -22,6 +22,7 @@ use crate::data_dir::read_bounded;
 use crate::fault::Coded;
 use crate::kubernetes::Cluster;
 use crate::link::{Proxy, Way};
+use crate::lock;
 use crate::secret::{Reference, Secrets};
 
 pub use aws::Aws;
@@ -133,7 +134,7 @@ pub struct Config {
     /// More environment variables that tools may see.
     pub pass_env: Vec<String>,
     /// Where components' locks are.
-    pub lock: cell::At,
+    pub lock: lock::place::At,
     /// Where terraform's states are.
     pub state: cell::At,
     /// The customer's policy, where it is not the default.

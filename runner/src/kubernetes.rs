@@ -22,6 +22,11 @@ const ANSWER_LEN_MAX: usize = 4 << 20;
 /// How much of the server's own words is repeated.
 const WORDS_LEN_MAX: usize = 500;
 
+/// The longest name of an object.
+pub const NAME_LEN_MAX: usize = 253;
+/// The longest name of a namespace.
+const NAMESPACE_LEN_MAX: usize = 63;
+
 /// Why the API did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -102,6 +107,11 @@ pub fn is_name(text: &str, len_max: usize) -> bool {
         word.starts_with(inside) && word.ends_with(inside) && word.chars().all(|c| inside(c) || c == '-')
     };
     text.len() <= len_max && text.split('.').all(is_word)
+}
+
+/// Whether Kubernetes takes this as a namespace's name: one such word.
+pub fn is_namespace(text: &str) -> bool {
+    is_name(text, NAMESPACE_LEN_MAX) && !text.contains('.')
 }
 
 /// What of an answer is as long as any object may be.

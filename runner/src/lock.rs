@@ -5,6 +5,7 @@
 //! times out: it is freed when nothing of its holder runs any more, and taken over only when that is
 //! proven, or when the customer has signed that the holder is gone.
 
+pub mod kubernetes;
 pub mod owner;
 pub mod place;
 pub mod record;
@@ -56,6 +57,8 @@ pub enum Error {
         place: String,
         /// Why.
         source: io::Error,
+        /// What to look at.
+        hint: String,
     },
 }
 
@@ -78,9 +81,7 @@ impl Coded for Error {
                 record.holding()
             ),
             Error::Lost(_) => "look at what that other runner did; the next attempt waits for it".to_owned(),
-            Error::Io { .. } => {
-                "check that the runner may read and write it: disk, network, permissions".to_owned()
-            }
+            Error::Io { hint, .. } => hint.clone(),
         }
     }
 }
@@ -313,7 +314,7 @@ impl Held {
 }
 
 fn unusable(place: &Place, component: &str, source: io::Error) -> Error {
-    Error::Io { place: place.of(component), source }
+    Error::Io { place: place.of(component), source, hint: place.hint() }
 }
 
 fn note(seen: &Seen, record: &Record) {

@@ -328,7 +328,7 @@ async fn assemble(config: Config, dir: DataDir, status_port: u16) -> Result<Runn
     let trust = Trust::open(&dir, &identity)?;
     let cells = config.state.cells(&dir, &config.install.id(), state::FOLDER);
     let states = States::serve(cells, &dir).await.map_err(Error::States)?;
-    let place = Place::open(&config.lock, &dir, &config.install.id());
+    let place = Place::open(&config.lock, &dir, &config.install.id(), config.cluster());
     if place.kind() != states.kind() && states.kind() == "file" {
         tracing::warn!("the locks outlive this machine and terraform's states do not: say --state, too");
     }

@@ -68,6 +68,22 @@ fn an_account_and_its_region_are_given_together() {
 }
 
 #[test]
+fn locks_can_be_in_a_cluster_and_states_cannot() {
+    let config =
+        check(&format!("{FULL} --lock kubernetes://remit/shop"), "state = \"s3://acme/shop\"").unwrap();
+    assert!(matches!(config.lock, lock::place::At::Kubernetes(_)) && matches!(config.state, cell::At::S3(_)));
+    let config = check(FULL, "lock = \"s3://acme/shop\"").unwrap();
+    assert!(matches!(config.lock, lock::place::At::Cells(cell::At::S3(_))) && config.state == cell::At::File);
+    for wrong in
+        ["--lock k8s://remit/shop", "--lock kubernetes://remit", "--lock s3://a", "--state kubernetes://a/b"]
+    {
+        assert_eq!(code(&format!("{FULL} {wrong}"), ""), "runner.config_invalid", "{wrong}");
+    }
+    let words = check(&format!("{FULL} --lock nowhere"), "").unwrap_err().to_string();
+    assert!(words.contains("kubernetes://namespace/name") && words.contains("s3://"), "{words}");
+}
+
+#[test]
 fn inputs_come_from_flags_and_files() {
     let config =
         check(&format!("{FULL} --input size=3 --inputs-file in.json"), "inputs = { c = true }").unwrap();

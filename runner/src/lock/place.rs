@@ -5,15 +5,44 @@
 //! decided in `lock.rs`, the same for every kind.
 
 use std::io;
+use std::str::FromStr;
 
+use super::kubernetes::{Leases, Location};
 use super::record::{RECORD_LEN_MAX, Record};
-use crate::cell::{At, Cells};
+use crate::cell::{self, Cells};
 use crate::data_dir::DataDir;
+use crate::kubernetes::Cluster;
 
 pub use crate::cell::{Unwritten, Version};
 
 /// The folder that records are in, wherever that is.
 const FOLDER: &str = "locks";
+
+/// Where the customer wants the locks to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum At {
+    /// Where states can be, too.
+    Cells(cell::At),
+    /// In a Kubernetes cluster.
+    Kubernetes(Location),
+}
+
+impl Default for At {
+    fn default() -> Self {
+        At::Cells(cell::At::default())
+    }
+}
+
+impl FromStr for At {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.starts_with("kubernetes://") {
+            return text.parse().map(At::Kubernetes);
+        }
+        text.parse().map(At::Cells).map_err(|words| format!("{words}, or kubernetes://namespace/name"))
+    }
+}
 
 /// A record as it was read.
 #[derive(Clone, Debug)]
@@ -25,24 +54,26 @@ pub struct Found {
 }
 
 /// The places that there are. Each passes the suite in `tests/it/locks.rs`.
-///
-/// A kind that is no cell of bytes (a Lease of Kubernetes, say) is one more variant here: `read` gives the
-/// record with its version, `write` replaces exactly that version or makes the first, and nothing ever times out.
 #[derive(Clone, Debug)]
 pub enum Place {
     /// Cells of bytes: a folder of the data directory, which one runner holds at a time, or a bucket.
     Cells(Cells),
+    /// Leases of Kubernetes, which show people more than bytes would.
+    Leases(Leases),
 }
 
 impl Place {
-    /// The place that the customer wants, for an install.
-    pub fn open(at: &At, dir: &DataDir, install: &str) -> Self {
-        Place::Cells(at.cells(dir, install, FOLDER))
+    /// The place that the customer wants, for an install; in this cluster, if it is in one.
+    pub fn open(at: &At, dir: &DataDir, install: &str, cluster: Cluster) -> Self {
+        match at {
+            At::Cells(at) => Place::Cells(at.cells(dir, install, FOLDER)),
+            At::Kubernetes(location) => Place::Leases(Leases::new(cluster, location.clone(), install)),
+        }
     }
 
     /// The data directory's own.
     pub fn folder(dir: &DataDir) -> Self {
-        Self::open(&At::File, dir, "")
+        Place::Cells(cell::At::File.cells(dir, "", FOLDER))
     }
 
     /// The component's record, if there ever was one. Sees every write that was answered before it began.
@@ -55,6 +86,7 @@ impl Place {
                 };
                 read.map(found).transpose()
             }
+            Place::Leases(leases) => leases.read(component).await,
         }
     }
 
@@ -63,6 +95,7 @@ impl Place {
     pub async fn write(&self, record: &Record, over: Option<&Version>) -> Result<Version, Unwritten> {
         match self {
             Place::Cells(cells) => cells.write(&file(&record.component), record.to_json(), over).await,
+            Place::Leases(leases) => leases.write(record, over).await,
         }
     }
 
@@ -70,6 +103,7 @@ impl Place {
     pub fn is_private(&self) -> bool {
         match self {
             Place::Cells(cells) => !cells.is_shared(),
+            Place::Leases(_) => false,
         }
     }
 
@@ -77,6 +111,7 @@ impl Place {
     pub fn kind(&self) -> &'static str {
         match self {
             Place::Cells(cells) => cells.kind(),
+            Place::Leases(_) => "kubernetes",
         }
     }
 
@@ -84,6 +119,17 @@ impl Place {
     pub fn of(&self, component: &str) -> String {
         match self {
             Place::Cells(cells) => cells.of(&file(component)),
+            Place::Leases(leases) => leases.url(component),
+        }
+    }
+
+    /// What to look at when it cannot be used.
+    pub fn hint(&self) -> String {
+        match self {
+            Place::Cells(_) => {
+                "check that the runner may read and write it: disk, network, permissions".to_owned()
+            }
+            Place::Leases(leases) => leases.hint(),
         }
     }
 }

@@ -12,12 +12,10 @@ use serde_json::json;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::{Error, LEN_MAX, Reference};
-use crate::kubernetes::{self, Cluster};
+use crate::kubernetes::{self, Cluster, NAME_LEN_MAX};
 
 /// How many keys are named to whoever asked for one that is not there.
 const NAMED_MAX: usize = 10;
-const LABEL_LEN_MAX: usize = 63;
-const NAME_LEN_MAX: usize = 253;
 
 /// Where a value is: `namespace/name#key`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,8 +43,7 @@ impl FromStr for Place {
         let (namespace, name) = object.split_once('/').ok_or(())?;
         let place = Self { namespace: namespace.to_owned(), name: name.to_owned(), key: key.to_owned() };
         let is_key = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
-        let is_good = kubernetes::is_name(namespace, LABEL_LEN_MAX)
-            && !namespace.contains('.')
+        let is_good = kubernetes::is_namespace(namespace)
             && kubernetes::is_name(name, NAME_LEN_MAX)
             && !key.is_empty()
             && key.len() <= NAME_LEN_MAX

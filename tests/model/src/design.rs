@@ -3,7 +3,7 @@
 /// A way to keep two changes apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Design {
-    /// As built with `--lock s3://…`: in the customer's account, fenced, confirmed, taken over only on proof.
+    /// As built with `--lock s3://…` or `kubernetes://…`: in the customer's account, fenced, confirmed, taken over only on proof.
     AccountLock,
     /// As built without: the lock lies on the runner's host; between hosts the broker's word keeps them apart.
     HostLock,
