@@ -186,6 +186,90 @@ pub(crate) async fn outlives_lost_answers(
     }
 }
 
+/// How many writes two attempts make: each takes it, begins and frees it.
+const WRITES: u32 = 6;
+
+/// A process may end before each write leaves it, or after it took effect and before its answer: what it left is
+/// the one or the other, and the next process goes on from there, on the same machine and on another. The valve,
+/// which `through` leads by, holds writes by this method and text.
+pub(crate) async fn goes_on_after_any_crash(
+    open: impl Fn() -> Place,
+    through: Place,
+    (valve, method, text): (&Valve, &'static str, &'static str),
+) {
+    for (n, how) in (0..WRITES).flat_map(|n| [(n, Hold::Request), (n, Hold::Answer)]) {
+        for (successor, is_here) in [(Owner::this("runner-a"), true), (elsewhere(1), false)] {
+            let component =
+                format!("crashed-{n}-{}-{is_here}", if how == Hold::Request { "sent" } else { "lost" });
+            valve.hold(how, method, text, n);
+            crashes(through.clone(), &component, valve).await;
+            let found = open().read(&component).await.unwrap();
+            let done = n + u32::from(how == Hold::Answer);
+            let phases = [Phase::Free, Phase::Taken, Phase::Running];
+            let (fence, phase) = (u64::from(done.div_ceil(3)), phases[(done % 3) as usize]);
+            let seen = found.as_ref().map(|f| (f.record.attempt.fence, f.record.phase));
+            assert_eq!(seen, (done > 0).then_some((fence, phase)), "{component}");
+            let next = Locks::at(open(), successor, 2);
+            succeeds(&next, &component, (fence, phase, is_here)).await;
+            // What the dead one had sent may arrive as late as this.
+            let late = Record::taken(&component, &attempt(9), 9, 1, ended());
+            let over = found.map(|f| f.version);
+            assert!(
+                matches!(open().write(&late, over.as_ref()).await, Err(Unwritten::Changed)),
+                "{component}"
+            );
+        }
+    }
+}
+
+/// Two attempts, one after the other, of a process that ends when the valve has caught a write.
+async fn crashes(through: Place, component: &str, valve: &Valve) {
+    let locks = Locks::at(through, ended(), 1);
+    let life = async {
+        for fence in 1..=2 {
+            let mut held = locks.take(component, &attempt(fence), fence).await.unwrap();
+            held.begin().await.unwrap();
+            held.release().await.unwrap();
+        }
+    };
+    let caught = async {
+        while !valve.has_caught() {
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
+    };
+    tokio::select! {
+        () = life => panic!("{component}: nothing was caught"),
+        () = caught => {}
+    }
+    valve.open();
+}
+
+/// The next process of the install: no fence is used twice, and only who can prove that the other is gone goes on
+/// without the customer's word.
+async fn succeeds(next: &Locks, component: &str, (fence, phase, is_here): (u64, Phase, bool)) {
+    if fence > 0 {
+        assert_eq!(code(next.take(component, &attempt(fence), 1).await), "runner.fence_stale", "{component}");
+    }
+    let turn = next.turn(component).await;
+    let free = fence == 0 || phase == Phase::Free;
+    let expected = if free || is_here { "taken" } else { "runner.lock_held" };
+    let taken = turn.take(&attempt(3), 3, |_| false).await;
+    let taken = match taken {
+        Err(error) => {
+            assert_eq!(error.code(), expected, "{component}");
+            turn.take(&attempt(3), 3, |_| true).await
+        }
+        taken => {
+            assert_eq!(expected, "taken", "{component}");
+            taken
+        }
+    };
+    let mut held = taken.unwrap();
+    held.begin().await.unwrap();
+    held.release().await.unwrap();
+    assert_eq!(next.high().1, 3, "{component}");
+}
+
 #[tokio::test]
 async fn locks_in_the_data_directory_conform() {
     let temp = tempfile::tempdir().unwrap();
@@ -208,4 +292,14 @@ async fn locks_in_a_bucket_outlive_lost_answers() {
     let valve = Valve::before(aws.addr());
     let place = Place::Cells(aws.cells("locks", Some(&valve)));
     outlives_lost_answers(place, &valve, "PUT", "/locks/").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn locks_in_a_bucket_go_on_after_a_crash_anywhere() {
+    let aws = Aws::start();
+    aws.bucket("acme-remit");
+    let valve = Valve::before(aws.addr());
+    let through = Place::Cells(aws.cells("locks", Some(&valve)));
+    goes_on_after_any_crash(|| Place::Cells(aws.cells("locks", None)), through, (&valve, "PUT", "/locks/"))
+        .await;
 }
