@@ -6,7 +6,7 @@ use std::path::Path;
 use kube::Config;
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 
-use super::{CALL_MAX, Error};
+use super::Error;
 use crate::fault::chain;
 use crate::link::{Proxy, Way};
 
@@ -28,7 +28,8 @@ pub(super) async fn find(kubeconfig: Option<&Path>) -> Result<Config, Error> {
         }
     };
     refuse_unproven(&config)?;
-    config.connect_timeout = Some(CALL_MAX);
+    // The call as a whole has its bound; another as long for its first part would only race that one.
+    config.connect_timeout = None;
     // Who asked decides whether to ask again.
     config.default_retry = false;
     Ok(config)
