@@ -1,61 +1,33 @@
 //! A real AWS API on loopback: moto, spoken to over HTTP as anybody would.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::io::{Read, Write};
+use std::net::TcpListener;
 
 use aws_config::{Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
+use remit_moto::{Manner, Moto, REGION};
 use remit_runner::cell::{Bucket, Cells};
 use serde_json::{Value, json};
 
 use crate::valve::Valve;
 
-const REGION: &str = "eu-central-1";
-
-/// On the PATH, or where `cargo verify` sets it up.
-fn program() -> PathBuf {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let this = std::env::current_exe().unwrap();
-    let tools = this.ancestors().nth(3).unwrap().join("tools/python/bin");
-    let mut all = std::env::split_paths(&path).chain([tools]).map(|dir| dir.join("moto_server"));
-    all.find(|file| file.is_file())
-        .expect("moto_server is needed: `cargo verify` sets it up, or pip install 'moto[server]'")
-}
-
-pub(crate) struct Aws {
-    child: Child,
-    addr: String,
-}
+pub(crate) struct Aws(Moto);
 
 impl Aws {
     /// One that believes everybody.
     pub(crate) fn start() -> Self {
-        Self::start_with(u32::MAX)
+        Self(Moto::start(&Manner::default()).unwrap())
     }
 
     /// One that checks signatures and permissions after so many calls.
     pub(crate) fn start_with(unchecked: u32) -> Self {
-        let mut command = Command::new(program());
-        command.args(["-H", "127.0.0.1", "-p", "0"]).stdout(Stdio::null()).stderr(Stdio::piped());
-        if unchecked != u32::MAX {
-            command.env("INITIAL_NO_AUTH_ACTION_COUNT", unchecked.to_string());
-        }
-        let mut child = command.spawn().unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let addr = lines.by_ref().map(Result::unwrap).find_map(|line| {
-            Some(line.split_once("http://")?.1.split_whitespace().next()?.trim_end_matches('/').to_owned())
-        });
-        // What it says later must go somewhere, or it would wait for ever to say it.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { child, addr: addr.expect("moto says where it listens") }
+        Self(Moto::start(&Manner { checks_after: Some(unchecked), ..Manner::default() }).unwrap())
     }
 
     /// What tells programs to use it.
     pub(crate) fn env(&self, key: &str, secret: &str) -> Vec<(String, String)> {
-        env(&self.addr, key, secret)
+        env(self.addr(), key, secret)
     }
 
     pub(crate) fn ssm(&self, action: &str, body: &Value) -> (u16, String) {
@@ -86,7 +58,7 @@ impl Aws {
     }
 
     pub(crate) fn addr(&self) -> &str {
-        &self.addr
+        self.0.addr()
     }
 
     /// Makes a bucket.
@@ -117,7 +89,7 @@ impl Aws {
 
     /// Cells in its bucket `acme-remit`, by way of a valve or not.
     pub(crate) fn cells(&self, folder: &str, valve: Option<&Valve>) -> Cells {
-        let addr = valve.map_or_else(|| self.addr.clone(), |valve| valve.addr.to_string());
+        let addr = valve.map_or_else(|| self.addr().to_owned(), |valve| valve.addr.to_string());
         let settings = SdkConfig::builder()
             .region(Region::new(REGION))
             .endpoint_url(format!("http://{addr}"))
@@ -132,28 +104,8 @@ impl Aws {
         self.send("POST /", service, headers, body)
     }
 
-    fn send(&self, line: &str, service: &str, headers: &str, body: &str) -> (u16, String) {
-        let mut tcp = TcpStream::connect(&self.addr).unwrap();
-        write!(
-            tcp,
-            "{line} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{headers}Content-Length: {}\r\nAuthorization: \
-             AWS4-HMAC-SHA256 Credential=test/20260101/{REGION}/{service}/aws4_request, SignedHeaders=host, \
-             Signature=none\r\n\r\n{body}",
-            self.addr,
-            body.len()
-        )
-        .unwrap();
-        let mut text = String::new();
-        tcp.read_to_string(&mut text).unwrap();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap();
-        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
-    }
-}
-
-impl Drop for Aws {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+    fn send(&self, call: &str, service: &str, headers: &str, body: &str) -> (u16, String) {
+        self.0.ask(call, service, headers, body).unwrap()
     }
 }
 

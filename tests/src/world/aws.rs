@@ -1,19 +1,13 @@
-//! A real AWS API on loopback: moto, spoken to over HTTP as anybody would, its KMS taught to sign digests.
+//! A real AWS API on loopback: moto, its KMS taught to sign digests, with what tests of keys and identities ask of it.
 
 mod hostile;
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-
 use anyhow::{Context, Result, ensure};
+use remit_moto::Moto;
 use serde_json::{Value, json};
 
 pub use hostile::{Hostile, Word};
-
-/// The region of everything.
-pub const REGION: &str = "eu-central-1";
+pub use remit_moto::{Manner, REGION};
 
 /// The account that everything is in.
 pub const ACCOUNT: &str = "123456789012";
@@ -43,60 +37,20 @@ impl Session {
 }
 
 /// An AWS API of its own.
-pub struct Aws {
-    child: Child,
-    addr: String,
-    scheme: &'static str,
-}
-
-/// How an API is to be.
-#[derive(Clone, Debug, Default)]
-pub struct Manner {
-    /// As moto comes: its KMS signs the digest of the digest.
-    pub untaught: bool,
-    /// TLS by this certificate and key, PEM files.
-    pub tls: Option<(PathBuf, PathBuf)>,
-}
-
-/// On the PATH, or where `cargo verify` sets it up.
-fn program() -> Result<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let this = std::env::current_exe()?;
-    let tools = this.ancestors().nth(3).context("tests lie in target/debug/deps")?.join("tools/python/bin");
-    let mut all = std::env::split_paths(&path).chain([tools]).map(|dir| dir.join("moto_server"));
-    all.find(|file| file.is_file())
-        .context("moto_server is needed: `cargo verify` sets it up, or pip install 'moto[server]'")
-}
+pub struct Aws(Moto);
 
 impl Aws {
-    /// One that believes everybody.
+    /// One that believes everybody, if its manner says nothing else.
     ///
     /// # Errors
     /// moto is not there, or does not start.
     pub fn start(manner: &Manner) -> Result<Aws> {
-        let mut command = Command::new(program()?);
-        command.args(["-H", "127.0.0.1", "-p", "0"]).stdout(Stdio::null()).stderr(Stdio::piped());
-        if !manner.untaught {
-            command.env("PYTHONPATH", Path::new(env!("CARGO_MANIFEST_DIR")).join("src/world/moto"));
-        }
-        if let Some((certificate, key)) = &manner.tls {
-            command.arg("-s").arg("-c").arg(certificate).arg("-k").arg(key);
-        }
-        let scheme = if manner.tls.is_some() { "https" } else { "http" };
-        let mut child = command.spawn().context("moto could not be started")?;
-        let mut lines = BufReader::new(child.stderr.take().context("its words are piped")?).lines();
-        let addr = lines.by_ref().map_while(Result::ok).find_map(|line| {
-            let rest = line.split_once(&format!("{scheme}://"))?.1;
-            Some(rest.split_whitespace().next()?.trim_end_matches('/').to_owned())
-        });
-        // What it says later must go somewhere, or it would wait for ever to say it.
-        std::thread::spawn(move || lines.for_each(drop));
-        Ok(Aws { child, addr: addr.context("moto says where it listens")?, scheme })
+        Ok(Aws(Moto::start(manner)?))
     }
 
     /// Where it is.
     pub fn url(&self) -> String {
-        format!("{}://{}", self.scheme, self.addr)
+        self.0.url()
     }
 
     /// What tells programs to use it as this user.
@@ -205,36 +159,11 @@ impl Aws {
     /// # Errors
     /// The system does not let us.
     pub fn signal(&self, name: &str) -> Result<()> {
-        let status =
-            Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status()?;
-        ensure!(status.success(), "kill -{name}: {status}");
-        Ok(())
+        Ok(self.0.signal(name)?)
     }
 
     fn post(&self, path: &str, service: &str, headers: &str, body: &str) -> Result<(u16, String)> {
-        ensure!(self.scheme == "http", "set keys up before TLS: this client has none");
-        let mut tcp = TcpStream::connect(&self.addr)?;
-        write!(
-            tcp,
-            "POST {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{headers}Content-Length: {}\r\n\
-             Authorization: AWS4-HMAC-SHA256 Credential=test/20260101/{REGION}/{service}/aws4_request, \
-             SignedHeaders=host, Signature=none\r\n\r\n{body}",
-            self.addr,
-            body.len()
-        )?;
-        let mut text = String::new();
-        tcp.read_to_string(&mut text)?;
-        let (head, body) = text.split_once("\r\n\r\n").context("an answer has a head")?;
-        let status = head.split(' ').nth(1).context("an answer has a status")?;
-        Ok((status.parse()?, body.to_owned()))
-    }
-}
-
-impl Drop for Aws {
-    fn drop(&mut self) {
-        // Most often it is there; if not, there is nothing to do about it.
-        drop(self.child.kill());
-        drop(self.child.wait());
+        Ok(self.0.ask(&format!("POST {path}"), service, headers, body)?)
     }
 }
 

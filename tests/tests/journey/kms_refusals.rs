@@ -161,7 +161,7 @@ fn what_is_no_signature_by_the_key_is_thrown_away() {
 /// moto as it comes hashes the digest once more. Were it KMS, every runner would refuse what it signs.
 #[test]
 fn a_kms_that_signs_something_else_is_found_out() {
-    let aws = Aws::start(&Manner { untaught: true, tls: None }).unwrap();
+    let aws = Aws::start(&Manner { untaught: true, ..Manner::default() }).unwrap();
     let uri = aws.signing_key("root").unwrap();
     let desk = Desk::new(aws.env_of_anybody());
     for args in [&["keys", "make", "root", "--kms", &uri][..], &["keys", "make", "release"]] {
@@ -206,7 +206,7 @@ fn a_private_authority_is_believed_when_it_is_named() {
     let (certificate, key) = (desk.path("cert.pem"), desk.path("key.pem"));
     std::fs::write(&certificate, signed.cert.pem()).unwrap();
     std::fs::write(&key, signed.signing_key.serialize_pem()).unwrap();
-    let aws = Aws::start(&Manner { untaught: false, tls: Some((certificate.clone(), key)) }).unwrap();
+    let aws = Aws::start(&Manner { tls: Some((certificate.clone(), key)), ..Manner::default() }).unwrap();
     desk.env = aws.env_of_anybody();
     let uri = format!("awskms:///alias/root?region={REGION}");
     let make = ["keys", "make", "root", "--kms", &uri];

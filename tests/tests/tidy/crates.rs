@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{files, none, root};
 
 /// Each crate of the house and those of the house that it may use. Tests may use all.
-const DIRECTIONS: [(&str, &[&str]); 15] = [
+const DIRECTIONS: [(&str, &[&str]); 16] = [
     ("remit-seal", &[]),
     ("remit-seal-fuzz", &["remit-seal"]),
     ("remit-loops", &[]),
@@ -21,6 +21,7 @@ const DIRECTIONS: [(&str, &[&str]); 15] = [
             "remit-cli",
             "remit-installer",
             "remit-loops",
+            "remit-moto",
             "remit-postgres",
             "remit-proto",
             "remit-runner",
@@ -30,6 +31,7 @@ const DIRECTIONS: [(&str, &[&str]); 15] = [
     ("remit-hostile", &["remit-runner", "remit-seal"]),
     ("remit-kubernetes", &["remit-postgres"]),
     ("remit-model", &[]),
+    ("remit-moto", &[]),
     ("remit-postgres", &[]),
     ("remit-sim", &["remit-broker", "remit-loops", "remit-model", "remit-proto", "remit-seal"]),
     ("remit-tasks", &[]),
