@@ -136,3 +136,11 @@ fn as_many_roots_are_followed_as_may_be() {
     assert_eq!(newest.get().version, ROOT_HOPS_MAX as u64 + 1);
     assert_eq!(root_chain(&roots[0], None, &hops, NOW).unwrap_err().code(), "seal.root_invalid");
 }
+
+#[test]
+fn what_no_runner_would_follow_is_known_before_it_is_signed() {
+    let mut root = two_of(&[A, B], 2);
+    assert_eq!(root.check(), Ok(()));
+    root.dispatch.keys = vec![A.id()];
+    assert_eq!(root.check().unwrap_err().code(), "seal.root_invalid");
+}
