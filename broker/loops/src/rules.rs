@@ -23,7 +23,7 @@ pub struct Rule {
     pub actions: Vec<Remedy>,
     /// How often.
     pub budget: Budget,
-    /// The shortest time between two uses, milliseconds.
+    /// The shortest time between two uses, milliseconds; it counts from when it acts.
     pub cool_down_ms: i64,
 }
 
@@ -157,6 +157,13 @@ impl Rule {
         let of_step = |u: &&Use| step == Some((u.component.as_str(), u.operation));
         let of_step = uses.iter().filter(of_step).count();
         u32::try_from(late.max(of_step)).unwrap_or(u32::MAX)
+    }
+
+    /// The first time from then on at which it has cooled down from each of these, the earliest first.
+    pub(crate) fn cooled(&self, acts: &[Timestamp], from: Timestamp) -> Timestamp {
+        let is_hot = |time: Timestamp, act: &Timestamp| (time.0 - act.0).abs() < self.cool_down_ms;
+        acts.iter()
+            .fold(from, |time, act| if is_hot(time, act) { act.plus_ms(self.cool_down_ms) } else { time })
     }
 
     /// Whether it asks for nothing but a person.

@@ -82,18 +82,21 @@ impl Live {
         rule: &Rule,
         failure: &Failure,
     ) -> (bool, Effect) {
+        let to_come = self.to_come(&rule.name);
         let uses = self.uses.entry(rule.name.clone()).or_default();
-        let cool = uses.last().map_or(at, |last| last.at.plus_ms(rule.cool_down_ms));
-        let from = if rule.only_holds() { at } else { at.max(cool) };
-        let used = rule.used(uses, from, Some((component, number)));
+        // What is late, since nobody looked in time, is done now at the soonest.
+        to_come.iter().for_each(|place| uses[*place].at = uses[*place].at.max(at));
+        let of_step = |u: &&Use| u.component == component && u.operation == number;
+        let before = u32::try_from(uses.iter().filter(of_step).count()).unwrap_or(u32::MAX);
+        let due = at.plus_ms(rule.actions.first().map_or(0, |action| action.wait_ms(before)));
+        let due = if rule.only_holds() { due } else { rule.cooled(&acts(uses), due) };
+        let used = rule.used(uses, due, Some((component, number)));
         let times = rule.budget.times;
         if used >= times && !rule.only_holds() {
             let text =
                 format!("{component}: rule {} was used {used} of {times} times; it is left", rule.name);
             return (false, record_at(Level::Warning, "rule.spent", text));
         }
-        let of_step = |u: &&Use| u.component == component && u.operation == number;
-        let before = u32::try_from(uses.iter().filter(of_step).count()).unwrap_or(u32::MAX);
         let (component, code) = (component.to_owned(), failure.code.clone());
         let text = format!(
             "{component}: rule {} acts on it: {}; {} of {times} times left",
@@ -101,10 +104,10 @@ impl Live {
             rule.actions.iter().map(Remedy::words).collect::<Vec<_>>().join(", then "),
             times.saturating_sub(used + 1)
         );
-        uses.push(Use { at: from, component, operation: number, code });
+        uses.push(Use { at: due, component, operation: number, code });
         let keep = HISTORY_MAX.max(times as usize);
         uses.drain(..uses.len().saturating_sub(keep));
-        let due = from.plus_ms(rule.actions.first().map_or(0, |action| action.wait_ms(before)));
+        uses.sort_by_key(|u| u.at);
         if let Some(op) = &mut self.work {
             op.graph.steps[index].mending = Some(Box::new(Mending {
                 rule: rule.name.clone(),
@@ -117,6 +120,42 @@ impl Live {
             }));
         }
         (true, record("rule.acts", text))
+    }
+
+    /// The places of a rule's uses that it has not begun: it has taken a step on, and waits.
+    fn to_come(&self, rule: &str) -> Vec<usize> {
+        let uses = self.uses.get(rule).map(Vec::as_slice).unwrap_or_default();
+        let Some(op) = &self.work else { return vec![] };
+        let place = |(index, _): (usize, &Mending)| {
+            let name = &op.graph.steps[index].component;
+            uses.iter().rposition(|u| u.operation == op.number && u.component == *name)
+        };
+        op.graph.mending().filter(|(_, m)| m.rule == rule && m.next == 0).filter_map(place).collect()
+    }
+
+    /// Whether a rule that is about to begin with a step must wait: it has acted meanwhile, later than was
+    /// planned. Its use counts from when it really acts.
+    fn is_put_off(&mut self, at: Timestamp, index: usize) -> bool {
+        let Some(op) = &self.work else { return false };
+        let step = &op.graph.steps[index];
+        let Some(mending) = step.mending.as_deref().filter(|m| m.next == 0) else { return false };
+        let Some(rule) = self.rules().iter().find(|r| r.name == mending.rule) else { return false };
+        let (name, number, rule) = (step.component.clone(), op.number, rule.clone());
+        let to_come = self.to_come(&rule.name);
+        let Some(uses) = self.uses.get_mut(&rule.name) else { return false };
+        let own = uses.iter().rposition(|u| u.operation == number && u.component == name);
+        let has_acted = |(place, u): &(usize, &Use)| !to_come.contains(place) && u.at <= at;
+        let acts: Vec<Timestamp> = uses.iter().enumerate().filter(has_acted).map(|(_, u)| u.at).collect();
+        let free = if rule.only_holds() { at } else { rule.cooled(&acts, at) };
+        if let Some(own) = own {
+            uses[own].at = free;
+            uses.sort_by_key(|u| u.at);
+        }
+        let mending = self.work.as_mut().and_then(|op| op.graph.steps[index].mending.as_mut());
+        if let Some(mending) = mending.filter(|_| free > at) {
+            mending.due = free;
+        }
+        free > at
     }
 
     /// When a rule goes on.
@@ -136,6 +175,9 @@ impl Live {
     /// Goes on with the rule of one step, as far as it goes without waiting.
     fn mend_step(&mut self, at: Timestamp, index: usize) -> Vec<Effect> {
         let mut effects = vec![];
+        if self.is_put_off(at, index) {
+            return effects;
+        }
         while let Some((action, then_ms)) = self.next_remedy(at, index) {
             let Some(op) = &mut self.work else { break };
             let step = &mut op.graph.steps[index];
@@ -298,6 +340,11 @@ impl Live {
             .collect();
         if names.is_empty() { String::new() } else { format!("; {}", names.join(", ")) }
     }
+}
+
+/// When a rule acted, or is to act.
+fn acts(uses: &[Use]) -> Vec<Timestamp> {
+    uses.iter().map(|u| u.at).collect()
 }
 
 impl Operation {

@@ -189,6 +189,32 @@ fn a_cool_down_puts_the_next_use_off() {
     assert!(world.now >= first + 30 * MINUTE && world.offers().len() == 1, "{} {first}", world.now);
 }
 
+#[test]
+fn a_cool_down_counts_from_when_a_rule_really_acted() {
+    let cooled = Rule {
+        cool_down_ms: 30 * MINUTE,
+        budget: Budget { times: 9, per_ms: 900 * MINUTE },
+        ..rule("again", &[Remedy::ReApply {}])
+    };
+    let mut world = with_rules(vec![cooled]);
+    world.complete("network", success());
+    world.complete("database", failure(FailureClass::Bug));
+    world.start("database");
+    world.complete("queue", failure(FailureClass::Bug));
+    assert_eq!(world.offers().len(), 0, "queue waits until it has cooled down");
+    // Nobody looks for hours; when somebody does, it is done, and then the other fails again.
+    world.now += 180 * MINUTE;
+    world.tick();
+    let acted = world.now;
+    assert_eq!(world.offered(), [("queue".to_owned(), Action::Deploy, None)]);
+    world.start("queue");
+    world.complete("database", failure(FailureClass::Bug));
+    assert_eq!(world.offers().len(), 0, "by the plan it would have cooled down long ago");
+    world.tick();
+    assert!(world.now >= acted + 29 * MINUTE, "{} {acted}", world.now);
+    assert_eq!(world.offered(), [("database".to_owned(), Action::Deploy, None)]);
+}
+
 /// What may happen to an install with rules.
 #[derive(Clone, Copy, Debug)]
 enum Happening {
@@ -255,18 +281,36 @@ impl World {
     }
 }
 
-/// In no time of a budget's length is a rule used more often than it says, and never twice within its
-/// cool-down; nor more often on one step of one operation.
-fn keeps_to_its_bounds(rule: &Rule, uses: &[Use]) {
-    for (n, last) in uses.iter().enumerate() {
-        let late = uses[..=n].iter().filter(|u| u.at.0 > last.at.0 - rule.budget.per_ms).count();
-        assert!(late <= rule.budget.times as usize, "{rule:?} was used {late} times: {uses:?}");
-        let same = |u: &&Use| (u.operation, &u.component) == (last.operation, &last.component);
-        let of_step = uses[..=n].iter().filter(same).count();
-        assert!(of_step <= rule.budget.times as usize, "{rule:?} was used {of_step} times on a step");
-        if let Some(before) = n.checked_sub(1).map(|before| &uses[before]) {
-            assert!(last.at.0 - before.at.0 >= rule.cool_down_ms, "{rule:?} did not cool down: {uses:?}");
+/// In no time of a budget's length does a rule act more often than it says, and never twice within its
+/// cool-down.
+fn keeps_to_its_bounds(rule: &Rule, acted: &[i64]) {
+    for (n, last) in acted.iter().enumerate() {
+        let late = acted[..=n].iter().filter(|at| **at > last - rule.budget.per_ms).count();
+        assert!(late <= rule.budget.times as usize, "{rule:?} acted {late} times: {acted:?}");
+        if let Some(before) = n.checked_sub(1).map(|before| acted[before]) {
+            assert!(last - before >= rule.cool_down_ms, "{rule:?} did not cool down: {acted:?}");
         }
+    }
+}
+
+/// Nor is it used more often on one step of one operation.
+fn keeps_to_its_steps(rule: &Rule, uses: &[Use]) {
+    for last in uses {
+        let same = |u: &&Use| (u.operation, &u.component) == (last.operation, &last.component);
+        let of_step = uses.iter().filter(same).count();
+        assert!(of_step <= rule.budget.times as usize, "{rule:?} was used {of_step} times on a step");
+    }
+}
+
+impl World {
+    /// When the first thing was done that a rule does.
+    fn acted(&self, rule: &Rule) -> Vec<i64> {
+        let name = &rule.name;
+        let words = match rule.actions[0] {
+            Remedy::Run { .. } => format!(": rule {name} runs "),
+            _ => format!(": tried again by rule {name} ("),
+        };
+        self.lines.iter().filter(|(_, entry)| entry.text.contains(&words)).map(|(at, _)| *at).collect()
     }
 }
 
@@ -280,21 +324,11 @@ proptest! {
         let named = |(n, rule): (usize, Rule)| Rule { name: format!("rule-{n}"), ..rule };
         let rules: Vec<Rule> = rules.into_iter().enumerate().map(named).collect();
         let mut world = with_rules(rules.clone());
-        let mut all: Vec<Vec<Use>> = vec![vec![]; rules.len()];
         for happening in happenings {
             world.happens(happening);
-            for (rule, all) in rules.iter().zip(&mut all) {
-                // What is kept for people is bounded; here all of it is.
-                for now in world.uses(&rule.name) {
-                    if !all.contains(&now) {
-                        all.push(now);
-                    }
-                }
-            }
+            rules.iter().for_each(|rule| keeps_to_its_steps(rule, &world.uses(&rule.name)));
         }
-        for (rule, all) in rules.iter().zip(&all) {
-            keeps_to_its_bounds(rule, all);
-        }
+        rules.iter().for_each(|rule| keeps_to_its_bounds(rule, &world.acted(rule)));
         prop_assert_eq!(&world.rejected, &vec![]);
     }
 }

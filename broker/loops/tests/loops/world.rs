@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use remit_loops::approval::Policy;
+use remit_loops::event::Entry;
 use remit_loops::job::{Failure, FailureClass, Outcome, Success};
 use remit_loops::release::{Recipe, Release, ReleaseComponent, Taken};
 use remit_loops::runner::{Info, Offer, Report};
@@ -26,6 +27,8 @@ pub(crate) struct World {
     boots: u64,
     /// All that was given to any object, in order.
     pub(crate) log: Vec<Event>,
+    /// The lines of all timelines, with their times.
+    pub(crate) lines: Vec<(i64, Entry)>,
     /// Notices that an object rejected: there should be none.
     pub(crate) rejected: Vec<(ObjectId, Rejected)>,
 }
@@ -73,9 +76,14 @@ impl World {
         let effects = object
             .apply(&event)
             .inspect_err(|_| assert_eq!(*object, before, "a rejection changes nothing"))?;
+        let (now, lines) = (self.now, &mut self.lines);
         let tell = |effect| match effect {
             Effect::Tell { to: target, notice } => Some((target, Actor::Object(to.clone()), notice)),
-            Effect::Record(_) | Effect::WakeRunner(_) => None,
+            Effect::Record(entry) => {
+                lines.push((now, entry));
+                None
+            }
+            Effect::WakeRunner(_) => None,
         };
         Ok(effects.into_iter().filter_map(tell).collect())
     }
