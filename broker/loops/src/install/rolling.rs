@@ -77,7 +77,10 @@ impl Live {
             return refused(floor);
         }
         if self.work.is_none() && self.release.as_ref().is_some_and(|own| own.digest == release.digest) {
-            return Err(Progress::Done {});
+            let (progress, digest) = (self.health_progress(), release.digest.clone());
+            let unwell = progress != Progress::Done {};
+            self.updates.rolled = Some(Rolled { rollout, digest, unwell });
+            return Err(progress);
         }
         if !rollback {
             self.newest = Some(ReleaseRef::from(release));
@@ -152,28 +155,38 @@ impl Live {
         if matches!(progress, Progress::Done {} | Progress::Refused { .. }) {
             self.updates.rolling = None;
         }
-        if progress == (Progress::Done {}) {
-            self.updates.rolled = Some(Rolled { rollout, digest, unwell: false });
+        if progress != (Progress::Done {}) {
+            return Some((rollout, progress));
         }
+        let progress = self.health_progress();
+        let unwell = progress != Progress::Done {};
+        self.updates.rolled = Some(Rolled { rollout, digest, unwell });
         Some((rollout, progress))
     }
 
     /// While a wave bakes, an install that does not do its work counts as failed, and as done when it does again.
     fn news_of_health(&mut self) -> Option<(u64, Progress)> {
-        let why = self.unwell().next().map(|(name, unwell)| format!("{name}: {}", unwell.failure.message));
+        let progress = self.health_progress();
+        let is_unwell = progress != Progress::Done {};
         let own = self.release.as_ref().map(|release| release.digest.as_str());
         let rolled = self.updates.rolled.as_ref().filter(|rolled| Some(rolled.digest.as_str()) == own);
         let Some(mut rolled) = rolled.cloned() else {
             self.updates.rolled = None;
             return None;
         };
-        if rolled.unwell == why.is_some() {
+        if rolled.unwell == is_unwell {
             return None;
         }
-        rolled.unwell = why.is_some();
+        rolled.unwell = is_unwell;
         let rollout = rolled.rollout;
         self.updates.rolled = Some(rolled);
-        Some((rollout, why.map_or(Progress::Done {}, |why| Progress::Failed { why })))
+        Some((rollout, progress))
+    }
+
+    /// Done, unless something of it does not do its work.
+    fn health_progress(&self) -> Progress {
+        let mut unwell = self.unwell().map(|(name, unwell)| format!("{name}: {}", unwell.failure.message));
+        unwell.next().map_or(Progress::Done {}, |why| Progress::Failed { why })
     }
 
     fn progress(&self, at: Timestamp) -> Option<Progress> {

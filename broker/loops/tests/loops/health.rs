@@ -231,6 +231,37 @@ fn people_can_look_at_once_and_heal_what_is_unwell() {
     assert_eq!(nothing.code, remit_loops::RejectedCode::Conflict);
 }
 
+/// A rollout to the one install, without a budget.
+fn to_all(version: &str) -> Plan {
+    let wave = Wave { name: "all".into(), installs: vec!["acme".into()], bake_ms: 600 * MINUTE };
+    let (version, waves) = (version.to_owned(), vec![wave]);
+    Plan { version, waves, failures_max: 0, at_once: 1, leaves_waiting: false, rollback: false }
+}
+
+/// The state of the rollout.
+fn state(world: &World) -> String {
+    let Detail::App { rollout, .. } = world.view("app_demo.shop").detail else { panic!() };
+    rollout.unwrap().state
+}
+
+#[test]
+fn a_rollout_counts_who_was_on_its_release_before_it() {
+    let mut world = active(vec![]);
+    let app = |signal| Signal::App(signal);
+    let publish = app::Signal::Publish { release: probed("2.0.0", 2, vec![]), hold: true };
+    world.signal("app_demo.shop", app(publish)).unwrap();
+    world.install(install::Signal::Deploy { version: Some("2.0.0".into()) }).unwrap();
+    world.work_off();
+    world.probe(unhealthy());
+    world.probe(unhealthy());
+    world.signal("app_demo.shop", app(app::Signal::StartRollout { plan: to_all("2.0.0") })).unwrap();
+    assert_eq!(state(&world), "halted", "it is on the release, and does not do its work");
+    world.probe(success());
+    let resume = app::Signal::ResumeRollout { failures_max: None };
+    world.signal("app_demo.shop", app(resume)).unwrap();
+    assert_eq!(state(&world), "baking", "it is well again");
+}
+
 #[test]
 fn a_rollout_counts_what_becomes_unwell_while_it_bakes() {
     let mut world = active(vec![]);
@@ -241,21 +272,8 @@ fn a_rollout_counts_what_becomes_unwell_while_it_bakes() {
             app(app::Signal::Publish { release: probed("2.0.0", 2, vec![]), hold: true }),
         )
         .unwrap();
-    let wave = Wave { name: "all".into(), installs: vec!["acme".into()], bake_ms: 600 * MINUTE };
-    let plan = Plan {
-        version: "2.0.0".into(),
-        waves: vec![wave],
-        failures_max: 0,
-        at_once: 1,
-        leaves_waiting: false,
-        rollback: false,
-    };
-    world.signal("app_demo.shop", app(app::Signal::StartRollout { plan })).unwrap();
+    world.signal("app_demo.shop", app(app::Signal::StartRollout { plan: to_all("2.0.0") })).unwrap();
     world.work_off();
-    let state = |world: &World| match world.view("app_demo.shop").detail {
-        Detail::App { rollout, .. } => rollout.unwrap().state,
-        _ => panic!(),
-    };
     assert_eq!(state(&world), "baking");
     let tick = |world: &mut World| {
         let due = world.objects[&crate::world::id(INSTALL)].deadline().unwrap();
