@@ -39,6 +39,9 @@ pub struct Health {
     /// It does not do its work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unwell: Option<Box<Unwell>>,
+    /// A deploy has made it, and no probe has passed since: nobody knows whether that deploy is done.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unproven: bool,
     /// Why nobody knows: the last probe could not be made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unknown: Option<String>,
@@ -84,6 +87,11 @@ impl Health {
     /// Whether no probe has said anything.
     pub fn is_default(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// Whether its deploy was ended before any probe said whether it does its work.
+    pub(crate) fn is_unproven(&self) -> bool {
+        self.unproven && self.unwell.is_none()
     }
 
     /// A probe passed.

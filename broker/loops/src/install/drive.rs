@@ -392,10 +392,12 @@ impl Part {
         }
     }
 
-    /// It is as this release wants it.
+    /// It is as this release wants it. What probes said is forgotten where there are none any more: nobody
+    /// would ever hear that it is well again.
     pub(super) fn go_by(&mut self, next: Part) {
         let (facts, failed, health) =
             (std::mem::take(&mut self.facts), self.failed.take(), std::mem::take(&mut self.health));
+        let health = if next.probe.is_some() { health } else { crate::health::Health::default() };
         *self = Self { facts, failed, health, ..next };
     }
 

@@ -40,11 +40,16 @@ impl Live {
     ) -> Option<Vec<Effect>> {
         let index = op.graph.running(component)?;
         let step = &mut op.graph.steps[index];
-        let makes = step.action == Action::Deploy && step.stage != Stage::Plan && step.stopping.is_none();
-        let is_probed = self.parts.get(component).is_some_and(|part| part.probe.is_some());
-        if !makes || !is_probed || !matches!(op.phase, super::operation::Phase::Running) {
-            return None;
+        let makes = step.action == Action::Deploy && step.stage != Stage::Plan;
+        let part = self.parts.get_mut(component).filter(|part| makes && part.probe.is_some())?;
+        part.health.unproven = true;
+        if step.stopping.is_some() || !op.is_running() {
+            // It is made, and nobody is to look at it any more: that is not a deploy that is done.
+            let message = "it was stopped before a probe of it had passed".to_owned();
+            let ended = op.step_ended(at, component, &Outcome::Cancelled { message });
+            return Some(ended.into_iter().collect());
         }
+        let step = &mut op.graph.steps[index];
         step.gate = Some(success.summary.clone());
         step.since = at;
         let to = id.child(component).ok()?;

@@ -276,6 +276,9 @@ impl Live {
             let how = match &part.failed {
                 Some(words) => format!("the last change of {name} failed: {words}"),
                 None if part.facts.unfinished => format!("a change of {name} was stopped in the middle"),
+                None if part.health.is_unproven() => {
+                    format!("no probe of {name} has passed since it was deployed")
+                }
                 None => format!("{name} is not there: no deploy of it has begun"),
             };
             Waiting {
@@ -311,13 +314,14 @@ impl Part {
     }
 
     fn is_made(&self) -> bool {
-        self.facts.deployed.is_some() && self.failed.is_none() && !self.facts.unfinished
+        let has_ended = !self.facts.unfinished && !self.health.is_unproven();
+        self.facts.deployed.is_some() && self.failed.is_none() && has_ended
     }
 
     fn word(&self) -> &'static str {
         if self.failed.is_some() {
             "failed"
-        } else if self.facts.unfinished {
+        } else if self.facts.unfinished || self.health.is_unproven() {
             "incomplete"
         } else if self.facts.deployed.is_some() && self.health.unwell.is_some() {
             "unwell"

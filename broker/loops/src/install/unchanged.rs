@@ -51,6 +51,10 @@ impl Live {
         if part.failed.is_some() || part.facts.drift.is_some() || part.health.unwell.is_some() {
             return None;
         }
+        // Its last deploy made it, and was ended before a probe had passed.
+        if part.health.unproven {
+            return None;
+        }
         // A runner that enrolled anew has none of the outputs that later components would take.
         let same_runner = self.boot.generation != 0 && settled.ran_by.generation == self.boot.generation;
         let same_values = !self.boot.id.is_empty() && settled.ran_by == self.boot;

@@ -79,6 +79,11 @@ impl World {
         components.into_iter().find(|c| c.name == component).unwrap().health.unwrap().health
     }
 
+    fn word_of(&self, component: &str) -> String {
+        let Detail::Install { components, .. } = self.view(INSTALL).detail else { panic!() };
+        components.into_iter().find(|c| c.name == component).unwrap().state
+    }
+
     fn state_of(&self, component: &str) -> String {
         let steps = self.view(INSTALL).operation.unwrap().steps;
         steps.into_iter().find(|s| s.component == component).unwrap().state
@@ -137,6 +142,52 @@ fn a_gate_is_a_change_that_nothing_comes_between() {
     assert!(world.must_stop("network"));
     world.complete("network", Outcome::Cancelled { message: "killed".into() });
     assert_eq!(world.view(INSTALL).operation, None, "it is over");
+}
+
+#[test]
+fn a_deploy_that_ended_before_its_probe_passed_is_not_left_out_as_unchanged() {
+    let stop = |world: &mut World| {
+        world.start("network");
+        world.install(install::Signal::Cancel { operation: None, reason: "enough".into() }).unwrap();
+        world.complete("network", Outcome::Cancelled { message: "killed".into() });
+    };
+    let mut world = probing();
+    stop(&mut world);
+    assert_eq!(world.word_of("network"), "incomplete");
+    world.install(install::Signal::Deploy { version: None }).unwrap();
+    assert!(world.is_at("network", Action::Deploy), "nobody has seen it work: {:?}", world.actions());
+    world.work_off();
+    assert_eq!((world.status(INSTALL).as_str(), world.word_of("network").as_str()), ("active", "deployed"));
+    // Neither when the probe could not be made.
+    let mut world = probing();
+    world.complete("network", failure(FailureClass::Bug));
+    world.install(install::Signal::Deploy { version: None }).unwrap();
+    assert!(world.is_at("network", Action::Deploy), "{:?}", world.actions());
+    // Nor when it was made while somebody had it stopped: then nothing has probed it.
+    let mut world = made(vec![]);
+    world.start("network");
+    world.install(install::Signal::Cancel { operation: None, reason: "enough".into() }).unwrap();
+    world.complete("network", success());
+    assert_eq!(world.word_of("network"), "incomplete");
+    world.install(install::Signal::Deploy { version: None }).unwrap();
+    assert!(world.is_at("network", Action::Deploy), "{:?}", world.actions());
+    // A person may heal it, as anything that was stopped in the middle.
+    let mut world = probing();
+    stop(&mut world);
+    world.install(install::Signal::Heal {}).unwrap();
+    assert!(world.is_at("network", Action::Deploy), "{:?}", world.actions());
+}
+
+#[test]
+fn what_probes_said_is_forgotten_with_a_release_that_has_none() {
+    let mut world = active(vec![]);
+    world.probe(unhealthy());
+    world.probe(unhealthy());
+    assert_eq!(world.status(INSTALL), "degraded");
+    world.publish(with_recipes(release("2.0.0", 2))).unwrap();
+    assert!(world.is_at("network", Action::Deploy), "{:?}", world.actions());
+    world.work_off();
+    assert_eq!(world.status(INSTALL), "active", "nobody would ever say that it is well again");
 }
 
 #[test]
