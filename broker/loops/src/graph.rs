@@ -41,6 +41,12 @@ pub struct Step {
     /// How often its plan was found to be worth nothing since a person said something of it.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub replans: u32,
+    /// It was given out to begin before this time, or to wait again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begin_by: Option<Timestamp>,
+    /// It was given out while a glass was broken.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_glass: bool,
     /// It is made, in these words, and waits for a probe that passes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gate: Option<String>,
@@ -192,6 +198,8 @@ impl Graph {
                 recalled: false,
                 stage: Stage::Whole,
                 replans: 0,
+                begin_by: None,
+                by_glass: false,
                 gate: None,
                 mending: None,
             };
@@ -253,6 +261,8 @@ impl Graph {
         self.steps[index].since = at;
         self.steps[index].stopping = None;
         self.steps[index].recalled = false;
+        self.steps[index].begin_by = None;
+        self.steps[index].by_glass = false;
         self.steps[index].gate = None;
         self.steps[index].mending = None;
     }

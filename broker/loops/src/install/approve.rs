@@ -31,25 +31,25 @@ const PLAN_AGAIN: [&str; 8] = [
 
 impl Live {
     /// How much of its action a step that is ready does next.
-    pub(super) fn next_stage(&self, op: &Operation, index: usize) -> Stage {
+    pub(super) fn next_stage(&self, at: Timestamp, op: &Operation, index: usize) -> Stage {
         let step = &op.graph.steps[index];
         if matches!(step.stage, Stage::Apply(_)) {
             return step.stage.clone();
         }
-        let asks = (self.approval.ask != Ask::Never && self.glass.is_none()) || step.replans > 0;
-        let plans = step.action.makes() && (asks || self.needed(op, step) != Needed::None);
+        let asks = (self.approval.ask != Ask::Never && self.glass_at(at).is_none()) || step.replans > 0;
+        let plans = step.action.makes() && (asks || self.needed(at, op, step) != Needed::None);
         if plans { Stage::Plan } else { Stage::Whole }
     }
 
     /// Whose approval the signed release wants for a step; a broken glass passes the vendor's.
-    fn needed(&self, op: &Operation, step: &Step) -> Needed {
+    fn needed(&self, at: Timestamp, op: &Operation, step: &Step) -> Needed {
         let approvals = if step.action == Action::Deploy {
             op.release.as_ref().map(|release| &release.approvals)
         } else {
             self.parts.get(&step.component).map(|part| &part.approvals)
         };
         let needed = approvals.and_then(|all| all.get(step.action.as_str())).copied().unwrap_or_default();
-        if self.glass.is_some() { needed.of_customer() } else { needed }
+        if self.glass_at(at).is_some() { needed.of_customer() } else { needed }
     }
 
     /// The terms of the vendor's approval that the signed release wants for a step.
@@ -76,7 +76,7 @@ impl Live {
         let goes_on = op.is_running() && step.stopping.is_none();
         match (&step.stage, outcome) {
             (Stage::Plan, Outcome::Succeeded(success)) if goes_on => {
-                let asking = success.plan.as_ref().map(|plan| self.asking(op, step, plan));
+                let asking = success.plan.as_ref().map(|plan| self.asking(at, op, step, plan));
                 let op = self.operation_mut(number)?;
                 Some(match asking {
                     Some(asking) => op.planned(at, index, asking),
@@ -96,9 +96,9 @@ impl Live {
     }
 
     /// Whose yes a plan needs, and why.
-    fn asking(&self, op: &Operation, step: &Step, plan: &Plan) -> Asking {
-        let needed = self.needed(op, step);
-        let rule = self.approval.asks(&step.component, plan).filter(|_| self.glass.is_none());
+    pub(super) fn asking(&self, at: Timestamp, op: &Operation, step: &Step, plan: &Plan) -> Asking {
+        let needed = self.needed(at, op, step);
+        let rule = self.approval.asks(&step.component, plan).filter(|_| self.glass_at(at).is_none());
         let terms = self.terms(op, step).filter(|_| needed.vendor());
         let quorum = self.approval.quorum.max(terms.as_ref().map_or(1, |terms| terms.quorum));
         let customer = needed.customer() || plan.customer_approval_needed;

@@ -4,6 +4,7 @@ use super::Live;
 use super::control::conflict;
 use crate::event::{Effect, Event, Level, Rejected, Timestamp, Waiting};
 use crate::glass::{self, Glass};
+use crate::graph::StepState;
 use crate::id::ObjectId;
 use crate::life::{record, record_at};
 
@@ -32,13 +33,21 @@ impl Live {
             return Err(conflict("its glass is whole; there is nothing to mend"));
         };
         let text = format!("{} ended early what {} broke: the glass is whole again", event.by, glass.by);
+        self.ask_again(event.at);
         Ok(vec![record("glass.mended", text)])
+    }
+
+    /// The glass that is broken at this time. One whose time is over passes nothing, even before a tick has
+    /// taken it away.
+    pub(super) fn glass_at(&self, at: Timestamp) -> Option<&Glass> {
+        self.glass.as_ref().filter(|glass| glass.holds(at))
     }
 
     /// It ends by itself when its time is over.
     pub(super) fn glass_over(&mut self, at: Timestamp) -> Option<Effect> {
         let glass = self.glass.take_if(|glass| !glass.holds(at))?;
         let text = format!("the time for which {} broke the glass is over: it is whole again", glass.by);
+        self.ask_again(at);
         Some(record("glass.mended", text))
     }
 
@@ -52,6 +61,21 @@ impl Live {
         let Some(op) = self.work.as_mut().filter(|op| op.is_running()) else { return vec![] };
         let waiting: Vec<usize> = op.graph.asking().map(|(index, _)| index).collect();
         waiting.into_iter().filter_map(|index| op.pass_vendor(at, index)).collect()
+    }
+
+    /// What waits for the customer alone, since a glass passed the vendor's people, waits for those again.
+    fn ask_again(&mut self, at: Timestamp) {
+        let Some(mut op) = self.work.take() else { return };
+        for index in 0..op.graph.steps.len() {
+            let StepState::Asking(asking) = &op.graph.steps[index].state else { continue };
+            let fresh = self.asking(at, &op, &op.graph.steps[index], &asking.plan);
+            if let StepState::Asking(asking) = &mut op.graph.steps[index].state
+                && asking.vendor < fresh.vendor
+            {
+                (asking.vendor, asking.reason, asking.terms) = (fresh.vendor, fresh.reason, fresh.terms);
+            }
+        }
+        self.work = Some(op);
     }
 
     pub(super) fn glass_reason(&self, id: &ObjectId) -> Option<Waiting> {

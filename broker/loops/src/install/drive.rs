@@ -20,6 +20,7 @@ impl Install {
     pub(super) fn drive(&mut self, at: Timestamp, is_tick: bool) -> Vec<Effect> {
         let mut effects = vec![];
         let State::Live(live) = &mut self.state else { return effects };
+        effects.extend(live.glass_over(at));
         effects.extend(live.updates.wake_snoozed(at));
         live.look_if_due(&self.id, at);
         live.probe_if_due(&self.id, at);
@@ -303,14 +304,18 @@ impl Live {
             Ok(_) | Err(_) => vec![],
         };
         let begin_by = allowed.ok().flatten();
+        let until = self.glass_at(at).map(|glass| glass.until);
         let mut effects = vec![];
         for index in ready {
-            op.graph.steps[index].stage = self.next_stage(&op, index);
+            op.graph.steps[index].stage = self.next_stage(at, &op, index);
             op.graph.set(index, StepState::Running, at);
             // What was tried before, or only planned, has not begun again.
             op.graph.steps[index].attempt = 0;
+            let by_glass = until.filter(|_| op.graph.steps[index].action.mutates());
             let Ok(to) = id.child(&op.graph.steps[index].component) else { continue };
             let Some(task) = self.task(&op, index) else { continue };
+            let begin_by = begin_by.into_iter().chain(by_glass).min();
+            (op.graph.steps[index].begin_by, op.graph.steps[index].by_glass) = (begin_by, by_glass.is_some());
             let task = Task { begin_by, ..task };
             effects.push(Effect::Tell { to, notice: Notice::Do(task) });
         }

@@ -112,7 +112,7 @@ impl Live {
 
     /// Until when a change may go on that keeps to this; or what holds it.
     fn allowed(&self, at: Timestamp, bounds: Bounds, begins: bool) -> Result<Option<Timestamp>, Hold> {
-        if self.glass.as_ref().is_some_and(|glass| glass.holds(at)) {
+        if self.glass_at(at).is_some() {
             return Ok(None);
         }
         let mut end = None;
@@ -257,9 +257,8 @@ impl Live {
 
     /// Takes back what was given out and not begun when its time was over; it is given out again.
     pub(super) fn recall(&mut self, id: &ObjectId, at: Timestamp) -> Vec<Effect> {
-        let Some(hold) = self.work.as_ref().and_then(|op| self.step_hold(at, op).err()) else {
-            return vec![];
-        };
+        let hold = self.work.as_ref().and_then(|op| self.step_hold(at, op).err());
+        let until = self.glass_at(at).map(|glass| glass.until);
         let Some(op) = self.work.as_mut().filter(|op| op.is_running()) else { return vec![] };
         let operation = op.number;
         let fits = |s: &&mut crate::graph::Step| {
@@ -267,8 +266,14 @@ impl Live {
         };
         let mut effects = vec![];
         for step in op.graph.steps.iter_mut().filter(fits) {
+            let is_whole = step.by_glass && step.begin_by > until;
+            let reason = match &hold {
+                Some(hold) => hold.reason.clone(),
+                None if is_whole => "the glass is whole again".to_owned(),
+                None => continue,
+            };
             step.recalled = true;
-            let stop = Notice::Stop { operation, reason: hold.reason.clone() };
+            let stop = Notice::Stop { operation, reason };
             effects.extend(id.child(&step.component).ok().map(|to| Effect::Tell { to, notice: stop }));
         }
         effects
@@ -278,10 +283,10 @@ impl Live {
     pub(super) fn gave_back(&mut self, at: Timestamp, operation: u64, component: &str) {
         let is_held =
             self.work.as_ref().is_some_and(|op| op.number == operation && self.step_hold(at, op).is_err());
-        let Some(op) = self.work.as_mut().filter(|_| is_held) else { return };
-        if let Some(index) = op.graph.running(component) {
-            op.graph.steps[index].recalled = true;
-        }
+        let Some(op) = self.work.as_mut().filter(|op| op.number == operation) else { return };
+        let Some(index) = op.graph.running(component) else { return };
+        let step = &mut op.graph.steps[index];
+        step.recalled |= is_held || step.begin_by.is_some_and(|by| by <= at);
     }
 
     /// Works out when to look again, and forgets what is over. A tick that came too early changes nothing.

@@ -7,6 +7,7 @@ use crate::event::{Actor, Effect, Level, Timestamp};
 use crate::graph::{Graph, Progress, StepState};
 use crate::job::{Action, Changes, Failure, FailureClass, Outcome, Success};
 use crate::life::{record, record_at};
+use crate::plan::Stage;
 use crate::release::{Release, ReleaseComponent};
 
 /// The code of a step that a person stopped.
@@ -94,6 +95,10 @@ impl Operation {
                 (state, record("step.cancelled", text))
             }
         };
+        if state == StepState::Waiting && self.graph.steps[index].by_glass {
+            // Whatever a broken glass passed is asked for as ever.
+            self.graph.steps[index].stage = Stage::Whole;
+        }
         self.graph.set(index, state, at);
         if let Phase::Stopping { reason } = &self.phase {
             self.graph.cancel_waiting(reason, at);

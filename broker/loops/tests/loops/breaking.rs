@@ -9,7 +9,7 @@ use remit_loops::plan::{Needed, Plan, Stage, Terms};
 use remit_loops::release::Release;
 use remit_loops::{Actor, Body, RejectedCode, Signal, Timestamp, install};
 
-use crate::world::{World, release};
+use crate::world::{World, id, release};
 
 const INSTALL: &str = "ins_demo.shop.acme";
 const HOUR: i64 = 3_600_000;
@@ -134,6 +134,67 @@ fn a_broken_glass_passes_the_vendors_people_and_never_the_customer() {
     world.complete("network", planned(1, true));
     world.install(break_glass(HOUR)).unwrap();
     assert!(world.offers().is_empty(), "the customer's remit wants it");
+}
+
+#[test]
+fn what_went_out_by_a_broken_glass_and_has_not_begun_is_taken_back_at_its_end() {
+    let always = || Policy { ask: Ask::Always, ..Policy::default() };
+    let mut world = wanting(Needed::Vendor, Some(terms(2, &[])), always());
+    world.complete("network", planned(1, false));
+    world.install(break_glass(HOUR)).unwrap();
+    let spec = world.offers().remove(0).spec;
+    assert_eq!(spec.begin_by, spec.glass.map(|glass| glass.until), "it begins while that lasts");
+    world.install(install::Signal::MendGlass {}).unwrap();
+    assert_eq!(world.offers()[0].spec.stage, Stage::Plan, "it is planned, and asked for, as ever");
+    world.complete("network", planned(2, false));
+    assert!(world.offers().is_empty() && world.reasons() == ["waiting.approval"], "{:?}", world.reasons());
+    // By itself, too, and what has begun goes on.
+    world.install(break_glass(HOUR)).unwrap();
+    world.tick();
+    assert_eq!(world.offers()[0].spec.stage, Stage::Plan);
+    world.complete("network", planned(3, false));
+    world.install(break_glass(HOUR)).unwrap();
+    world.start("network");
+    world.install(install::Signal::MendGlass {}).unwrap();
+    assert!(!world.must_stop("network"));
+    assert_eq!(world.rejected, []);
+}
+
+#[test]
+fn what_is_given_back_at_the_end_of_its_time_goes_on_by_a_glass_that_was_broken_meanwhile() {
+    let mut world = wanting(Needed::None, None, Policy::default());
+    world.work_off();
+    let (name, reason) = ("audit".to_owned(), "an audit".to_owned());
+    let (from, until) = (Timestamp(world.now + HOUR), Timestamp(world.now + 100 * HOUR));
+    world.install(install::Signal::Freeze(AddFreeze { name, from: Some(from), until, reason })).unwrap();
+    world.install(install::Signal::Reprovision {}).unwrap();
+    assert_eq!(world.offers()[0].spec.begin_by, Some(from));
+    world.install(break_glass(8 * HOUR)).unwrap();
+    world.now = from.0;
+    let network = id(INSTALL).child("network").unwrap().to_string();
+    world.send(&network, Actor::Clock, Body::Tick).unwrap();
+    let spec = world.offers().remove(0).spec;
+    assert!(spec.glass.is_some() && spec.begin_by > Some(from), "it is not given up: {spec:?}");
+}
+
+#[test]
+fn a_glass_whose_time_is_over_passes_nothing_before_its_tick_either() {
+    let always = Policy { ask: Ask::Always, ..Policy::default() };
+    let mut world = wanting(Needed::None, None, always);
+    world.start("network");
+    world.install(break_glass(HOUR)).unwrap();
+    world.now += 2 * HOUR;
+    world.complete("network", planned(1, false));
+    assert!(world.offers().is_empty() && world.reasons() == ["waiting.approval"], "{:?}", world.reasons());
+}
+
+#[test]
+fn what_waits_for_the_customer_alone_waits_for_the_vendor_again_when_the_glass_is_whole() {
+    let mut world = broken();
+    let asking = |world: &World| world.view(INSTALL).operation.unwrap().steps[0].asking.clone().unwrap();
+    assert_eq!((asking(&world).vendor, asking(&world).customer), (0, true));
+    world.install(install::Signal::MendGlass {}).unwrap();
+    assert_eq!((asking(&world).vendor, asking(&world).customer), (2, true));
 }
 
 #[test]
