@@ -5,7 +5,7 @@
 use remit_loops::freeze::AddFreeze;
 use remit_loops::install::{Policy, Signal as Install};
 use remit_loops::view::View;
-use remit_loops::{Signal, Timestamp, app, org};
+use remit_loops::{Signal, Timestamp, app, glass, org};
 
 use crate::people::wishes;
 
@@ -70,10 +70,28 @@ pub(crate) enum Bug {
     RulesInHaste,
     /// The edge's recipes leave out what the release changed.
     RecipeBlind,
+    /// The broker hears of releases whose components have no probes.
+    ProbesUnheard,
+    /// The runner says that whatever it probes is well.
+    ProbeSaysWell,
+    /// The runner goes on probing when the time for that is over.
+    ProbeOverTime,
+    /// The broker hears that one probe that fails is enough.
+    UnwellTooSoon,
+    /// The app's state in the store has nobody as failed who is unwell.
+    UnwellUncounted,
+    /// The broker hears nothing of a pause.
+    PauseUnheard,
+    /// The broker hears that every glass is broken for eight hours, and nothing of its end.
+    GlassForLonger,
+    /// Envelopes do not say that a glass was broken.
+    GlassUnseen,
+    /// The runner takes a broken glass for the customer's yes.
+    GlassForCustomer,
 }
 
 impl Bug {
-    pub(crate) const ALL: [Bug; 29] = [
+    pub(crate) const ALL: [Bug; 38] = [
         Bug::AcceptAnyCompletion,
         Bug::StealOnSilence,
         Bug::AckBeforeCommit,
@@ -103,6 +121,15 @@ impl Bug {
         Bug::RulesWithoutBudget,
         Bug::RulesInHaste,
         Bug::RecipeBlind,
+        Bug::ProbesUnheard,
+        Bug::ProbeSaysWell,
+        Bug::ProbeOverTime,
+        Bug::UnwellTooSoon,
+        Bug::UnwellUncounted,
+        Bug::PauseUnheard,
+        Bug::GlassForLonger,
+        Bug::GlassUnseen,
+        Bug::GlassForCustomer,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -136,6 +163,15 @@ impl Bug {
             Bug::RulesWithoutBudget => "rules-without-budget",
             Bug::RulesInHaste => "rules-in-haste",
             Bug::RecipeBlind => "recipe-blind",
+            Bug::ProbesUnheard => "probes-unheard",
+            Bug::ProbeSaysWell => "probe-says-well",
+            Bug::ProbeOverTime => "probe-over-time",
+            Bug::UnwellTooSoon => "unwell-too-soon",
+            Bug::UnwellUncounted => "unwell-uncounted",
+            Bug::PauseUnheard => "pause-unheard",
+            Bug::GlassForLonger => "glass-for-longer",
+            Bug::GlassUnseen => "glass-unseen",
+            Bug::GlassForCustomer => "glass-for-customer",
         }
     }
 
@@ -165,6 +201,13 @@ pub(crate) fn misheard(bug: Bug, mut signal: Signal, at: Timestamp, to: &View) -
                 plan.clone_from(&asking.plan.digest);
             }
         }
+        (Bug::PauseUnheard, Signal::Install(signal @ Install::Pause { .. }))
+        | (Bug::GlassForLonger, Signal::Install(signal @ Install::MendGlass {})) => {
+            *signal = Install::SetInputs { inputs: Default::default() };
+        }
+        (Bug::GlassForLonger, Signal::Install(Install::BreakGlass { for_ms, .. })) => {
+            *for_ms = glass::FOR_MS_MAX;
+        }
         (_, Signal::App(signal)) => misheard_app(bug, signal),
         (_, Signal::Install(_) | Signal::Org(_) | Signal::Component(_) | Signal::Runner(_)) => {}
     }
@@ -193,6 +236,13 @@ fn misheard_app(bug: Bug, signal: &mut app::Signal) {
                 let name = component.name.clone();
                 component.recipe.iter_mut().for_each(|recipe| recipe.digest.clone_from(&name));
             }
+        }
+        (Bug::ProbesUnheard, app::Signal::Publish { release, .. }) => {
+            release.components.iter_mut().for_each(|component| component.health = None);
+        }
+        (Bug::UnwellTooSoon, app::Signal::Publish { release, .. }) => {
+            let probes = release.components.iter_mut().filter_map(|component| component.health.as_mut());
+            probes.for_each(|probe| probe.failures = 1);
         }
         _ => {}
     }

@@ -31,6 +31,8 @@ lucks! {
     Person "person" "A person asks for something.",
     Vendor "vendor" "A release is published.",
     ByHand "by-hand" "Somebody changes the customer's world by hand.",
+    Unwell "unwell" "Something that is deployed does not do its work any more.",
+    MadeUnwell "made-unwell" "What a deploy has made does not do its work.",
     Customer "customer" "Somebody says when an install is changed, or answers a plan.",
     Operator "operator" "Somebody of the vendor freezes, rolls out, halts, goes back.",
     Flood "flood" "A tenant asks for far more than its share.",

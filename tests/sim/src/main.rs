@@ -116,7 +116,7 @@ fn seeds(args: &Args) -> std::ops::Range<u64> {
 
 fn plain(args: &Args, bug: Option<Bug>, only: Option<&BTreeSet<Struck>>) -> ExitCode {
     let (mut violations, mut simulated_ms, mut events, mut followed) = (0, 0, 0, 0);
-    let (mut changes, mut unchanged, mut mended) = (0, 0, 0);
+    let (mut changes, mut unchanged, mut mended, mut proven, mut unwell) = (0, 0, 0, 0, 0);
     let began = Instant::now();
     for seed in seeds(args) {
         let scenario = scenario(args, seed, bug, only);
@@ -127,6 +127,8 @@ fn plain(args: &Args, bug: Option<Bug>, only: Option<&BTreeSet<Struck>>) -> Exit
         changes += outcome.changes;
         unchanged += outcome.unchanged;
         mended += outcome.mended;
+        proven += outcome.proven;
+        unwell += outcome.unwell;
         if args.trace {
             println!("seed {seed}: {} lines, trace {:016x}", outcome.lines, outcome.digest);
         }
@@ -143,7 +145,8 @@ fn plain(args: &Args, bug: Option<Bug>, only: Option<&BTreeSet<Struck>>) -> Exit
         eprintln!(
             "{:.1} simulated hours, {:.0} install-hours, {:.0} committed events a second; \
              the model took {followed} steps beside them; {changes} changes were held against what people \
-             had said, {unchanged} steps were left out as unchanged, rules acted {mended} times",
+             had said, {unchanged} steps were left out as unchanged, rules acted {mended} times, {proven} \
+             deploys were done, something was unwell {unwell} times",
             hours / seconds,
             hours * installs / seconds,
             events / seconds

@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 
 use remit_loops::approval::Policy;
 use remit_loops::event::Values;
-use remit_loops::job::{FailureClass, Mode};
+use remit_loops::health::Probe;
+use remit_loops::job::{Action, FailureClass, Mode};
 use remit_loops::release::{Healing, Recipe, Release, ReleaseComponent};
 use remit_loops::rules::{Budget, Match, Remedy, Rule};
 use remit_loops::{Signal, app, install};
@@ -29,7 +30,7 @@ pub(crate) fn release(counter: u64) -> Release {
             outputs: vec![],
             customer: false,
         }),
-        health: None,
+        health: probe(counter, name),
     };
     let mut components = vec![
         component("network", &[]),
@@ -59,6 +60,34 @@ pub(crate) fn release(counter: u64) -> Release {
     }
 }
 
+/// The components that have a probe, in some release.
+pub(crate) const PROBED: [&str; 3] = ["database", "queue", "cache"];
+
+/// What a probe says of what does not do its work.
+pub(crate) const NO_ANSWER: &str = "it gives no answer";
+
+/// How a component is probed by a release: some always, some in some releases only.
+pub(crate) fn probe(counter: u64, component: &str) -> Option<Probe> {
+    let probe = |within, timeout_ms, every: Option<i64>, failures| Probe {
+        within_ms: within * MINUTE_MS,
+        timeout_ms,
+        every_ms: every.map(|every| every * MINUTE_MS),
+        failures,
+    };
+    match component {
+        "database" => Some(probe(4, 10_000, Some(60), 2)),
+        "queue" if counter % 4 < 2 => Some(probe(3, 20_000, None, 1)),
+        "cache" => Some(probe(5, 15_000, Some(90), 3)),
+        _ => None,
+    }
+}
+
+/// How many of its probes in a row must fail before a component is unwell.
+pub(crate) fn enough_failures(component: &str) -> u32 {
+    let by = |counter| probe(counter, component).map(|probe| probe.failures);
+    (0..4).find_map(by).unwrap_or(1)
+}
+
 /// What every release says is done about failures, as far as rules go: the rest waits for people.
 pub(crate) fn rules() -> Vec<Rule> {
     let rule = |name: &str, class, actions, (times, per), cool_down| Rule {
@@ -70,7 +99,10 @@ pub(crate) fn rules() -> Vec<Rule> {
     };
     let says = Remedy::Notify { text: "somebody took something away".into() };
     let again = vec![says, Remedy::Retry { after_ms: MINUTE_MS }];
+    let of_health = Match { operations: vec![Action::Health], ..Match::default() };
+    let wake = rule("wake", FailureClass::Bug, vec![Remedy::ReApply {}], (2, 240), 20);
     vec![
+        Rule { on: of_health, ..wake },
         rule("again", FailureClass::Permission, again, (3, 120), 10),
         rule("anew", FailureClass::Bug, vec![Remedy::RePlan {}], (1, 30), 5),
     ]
@@ -108,7 +140,8 @@ pub(crate) fn something(rng: &mut fastrand::Rng, deleting: bool) -> Signal {
     let reason = || "for a reason".to_owned();
     Signal::Install(match rng.u32(0..100) {
         0..20 => install::Signal::Deploy { version: None },
-        20..35 => install::Signal::CheckDrift {},
+        20..31 => install::Signal::CheckDrift {},
+        31..35 => install::Signal::CheckHealth {},
         35..45 => install::Signal::Heal {},
         45..50 => install::Signal::Pause { reason: reason() },
         50..60 => install::Signal::Resume {},

@@ -1,6 +1,8 @@
 //! What people were promised about when an install is changed, to what, and by whose leave: written down as
 //! they said it, apart from the brokers, and held against what is begun in the customer's world.
 
+mod glass;
+mod health;
 mod rollouts;
 mod rules;
 
@@ -15,8 +17,11 @@ use remit_loops::view::{Detail, OperationView, View};
 use remit_loops::{ObjectId, Signal, Timestamp, app, org};
 
 use crate::people;
+use crate::runner::Key;
 use crate::scenario::{install_of, operation_of};
-use crate::world::{Thing, World};
+use crate::world::{Look, Thing, World};
+use glass::Glasses;
+pub(crate) use health::{Health, Told};
 use rollouts::Rollouts;
 pub(crate) use rules::Acted;
 use rules::Uses;
@@ -55,7 +60,13 @@ struct Stated {
     last: u64,
     /// When an attempt of each job was first told that it may start.
     first: BTreeMap<String, Timestamp>,
+    glasses: Glasses,
+    /// It is paused: only these operations, which were under way, go on.
+    paused: Option<BTreeSet<u64>>,
 }
+
+/// What a component says of what it gives back, since it has not begun in time.
+const TIME_IS_OVER: &str = "its time to begin is over";
 
 /// All that people were promised.
 #[derive(Clone, Default)]
@@ -66,6 +77,8 @@ pub(crate) struct Promises {
     rollouts: Rollouts,
     /// What rules did, by the timelines.
     pub(crate) uses: Uses,
+    /// What probes saw, and what was said of it.
+    pub(crate) health: Health,
     /// Versions that somebody asked an install to deploy by name.
     asked: BTreeSet<(usize, String)>,
     /// Signals that are written down, by their keys.
@@ -134,17 +147,29 @@ impl Promises {
         let above: Vec<Frozen> = self.above.values().flat_map(|freezes| freezes.values().cloned()).collect();
         let stated = self.installs.entry(install).or_default();
         let name = &spec.component;
-        let wrong = stated
-            .in_time(spec, op, started, &above)
-            .or_else(|| stated.by_leave(spec, op, &world.plan(install, spec)));
+        let wrong = stated.covered(spec, op, (started, &above), &world.plan(install, spec));
         let wrong =
             wrong.map(|wrong| format!("{wrong}: {name} of install {install}, operation {}", op.number));
         let is_asked = self.asked.contains(&(install, spec.release.version.clone()));
         wrong.or_else(|| self.rollouts.begins(install, spec, op, app).filter(|_| !is_asked))
     }
 
+    /// What is wrong with beginning this, of this operation, as far as pauses go.
+    pub(crate) fn begins_paused(&self, install: usize, operation: u64) -> Option<String> {
+        let going = self.installs.get(&install)?.paused.as_ref()?;
+        (!going.contains(&operation)).then(|| {
+            format!("paused install {install} begins operation {operation}; {going:?} were under way")
+        })
+    }
+
+    /// A runner has said how a probe ended.
+    pub(crate) fn probed(&mut self, key: &Key, look: &Look, is_accepted: bool) {
+        self.health.hear(key, look, is_accepted);
+    }
+
     /// What is wrong with an install as it is now.
     pub(crate) fn look(&mut self, install: usize, view: &View, world: &World) -> Option<String> {
+        self.rollouts.look_at_install(install, view);
         let Detail::Install { release, last, .. } = &view.detail else { return None };
         let stated = self.installs.entry(install).or_default();
         let counter = release.as_ref().map(|release| release.counter);
@@ -156,7 +181,14 @@ impl Promises {
         }
         let last = last.as_ref().filter(|last| last.number > stated.last)?;
         stated.last = last.number;
-        let Outcome::Succeeded(success) = &last.outcome else { return None };
+        let success = match &last.outcome {
+            Outcome::Succeeded(success) => success,
+            Outcome::Cancelled { message } if message.contains(TIME_IS_OVER) => {
+                let number = last.number;
+                return Some(format!("window operation {number} of install {install} was given up, not held"));
+            }
+            Outcome::Failed(_) | Outcome::Cancelled { .. } => return None,
+        };
         if last.kind != "deploy" {
             return None;
         }
@@ -173,6 +205,21 @@ impl Promises {
     pub(crate) fn acted(&mut self, acted: &Acted, view: &View) -> Option<String> {
         let operation = view.operation.as_ref().map_or(0, |op| op.number);
         self.uses.hear(acted, install_of(&acted.of)?, view.epoch, operation)
+    }
+
+    /// What is wrong with what a timeline says of health.
+    pub(crate) fn told(&mut self, told: &Told, world: &World) -> Option<String> {
+        self.health.look(told, world)
+    }
+
+    /// Whether there is a rollout, and something unwell that it may have to count.
+    pub(crate) fn watches_unwell(&self) -> bool {
+        self.rollouts.watches_unwell()
+    }
+
+    /// An app's rollout beside installs that are unwell.
+    pub(crate) fn look_at_unwell(&self, view: &View, at: Timestamp) -> Option<String> {
+        self.rollouts.look_at_unwell(view, at)
     }
 
     /// An app's rollout as it is now.
@@ -224,6 +271,17 @@ impl Stated {
                 let meant = operation.map_or_else(|| numbers(said.after, None), |number| vec![number]);
                 self.pass(meant, *override_freeze);
             }
+            InstallSignal::BreakGlass { for_ms, reason } => {
+                let Detail::Install { glass, .. } = &said.after.detail else { return };
+                let since = glass.as_ref().map_or(said.at, |glass| glass.since);
+                self.glasses.broken(said.by, reason, since, *for_ms);
+            }
+            InstallSignal::MendGlass {} => self.glasses.mended(said.at),
+            InstallSignal::Pause { .. } => {
+                let going = [&said.after.operation, &said.after.reading].into_iter().flatten();
+                self.paused = Some(going.map(|op| op.number).collect());
+            }
+            InstallSignal::Resume {} => self.paused = None,
             InstallSignal::SetApproval { policy } => self.asks.push((said.at, policy.clone())),
             InstallSignal::Approve { plan, .. } => {
                 let steps = said.before.operation.iter().flat_map(|op| &op.steps);
@@ -239,6 +297,29 @@ impl Stated {
     fn pass(&mut self, numbers: Vec<u64>, freezes: bool) {
         for number in numbers {
             *self.passed.entry(number).or_default() |= freezes;
+        }
+    }
+
+    /// No change that its window, a freeze or the vendor's people do not allow, unless a broken glass covers it;
+    /// and then the job says so to the customer. What the customer must allow, no glass covers.
+    fn covered(
+        &self,
+        spec: &JobSpec,
+        op: &OperationView,
+        (started, above): (Timestamp, &[Frozen]),
+        plan: &Plan,
+    ) -> Option<String> {
+        if let Some(wrong) = spec.glass.as_ref().and_then(|glass| self.glasses.said(glass)) {
+            return Some(wrong);
+        }
+        let known = self.first.get(&spec.id.job).copied().unwrap_or(started);
+        let passes = self.in_time(spec, op, started, above).or_else(|| self.by_leave(spec, op));
+        match passes {
+            Some(wrong) if !self.glasses.cover(started, known) => Some(wrong),
+            Some(wrong) if spec.glass.is_none() => {
+                Some(format!("glass passed, and the customer is not told: {wrong}"))
+            }
+            Some(_) | None => self.by_plan(spec, plan),
         }
     }
 
@@ -261,14 +342,15 @@ impl Stated {
             }
         }
         let Policy::Window(window) = &self.policy else { return None };
-        let is_update = op.kind == "deploy" && self.provisioned;
+        // What a probe and a rule began keeps to windows like an update.
+        let is_update = op.kind == "recovery" || (op.kind == "deploy" && self.provisioned);
         let schedule = window.schedule().ok()?;
         (is_update && passed.is_none() && self.policy_said < known && schedule.open_at(started).is_none())
             .then(|| format!("window {} is outside the {}", started.0, self.policy))
     }
 
-    /// Nothing is carried out that was not approved to this digest.
-    fn by_leave(&self, spec: &JobSpec, op: &OperationView, plan: &Plan) -> Option<String> {
+    /// Nothing is carried out that too few of the vendor's people approved.
+    fn by_leave(&self, spec: &JobSpec, op: &OperationView) -> Option<String> {
         let before = self.asks.iter().rfind(|(at, _)| *at < op.since);
         let since = self.asks.iter().filter(|(at, _)| *at >= op.since);
         let rules: Vec<&Approval> = before.into_iter().chain(since).map(|(_, rule)| rule).collect();
@@ -282,11 +364,20 @@ impl Stated {
             let digest = &approved.digest;
             return Some(format!("approval {digest} carried out: {yes} said yes, {quorum} must"));
         }
+        None
+    }
+
+    /// Nothing is carried out but the plan that was approved, and by the customer where their remit wants it.
+    fn by_plan(&self, spec: &JobSpec, plan: &Plan) -> Option<String> {
+        let customer = plan.customer_approval_needed;
+        let Stage::Apply(approved) = &spec.stage else {
+            let name = &spec.component;
+            return customer.then(|| format!("approval {name} carried out, and the customer was not asked"));
+        };
         if plan.digest != approved.digest {
             let (is, was) = (&plan.digest, &approved.digest);
             return Some(format!("approval {is} carried out, and {was} was approved"));
         }
-        let customer = plan.customer_approval_needed;
         let says_customer = approved.approvals.iter().any(|a| a.side == Side::Customer);
         (customer && !(says_customer && self.customer_yes.contains(&approved.digest)))
             .then(|| format!("approval {} carried out without the customer", approved.digest))

@@ -5,6 +5,7 @@ mod endings;
 mod healing;
 mod hosts;
 mod incidents;
+mod probes;
 mod updates;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -64,6 +65,10 @@ pub(crate) struct Outcome {
     pub(crate) mended: u64,
     /// Changes that were held against what people had said.
     pub(crate) changes: u64,
+    /// Deploys of components that were done, by their probes if they have some.
+    pub(crate) proven: u64,
+    /// How often something was said to be unwell.
+    pub(crate) unwell: u64,
 }
 
 /// Something that is going to happen. Runners are named by their place in the list of all there ever were.
@@ -96,6 +101,7 @@ pub(crate) enum What {
     Resend { install: usize, number: u64 },
     Vendor,
     ByHand { install: usize },
+    FallsIll { install: usize },
     BrokerOutage,
     BrokerKilled,
     BrokerClock,
@@ -171,6 +177,8 @@ impl Scenario {
             unchanged: run.promises.unchanged,
             mended: run.promises.uses.count,
             changes: run.promises.changes,
+            proven: run.promises.health.done,
+            unwell: run.promises.health.unwell,
         }
     }
 }
@@ -244,6 +252,7 @@ impl Run {
                 (4 * HOUR_MS, What::RunnerClock { install }),
                 (6 * HOUR_MS, What::Flood { install }),
                 (HOUR_MS, What::ByHand { install }),
+                (2 * HOUR_MS, What::FallsIll { install }),
                 (30_000, What::Silence { install }),
             ] {
                 let spread_ms = self.dice.wait_ms(install, 0..wait_ms);
@@ -301,6 +310,7 @@ impl Run {
             What::Resend { install, number } => self.resend(install, number),
             What::Vendor => self.vendor(),
             What::ByHand { install } => self.by_hand(install),
+            What::FallsIll { install } => self.falls_ill(install),
             What::BrokerOutage => self.broker_outage(),
             What::BrokerKilled => self.broker_killed(),
             What::BrokerClock => self.broker_clock(),

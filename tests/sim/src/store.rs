@@ -9,10 +9,11 @@ use remit_broker::store::{
     StoredEvent, StoredObject, StoredPage, Transaction,
 };
 use remit_loops::event::Entry;
-use remit_loops::{ObjectId, Timestamp};
+use remit_loops::{Kind, ObjectId, Timestamp};
 
 use crate::bugs::Bug;
-use crate::promises::Acted;
+use crate::people;
+use crate::promises::{Acted, Told};
 
 /// What happens to the next commit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,6 +42,8 @@ pub(crate) struct Notes {
     pub(crate) refused: Vec<String>,
     /// What rules did, since this was emptied last.
     pub(crate) acted: Vec<Acted>,
+    /// What timelines said of health, since this was emptied last.
+    pub(crate) told: Vec<Told>,
     /// The time of each object's newest event, and whether one was older than the one before it.
     pub(crate) newest: BTreeMap<ObjectId, Timestamp>,
     pub(crate) went_back: Option<String>,
@@ -114,6 +117,7 @@ struct Pending {
     keys: Vec<(ObjectId, String, u64)>,
     refused: Vec<String>,
     acted: Vec<Acted>,
+    told: Vec<Told>,
     times: Vec<(ObjectId, Timestamp)>,
 }
 
@@ -172,6 +176,11 @@ impl Transaction for Passing<'_> {
                 let acted = all.iter().filter_map(|entry| Acted::read(&id, event.at, entry));
                 self.pending.acted.extend(acted);
             }
+            if entries.contains("step.succeeded") || entries.contains("\"health.") {
+                let all: Vec<Entry> = serde_json::from_slice(event.entries).unwrap_or_default();
+                let told = all.iter().filter_map(|entry| Told::read(&id, event.at, entry));
+                self.pending.told.extend(told);
+            }
             let is_refused = entries.contains("engine.notice_refused");
             let is_fine =
                 ["refused (loop.stale)", "refused (loop.deleting)"].iter().any(|fine| entries.contains(fine));
@@ -192,6 +201,9 @@ impl Transaction for Passing<'_> {
         if self.notes().is_struck(Bug::TornCommit, 400) {
             return Ok(());
         }
+        let uncounted = self.notes().bug == Some(Bug::UnwellUncounted) && id.kind() == Kind::App;
+        let counted = uncounted.then(|| well_everywhere(object.state));
+        let object = &ObjectWrite { state: counted.as_deref().unwrap_or(object.state), ..*object };
         let is_keyless = self.notes().is_struck(Bug::ForgetKeys, 1);
         self.pending.touched.push(id);
         let keys = if is_keyless { &[] } else { object.keys };
@@ -245,6 +257,7 @@ impl Transaction for Passing<'_> {
         notes.touched.extend(pending.touched);
         notes.refused.extend(pending.refused);
         notes.acted.extend(pending.acted);
+        notes.told.extend(pending.told);
         for (object, key, seq) in pending.keys {
             // What a person meant is named before the dot; after it, which try it was.
             let meant = key.split('.').next().unwrap_or_default().to_owned();
@@ -268,6 +281,13 @@ impl Transaction for Passing<'_> {
         }
         Ok(())
     }
+}
+
+/// The planted bug: an app's state in which nobody is unwell.
+fn well_everywhere(state: &[u8]) -> Vec<u8> {
+    let unwell = |name: &str| format!(r#"{{"failed":{{"why":"{name}: {}"}}}}"#, people::NO_ANSWER);
+    let well = |state: String, name: &&str| state.replace(&unwell(name), r#"{"done":{}}"#);
+    people::PROBED.iter().fold(String::from_utf8_lossy(state).into_owned(), well).into_bytes()
 }
 
 /// A reader that planted bugs look through.

@@ -75,11 +75,9 @@ impl Run {
         let found = self.watch.found.take().or_else(|| self.world.wrong.take());
         let found = found.or_else(|| of_the_store(&self.broker)).or_else(|| self.acknowledged_is_stored());
         let found = found.or_else(|| self.follower.wrong.take());
-        let mut found = self.rules_keep_to_it().into_iter().chain(found).next();
-        if std::mem::take(&mut self.watch.app_is_dirty) && found.is_none() {
-            let view = self.broker.object(&app_id()).view();
-            found = self.promises.look_at_app(&view);
-        }
+        let found = self.rules_keep_to_it().or_else(|| self.health_is_as_seen()).or(found);
+        let app_is_dirty = std::mem::take(&mut self.watch.app_is_dirty);
+        let mut found = found.or_else(|| self.rollouts_as_promised(app_is_dirty));
         for install in dirty {
             found = found
                 .or_else(|| one_change_at_a_time(&self.world, install))
@@ -101,6 +99,23 @@ impl Run {
             wrong = wrong.or(self.promises.acted(&acted, &view));
         }
         wrong
+    }
+
+    /// What timelines said of health since the last check is what probes saw.
+    fn health_is_as_seen(&mut self) -> Option<String> {
+        let told = std::mem::take(&mut self.broker.notes().told);
+        told.iter().filter_map(|told| self.promises.told(told, &self.world)).next()
+    }
+
+    /// Rollouts keep to what was asked for, and count what is unwell.
+    fn rollouts_as_promised(&mut self, app_is_dirty: bool) -> Option<String> {
+        let is_up = self.broker.is_up(self.now_ms);
+        if !app_is_dirty && !self.promises.watches_unwell() {
+            return None;
+        }
+        let (view, at) = (self.broker.object(&app_id()).view(), self.broker.notes().last);
+        let found = self.promises.look_at_app(&view);
+        found.or_else(|| self.promises.look_at_unwell(&view, at).filter(|_| is_up))
     }
 
     /// I4: an accepted signal is never lost. Looked at whenever somebody was told yes.
@@ -247,6 +262,12 @@ pub(crate) fn check_rest(run: &Run) -> Option<String> {
         let Detail::Install { components, .. } = view.detail else { continue };
         for component in components.into_iter().filter(|c| !run.world.is_unknown(install, &c.name)) {
             let Some(deployed) = component.facts.deployed else { continue };
+            if run.world.awaits(install, &component.name) {
+                let name = &component.name;
+                return Some(format!(
+                    "probe {name} of install {install} rests, and no probe of it has passed"
+                ));
+            }
             let key = (install, component.name.clone());
             let thing = run.world.things.get(&key).cloned().unwrap_or_default();
             if !thing.exists || thing.version != deployed.release.version {

@@ -1,5 +1,7 @@
 //! The customer's world: what exists in it and which processes change it. The loops never see it.
 
+mod health;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -7,6 +9,7 @@ use remit_loops::job::{Action, Changes, JobSpec};
 use remit_loops::plan::Plan;
 
 use crate::people;
+pub(crate) use health::{Cure, Look, Looks};
 
 /// A process of a tool.
 #[derive(Clone, Debug)]
@@ -26,6 +29,8 @@ pub(crate) struct Process {
     /// For a removal by a deploy: the counter of its release, which may say that less is needed now.
     /// A person may have skipped a step of it, and with that has said so, too.
     pub(crate) drops_by: Option<u64>,
+    /// When it began.
+    pub(crate) began_ms: i64,
 }
 
 impl Process {
@@ -50,6 +55,12 @@ pub(crate) struct Thing {
     pub(crate) needs: BTreeSet<String>,
     /// The recipe that it was made by; none while it is half made.
     pub(crate) recipe: Option<String>,
+    /// It does not do its work.
+    pub(crate) ill: Option<Cure>,
+    /// A deploy has made it, by a release with a probe, and none has passed yet.
+    pub(crate) awaits: bool,
+    /// The operation whose deploy made it.
+    pub(crate) made_by: String,
 }
 
 #[derive(Default)]
@@ -70,6 +81,8 @@ pub(crate) struct World {
     pub(crate) wrong: Option<String>,
     /// The installs that something happened to since this was emptied last.
     pub(crate) touched: BTreeSet<usize>,
+    /// What probes saw.
+    pub(crate) looks: Looks,
     next_process: u64,
 }
 
@@ -81,7 +94,7 @@ impl World {
         if !self.begun.insert((runner, seq)) {
             self.wrong = Some(format!("I2 envelope {seq} of install {install} begun twice"));
         }
-        if let Some(wrong) = self.out_of_order(&process) {
+        if let Some(wrong) = self.out_of_order(&process).or_else(|| self.before_its_probe(&process)) {
             self.wrong = Some(wrong);
         }
         if process.mutates() {
@@ -96,6 +109,7 @@ impl World {
             let needs = people::needs(process.release, &process.component);
             let thing = self.thing(install, &process.component);
             thing.exists = true;
+            thing.awaits = false;
             thing.recipe = None;
             thing.needs.extend(needs);
         }
@@ -199,7 +213,9 @@ impl World {
         let thing = self.thing(install, &process.component);
         match process.action {
             Action::Deploy => {
-                *thing = Thing { exists: true, drifted: false, version: version.to_owned(), needs, recipe }
+                let (version, ill) = (version.to_owned(), thing.cured_by(process.release));
+                *thing = Thing { exists: true, version, needs, recipe, ill, ..Thing::default() };
+                self.made(&process);
             }
             Action::Destroy => *thing = Thing::default(),
             Action::Drift | Action::Adopt | Action::Run | Action::Health => {}
@@ -210,6 +226,11 @@ impl World {
     pub(crate) fn kill(&mut self, install: usize, pid: u64) {
         self.processes.remove(&(install, pid));
         self.touched.insert(install);
+    }
+
+    /// When a process began, if it is there.
+    pub(crate) fn began_ms(&self, install: usize, pid: u64) -> Option<i64> {
+        self.processes.get(&(install, pid)).map(|process| process.began_ms)
     }
 
     pub(crate) fn is_running(&self, install: usize, pid: u64) -> bool {

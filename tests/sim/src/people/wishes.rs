@@ -42,7 +42,7 @@ pub(crate) fn about_updates(
         return Some(answer(rng, view, &waiting, seen));
     }
     let Detail::Install { updates, release, .. } = &view.detail else { return None };
-    Some(match rng.u32(0..100) {
+    Some(match rng.u32(0..112) {
         0..22 => Install::SetPolicy { policy: policy(rng) },
         22..32 => {
             let (from, until) = time(rng, at);
@@ -61,6 +61,8 @@ pub(crate) fn about_updates(
             Install::Proceed { operation, reason: reason(), override_freeze: rng.bool() }
         }
         83..93 => Install::SetApproval { policy: approval(rng) },
+        93..102 => Install::BreakGlass { for_ms: rng.i64(1..60) * MINUTE_MS, reason: reason() },
+        102..105 => Install::MendGlass {},
         _ => {
             let counter = release.as_ref()?.counter.saturating_sub(rng.u64(0..5)).max(1);
             Install::Deploy { version: Some(format!("1.0.{counter}")) }

@@ -21,16 +21,22 @@ pub(crate) struct Rollouts {
     through: BTreeMap<u32, Timestamp>,
     /// The furthest wave that it was seen at, from 1.
     furthest: u32,
+    /// Installs that do not do their work, by what their own views say: on which release, since when.
+    unwell: BTreeMap<usize, (String, Timestamp)>,
 }
+
+/// How long the app may not know that an install is unwell: brokers may die in between.
+const TOLD_WITHIN_MS: i64 = 60_000;
 
 impl Rollouts {
     pub(super) fn hear(&mut self, signal: &Signal) {
         match signal {
-            Signal::Create {} => *self = Self::default(),
+            Signal::Create {} => *self = Self { unwell: std::mem::take(&mut self.unwell), ..Self::default() },
             Signal::StartRollout { plan } => {
                 let number = self.number + 1;
-                *self =
-                    Self { plan: Some(plan.clone()), number, budget: plan.failures_max, ..Self::default() };
+                let (plan, budget) = (Some(plan.clone()), plan.failures_max);
+                let unwell = std::mem::take(&mut self.unwell);
+                *self = Self { plan, number, budget, unwell, ..Self::default() };
             }
             Signal::ResumeRollout { failures_max } => self.budget = failures_max.unwrap_or(self.budget),
             _ => {}
@@ -67,6 +73,51 @@ impl Rollouts {
             }
         }
         None
+    }
+
+    /// Whether an install that is at rest does its work.
+    pub(super) fn look_at_install(&mut self, install: usize, view: &View) {
+        let Detail::Install { release, components, .. } = &view.detail else { return };
+        let unwell = components.iter().filter(|component| component.state == "unwell");
+        let since = unwell.filter_map(|c| Some(c.health.as_ref()?.health.unwell.as_ref()?.since)).min();
+        let is_at_rest = view.operation.is_none() && view.status.word != "deleting";
+        match since.zip(release.as_ref()).filter(|_| is_at_rest) {
+            Some((since, release)) => {
+                self.unwell.insert(install, (release.version.clone(), since));
+            }
+            None => drop(self.unwell.remove(&install)),
+        }
+    }
+
+    pub(super) fn watches_unwell(&self) -> bool {
+        self.plan.is_some() && !self.unwell.is_empty()
+    }
+
+    /// As long as a wave is watched, nobody counts as done who does not do their work: of each wave at least
+    /// as many are not done as are unwell.
+    pub(super) fn look_at_unwell(&self, view: &View, at: Timestamp) -> Option<String> {
+        let Detail::App { rollout, .. } = &view.detail else { return None };
+        let now = rollout.as_ref().filter(|now| now.number == self.number)?;
+        if !matches!(now.state.as_str(), "going" | "baking") {
+            return None;
+        }
+        let is_unwell = |install: &usize| {
+            let (version, since) = &self.unwell[install];
+            *version == now.release.version && at.since_ms(*since) > TOLD_WITHIN_MS
+        };
+        let unwell: Vec<String> =
+            self.unwell.keys().filter(|install| is_unwell(install)).map(|n| format!("c{n}")).collect();
+        let waves = self.plan.as_ref()?.waves.iter().zip(&now.waves);
+        let wrong = waves.take(now.wave as usize).find_map(|(asked, is)| {
+            let ill: Vec<&String> = asked.installs.iter().filter(|name| unwell.contains(name)).collect();
+            (is.done as usize + ill.len() > is.installs as usize).then_some((is, ill))
+        });
+        let (wave, ill) = wrong?;
+        let (number, done) = (now.number, wave.done);
+        Some(format!(
+            "budget rollout {number} counts {done} of {} in wave {} as done, and {ill:?} are unwell",
+            wave.installs, wave.name
+        ))
     }
 
     /// A release that is only rolled out goes to nobody whose wave has not come.

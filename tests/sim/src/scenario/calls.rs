@@ -1,10 +1,11 @@
 //! How a runner gets work and begins it. Each call can be lost on the way there or on the way back, or come twice.
 
-use remit_loops::job::{Failure, FailureClass, Outcome};
+use remit_loops::glass::Glass;
+use remit_loops::job::{Action, Failure, FailureClass, Outcome};
 use remit_loops::plan::Stage;
 use remit_loops::runner::{Info, Offer, Presence, Report};
 use remit_loops::view::Detail;
-use remit_loops::{Actor, Body};
+use remit_loops::{Actor, Body, Timestamp};
 use remit_model::action::Action as Step;
 
 use super::{Run, What, install_id, operation_of, runner_id};
@@ -60,6 +61,10 @@ impl Run {
             Report::Enrol { .. } | Report::EnrolProven { .. } => (speaks, Cause::Replaced),
         };
         let begins = self.is_begun_by(install, &report);
+        let probe = match &report {
+            Report::Ended { attempt, fence, .. } => Some((attempt.clone(), *fence)),
+            _ => None,
+        };
         let report = self.believed(install, report);
         let before = self.broker.is_up(self.now_ms).then(|| self.broker.object(&id));
         self.cause = cause;
@@ -68,6 +73,9 @@ impl Run {
         if let (Some(job), Answer::Accepted) = (begins, answer) {
             let at = self.broker.notes().last;
             self.promises.started(install, &job, at);
+        }
+        if let Some((key, look)) = probe.and_then(|key| Some((key.clone(), self.world.looks.get(&key)?))) {
+            self.promises.probed(&key, look, answer == Answer::Accepted);
         }
         let changed = before.is_some_and(|before| before != self.broker.object(&id));
         if answer == Answer::Accepted && generation != speaks && changed {
@@ -140,7 +148,10 @@ impl Run {
         };
         let offer = object.as_runner().and_then(|runner| runner.next_offer()).filter(|offer| !held(offer));
         let offer = match offer {
-            Some(offer) => Some(offer).filter(|_| !self.dice.strikes(Luck::OfferLost, install, 60)),
+            Some(offer) => {
+                let is_lost = self.dice.strikes(Luck::OfferLost, install, 60);
+                Some(offer).filter(|_| !is_lost).map(|offer| self.sealed(offer))
+            }
             None => self.replayed(runner),
         };
         if let Some(offer) = offer {
@@ -149,6 +160,14 @@ impl Run {
             self.after(20, What::Wake { runner });
         }
         true
+    }
+
+    /// An envelope as the brokers sign it: of a broken glass it says something as long as that lasts.
+    fn sealed(&self, mut offer: Offer) -> Offer {
+        let now = self.by_brokers();
+        let unseen = self.has_bug(Bug::GlassUnseen);
+        offer.spec.glass = offer.spec.glass.filter(|glass| glass.holds(now) && !unseen);
+        offer
     }
 
     /// The edge hears of a runner and tells its loop what it does not know yet.
@@ -229,6 +248,10 @@ impl Run {
         if (offer.seq <= this.seq_high && !forgets) || apart_ms > START_WITHIN_MS {
             return self.refuse(runner, offer, apart_ms <= START_WITHIN_MS);
         }
+        let is_whole_again = |glass: &Glass| !glass.holds(Timestamp(self.now_ms + this.skew_ms));
+        if offer.spec.glass.as_ref().is_some_and(is_whole_again) {
+            return self.glass_is_whole(runner, offer);
+        }
         let this = &mut self.runners[runner];
         this.seq_high = this.seq_high.max(offer.seq);
         this.fence_high = this.fence_high.max(offer.fence);
@@ -238,10 +261,20 @@ impl Run {
         self.after(wait_ms, What::Start { runner, key });
     }
 
+    /// An envelope says that it passes by a glass that is not broken any more.
+    fn glass_is_whole(&mut self, runner: usize, offer: Offer) {
+        let (code, message) = ("seal.break_glass_over".to_owned(), "the time for it is over".to_owned());
+        let failure = Failure { class: FailureClass::Refused, code, message, hint: String::new() };
+        self.refuse_as(runner, offer, false, Outcome::Failed(failure));
+    }
+
     /// Says that it will not take it, and remembers that: another time it says the same.
     fn refuse(&mut self, runner: usize, offer: Offer, is_old: bool) {
+        self.refuse_as(runner, offer, is_old, failure(FailureClass::Refused));
+    }
+
+    fn refuse_as(&mut self, runner: usize, offer: Offer, is_old: bool, outcome: Outcome) {
         let Offer { spec, seq, fence, .. } = offer;
-        let outcome = failure(FailureClass::Refused);
         let this = &mut self.runners[runner];
         let (install, host, generation) = (this.install, this.host, this.generation);
         let (attempt, component) = (spec.id.clone(), spec.component.clone());
@@ -342,15 +375,17 @@ impl Run {
             fence: key.1,
             operation: operation_of(&key.0),
             release: spec.release.counter,
+            began_ms: self.now_ms,
         };
         let seq = self.runners[runner].journal.get(key).map_or(0, |entry| entry.seq);
-        let component = spec.component;
+        let (component, action) = (spec.component, spec.action);
         let pid = self.world.spawn(process, runner, seq);
         self.follower.attempt(install, &component, key.1, |fence| Step::Spawn { host, fence });
         if let Some(entry) = self.runners[runner].journal.get_mut(key) {
             entry.state = State::Running { pid };
         }
-        let run_ms = self.dice.wait_ms(install, 2_000..240_000);
+        let longest_ms = if action == Action::Health { 5_000 } else { 240_000 };
+        let run_ms = self.dice.wait_ms(install, 2_000..longest_ms);
         self.after(run_ms, What::Finish { runner, key: key.clone(), pid });
         self.after(5_000, What::StopCheck { runner, key: key.clone() });
     }

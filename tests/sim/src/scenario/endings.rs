@@ -21,12 +21,23 @@ impl Run {
             return;
         }
         let Some(spec) = self.runners[runner].journal.get(key).map(|e| e.spec.clone()) else { return };
+        if spec.action == Action::Health {
+            return self.probe_ends(runner, key, pid, &spec);
+        }
         let failed = self.dice.strikes(Luck::ToolFails, install, 150);
         let planned = (spec.stage == Stage::Plan).then(|| self.world.plan(install, &spec));
+        let passes_all = self.has_bug(Bug::GlassForCustomer) && spec.glass.is_some();
+        let planned = planned.map(|plan| Plan {
+            customer_approval_needed: plan.customer_approval_needed && !passes_all,
+            ..plan
+        });
         if failed {
             self.world.kill(install, pid);
         } else {
             self.world.finish(install, pid, &spec.release.version);
+            if spec.action == Action::Deploy && planned.is_none() {
+                self.is_made_ill(install, &spec);
+            }
         }
         let class = match self.dice.rng(Luck::ToolFails, install).u32(0..10) {
             0..7 => FailureClass::Transient,

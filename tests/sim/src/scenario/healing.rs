@@ -16,6 +16,7 @@ impl Run {
         self.broker.down_until_ms = self.now_ms;
         self.broker.skew_ms = 0;
         self.forget_incidents();
+        self.world.cure_all();
         for runner in 0..self.runners.len() {
             (self.runners[runner].skew_ms, self.runners[runner].paused_until_ms) = (0, 0);
             let is_newest = self.newest(self.runners[runner].install) == Some(runner);
@@ -60,6 +61,7 @@ impl Run {
             | What::Operator
             | What::Vendor
             | What::ByHand { .. }
+            | What::FallsIll { .. }
             | What::BrokerOutage
             | What::BrokerKilled
             | What::BrokerClock

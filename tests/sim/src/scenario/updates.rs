@@ -8,7 +8,7 @@ use remit_loops::runner::Report;
 use remit_loops::view::{Detail, View};
 use remit_loops::{Actor, Body, ObjectId, Signal, Timestamp, app, install, org};
 
-use super::{HOUR_MS, Run, What, app_id, install_id, org_id, runner_id};
+use super::{HOUR_MS, Run, What, app_id, install_id, operation_of, org_id, runner_id};
 use crate::broker::Answer;
 use crate::bugs::{Bug, misheard};
 use crate::luck::Luck;
@@ -30,7 +30,7 @@ pub(super) struct Saying {
 
 impl Run {
     /// When the brokers' clock says that it is.
-    fn by_brokers(&self) -> Timestamp {
+    pub(super) fn by_brokers(&self) -> Timestamp {
         Timestamp(self.now_ms + self.broker.skew_ms).max(self.broker.notes().last)
     }
 
@@ -127,8 +127,13 @@ impl Run {
 
     /// Why the runner does not carry out a plan: another one would be carried out, or the yes is too old.
     pub(super) fn is_not_approved(&self, runner: usize, spec: &JobSpec) -> Option<Outcome> {
-        let Stage::Apply(approved) = &spec.stage else { return None };
         let this = &self.runners[runner];
+        let Stage::Apply(approved) = &spec.stage else {
+            // What the customer's remit wants to see first is not done without a plan.
+            let makes = spec.stage == Stage::Whole && spec.action.makes();
+            let asks = makes && self.world.plan(this.install, spec).customer_approval_needed;
+            return asks.then(|| refused("runner.approval_needed", "the customer must approve its plan"));
+        };
         let now = Timestamp(self.now_ms + this.skew_ms);
         let is_old = approved.approvals.iter().any(|approval| approval.until <= now);
         let is_other = self.world.plan(this.install, spec).digest != approved.digest;
@@ -137,9 +142,7 @@ impl Run {
             (false, true) => "runner.plan_changed",
             (false, false) => return None,
         };
-        let message = "the plan is not the one that was approved".to_owned();
-        let (class, code, hint) = (FailureClass::Refused, code.to_owned(), String::new());
-        Some(Outcome::Failed(Failure { class, code, message, hint }))
+        Some(refused(code, "the plan is not the one that was approved"))
     }
 
     /// Holds what begins against what people said.
@@ -151,6 +154,11 @@ impl Run {
         let Some(job) = jobs.iter().find(is_it).filter(|job| job.state == "running") else { return };
         let view = self.broker.object(&install_id(install)).view();
         let app = self.broker.object(&app_id()).view();
+        let begun = [&view.operation, &view.reading].into_iter().flatten();
+        let begun =
+            begun.map(|op| op.number).find(|n| operation_of(&key.0) == format!("e{}.o{n}", view.epoch));
+        let paused = begun.and_then(|number| self.promises.begins_paused(install, number));
+        self.watch.found = self.watch.found.take().or(paused);
         let found = self.promises.begins(install, spec, job.since, (&view, &app), &self.world);
         if let (Some(found), None) = (found, &self.watch.found) {
             self.watch.found = Some(found);
@@ -209,4 +217,9 @@ impl Run {
             debug_assert_ne!(answer, Answer::Unknown, "nothing goes wrong any more");
         }
     }
+}
+
+fn refused(code: &str, message: &str) -> Outcome {
+    let (code, message, hint) = (code.to_owned(), message.to_owned(), String::new());
+    Outcome::Failed(Failure { class: FailureClass::Refused, code, message, hint })
 }
