@@ -75,9 +75,9 @@ pub(crate) fn probe(counter: u64, component: &str) -> Option<Probe> {
         failures,
     };
     match component {
-        "database" => Some(probe(4, 10_000, Some(60), 2)),
+        "database" => Some(probe(4, 10_000, Some(300), 2)),
         "queue" if counter % 4 < 2 => Some(probe(3, 20_000, None, 1)),
-        "cache" => Some(probe(5, 15_000, Some(90), 3)),
+        "cache" => Some(probe(5, 15_000, None, 3)),
         _ => None,
     }
 }

@@ -185,7 +185,9 @@ impl Promises {
             Outcome::Succeeded(success) => success,
             Outcome::Cancelled { message } if message.contains(TIME_IS_OVER) => {
                 let number = last.number;
-                return Some(format!("window operation {number} of install {install} was given up, not held"));
+                return Some(format!(
+                    "window operation {number} of install {install} was given up, not held"
+                ));
             }
             Outcome::Failed(_) | Outcome::Cancelled { .. } => return None,
         };

@@ -55,6 +55,8 @@ pub(crate) struct Runner {
     pub(crate) fences: BTreeMap<String, u64>,
     /// When it was heard of last.
     pub(crate) heard_ms: i64,
+    /// It asks for work, since nobody has told it that its identity is void.
+    pub(crate) asks: bool,
     /// Its process is stopped until then.
     pub(crate) paused_until_ms: i64,
     /// Its disk takes nothing until then.
@@ -77,6 +79,7 @@ impl Runner {
             fence_high: 0,
             fences: BTreeMap::new(),
             heard_ms: now_ms,
+            asks: true,
             paused_until_ms: 0,
             full_until_ms: 0,
             skew_ms: 0,

@@ -20,6 +20,9 @@ const JOBS_MAX: usize = 12;
 /// How long an object may be due while brokers are there, milliseconds.
 const DUE_MS_MAX: i64 = 60_000;
 
+/// How long nobody looks at the app to which nothing happens, while something is unwell, milliseconds.
+const LOOK_AT_APP_MS: i64 = 300_000;
+
 /// Why an operation lets others go first.
 const TIMES: [&str; 2] = ["waiting.window", "waiting.freeze"];
 
@@ -30,6 +33,8 @@ pub(crate) struct Watch {
     pub(crate) dirty: BTreeSet<usize>,
     /// Something happened to the app.
     pub(crate) app_is_dirty: bool,
+    /// When it was looked at, while something was unwell.
+    looked_at_app_ms: i64,
     /// Found where it happened.
     pub(crate) found: Option<String>,
     /// The greatest operation of each install that began, with the install's epoch.
@@ -110,9 +115,11 @@ impl Run {
     /// Rollouts keep to what was asked for, and count what is unwell.
     fn rollouts_as_promised(&mut self, app_is_dirty: bool) -> Option<String> {
         let is_up = self.broker.is_up(self.now_ms);
-        if !app_is_dirty && !self.promises.watches_unwell() {
+        let is_time = self.now_ms - self.watch.looked_at_app_ms > LOOK_AT_APP_MS;
+        if !app_is_dirty && !(is_time && self.promises.watches_unwell()) {
             return None;
         }
+        self.watch.looked_at_app_ms = self.now_ms;
         let (view, at) = (self.broker.object(&app_id()).view(), self.broker.notes().last);
         let found = self.promises.look_at_app(&view);
         found.or_else(|| self.promises.look_at_unwell(&view, at).filter(|_| is_up))

@@ -59,6 +59,8 @@ pub(crate) struct Thing {
     pub(crate) ill: Option<Cure>,
     /// A deploy has made it, by a release with a probe, and none has passed yet.
     pub(crate) awaits: bool,
+    /// The probe that its deploy waits for has passed, in its time.
+    pub(crate) proven: bool,
     /// The operation whose deploy made it.
     pub(crate) made_by: String,
 }
@@ -109,7 +111,7 @@ impl World {
             let needs = people::needs(process.release, &process.component);
             let thing = self.thing(install, &process.component);
             thing.exists = true;
-            thing.awaits = false;
+            (thing.awaits, thing.proven) = (false, false);
             thing.recipe = None;
             thing.needs.extend(needs);
         }

@@ -85,8 +85,8 @@ impl Health {
         let wrong = match word {
             Word::Done => {
                 self.done += 1;
-                let is_proven = !world.awaits(install, component);
-                (!is_proven).then(|| "probe done, and no probe of it has passed in its time".to_owned())
+                (!world.is_proven(install, component))
+                    .then(|| "probe done, and no probe of it has passed in its time".to_owned())
             }
             Word::Unwell => {
                 self.unwell += 1;

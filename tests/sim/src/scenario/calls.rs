@@ -117,7 +117,8 @@ impl Run {
 
     /// One long poll after another, as long as the runner is there and its identity is good.
     pub(super) fn poll(&mut self, runner: usize) {
-        if self.lease(runner) {
+        self.runners[runner].asks = self.lease(runner);
+        if self.runners[runner].asks {
             let wait_ms = self.dice.wait_ms(self.runners[runner].install, 10_000..50_000);
             self.after(wait_ms, What::Poll { runner });
         }

@@ -163,7 +163,7 @@ impl Run {
         }
         self.follower.host(install, Step::Restart { host });
         let this = &mut self.runners[runner];
-        (this.up, this.boot, this.paused_until_ms) = (true, this.boot + 1, 0);
+        (this.up, this.boot, this.paused_until_ms, this.asks) = (true, this.boot + 1, 0, true);
         // A disk that takes nothing lets no runner start.
         this.full_until_ms = 0;
         let unfinished: Vec<Key> = this.journal.keys().cloned().collect();

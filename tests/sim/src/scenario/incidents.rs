@@ -156,6 +156,12 @@ impl Run {
         // What was on its way to the brokers' former processes arrives nowhere.
         self.plan.retain(|_, what| !matches!(what, What::Echo { .. }));
         for install in self.installs.clone() {
+            // Whose identity was void before may be good again: people start it anew.
+            let newest = self.newest(install).filter(|runner| self.runners[*runner].works());
+            if let Some(runner) = newest.filter(|runner| !self.runners[*runner].asks) {
+                self.runners[runner].asks = true;
+                self.after(100, What::Poll { runner });
+            }
             if self.generation(install) != 0 {
                 self.tell_report(install, &Report::Restored {});
             }

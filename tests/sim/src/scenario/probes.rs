@@ -2,6 +2,7 @@
 
 use remit_loops::health::UNHEALTHY;
 use remit_loops::job::{Failure, FailureClass, JobSpec, Outcome, Success};
+use remit_loops::{Signal, install};
 
 use super::calls::failure;
 use super::{HOUR_MS, Run, What};
@@ -14,12 +15,24 @@ use crate::world::Cure;
 impl Run {
     /// Something of an install stops doing its work.
     pub(super) fn falls_ill(&mut self, install: usize) {
-        let next_ms = self.dice.wait_ms(install, HOUR_MS..5 * HOUR_MS);
+        let next_ms = self.dice.wait_ms(install, 2 * HOUR_MS..7 * HOUR_MS);
         self.after(next_ms, What::FallsIll { install });
         let component = people::PROBED[self.dice.rng(Luck::Unwell, install).usize(0..people::PROBED.len())];
         let cure = self.cure(install, 0);
         if self.dice.strikes(Luck::Unwell, install, 700) {
             self.world.fall_ill(install, component, cure);
+            self.somebody_looks(install);
+        }
+    }
+
+    /// Who needs what is ill looks, sooner than the schedule does: not at all, once or twice.
+    fn somebody_looks(&mut self, install: usize) {
+        for _ in 0..self.dice.rng(Luck::Unwell, install).u32(0..3) {
+            let wait_ms = self.dice.wait_ms(install, 60_000..1_800_000);
+            self.sent += 1;
+            let (number, look) = (self.sent, Signal::Install(install::Signal::CheckHealth {}));
+            self.unanswered.insert(number, (install, look, 0));
+            self.after(wait_ms, What::Resend { install, number });
         }
     }
 

@@ -75,9 +75,10 @@ impl World {
         let well = self.is_well(install, &component, now_ms);
         let thing = self.thing(install, &component);
         let is_gate = thing.made_by == process.operation;
-        // In its time, of that very deploy, and by what it saw.
-        let passes = well && is_gate && now_ms - process.began_ms <= probe.within_ms;
+        // In its time, and by what it saw.
+        let passes = well && now_ms - process.began_ms <= probe.within_ms;
         thing.awaits &= !passes;
+        thing.proven |= passes && is_gate;
         self.looks.insert(key.clone(), Look { install, component, well, is_gate });
     }
 
@@ -86,7 +87,7 @@ impl World {
         let awaits = people::probe(process.release, &process.component).is_some();
         let operation = process.operation.clone();
         let thing = self.thing(process.install, &process.component);
-        (thing.awaits, thing.made_by) = (awaits, operation);
+        (thing.awaits, thing.proven, thing.made_by) = (awaits, !awaits, operation);
     }
 
     /// What a component needs has not passed its probe since it was made, and the component is made.
@@ -98,6 +99,12 @@ impl World {
         let need =
             people::needs(process.release, name).into_iter().find(|need| self.awaits(install, need))?;
         Some(format!("probe {name} of install {install} is made before a probe of {need} has passed"))
+    }
+
+    /// Whether a deploy may be said to be done: the probe that it waited for has passed, or there is none.
+    pub(crate) fn is_proven(&self, install: usize, component: &str) -> bool {
+        let thing = self.things.get(&(install, component.to_owned()));
+        thing.is_none_or(|thing| thing.proven || !thing.exists) || self.is_unknown(install, component)
     }
 
     /// Whether no probe has passed of what a deploy has made.
