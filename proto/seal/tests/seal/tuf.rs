@@ -26,12 +26,14 @@ const PEOPLE: usize = 6;
 /// So many chains.
 const CHAINS: u64 = 400;
 
+type Signs = Box<dyn Fn(&[u8]) -> Vec<u8>>;
+
 /// One key in both worlds.
 struct Person {
     ours: SigningKey,
     key: Key,
     tuf_id: String,
-    sign: Box<dyn Fn(&[u8]) -> Vec<u8>>,
+    sign: Signs,
 }
 
 impl Person {
