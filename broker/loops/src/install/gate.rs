@@ -314,7 +314,7 @@ impl Live {
     fn wake_of(&self, at: Timestamp, op: &Operation) -> Option<Timestamp> {
         let not_begun = |s: &crate::graph::Step| s.state == StepState::Running && s.attempt == 0;
         match self.step_hold(at, op) {
-            Err(hold) => Some(hold.until).filter(|_| !op.graph.ready().is_empty()),
+            Err(hold) => Some(hold.until).filter(|_| op.waits_to_begin()),
             Ok(end) => end.filter(|_| op.graph.steps.iter().any(not_begun)),
         }
     }
@@ -331,7 +331,7 @@ impl Live {
         let mut why = vec![];
         if let Some(op) = &self.work
             && let Err(hold) = self.step_hold(at, op)
-            && !op.graph.ready().is_empty()
+            && op.waits_to_begin()
         {
             let what = format!("the rest of operation {} ({})", op.number, op.what.as_str());
             why.push(hold.waiting(id, &what, op.since));

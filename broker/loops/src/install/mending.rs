@@ -32,6 +32,9 @@ pub struct Mending {
     /// Its command runs.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) runs: bool,
+    /// Its command is due, and waits for a window or the end of a freeze.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) held: bool,
     /// How often it may act after this.
     pub(crate) left: u32,
     /// How often it had acted on this step before.
@@ -115,6 +118,7 @@ impl Live {
                 next: 0,
                 due,
                 runs: false,
+                held: false,
                 left: times.saturating_sub(used + 1),
                 before,
             }));
@@ -161,7 +165,7 @@ impl Live {
     /// When a rule goes on.
     pub(super) fn mend_deadline(&self) -> Option<Timestamp> {
         let op = self.work.as_ref().filter(|op| op.is_running())?;
-        op.graph.mending().filter(|(_, m)| !m.runs).map(|(_, m)| m.due).min()
+        op.graph.mending().filter(|(_, m)| !m.runs && !m.held).map(|(_, m)| m.due).min()
     }
 
     /// Does what rules have to do by now.
@@ -178,7 +182,9 @@ impl Live {
         if self.is_put_off(at, index) {
             return effects;
         }
-        while let Some((action, then_ms)) = self.next_remedy(at, index) {
+        while !self.holds_command(at, index)
+            && let Some((action, then_ms)) = self.next_remedy(at, index)
+        {
             let Some(op) = &mut self.work else { break };
             let step = &mut op.graph.steps[index];
             let (name, Some(mending)) = (step.component.clone(), step.mending.as_mut()) else { break };
@@ -212,6 +218,21 @@ impl Live {
             }
         }
         effects
+    }
+
+    /// Whether what comes next with a step is a command that is due and held: it may change things, as a deploy
+    /// does, and so keeps to windows and freezes.
+    fn holds_command(&mut self, at: Timestamp, index: usize) -> bool {
+        let Some(op) = &self.work else { return false };
+        let is_shut = self.step_hold(at, op).is_err();
+        let Some(mending) = op.graph.steps[index].mending.as_deref() else { return false };
+        let rule = self.rules().iter().find(|rule| rule.name == mending.rule);
+        let next = rule.and_then(|rule| rule.actions.get(mending.next));
+        let held = is_shut && mending.due <= at && matches!(next, Some(Remedy::Run { .. }));
+        if let Some(mending) = self.work.as_mut().and_then(|op| op.graph.steps[index].mending.as_mut()) {
+            mending.held = held;
+        }
+        held
     }
 
     /// The next thing that a step's rule does, if its time has come, and how long what comes after it waits. A
@@ -348,6 +369,11 @@ fn acts(uses: &[Use]) -> Vec<Timestamp> {
 }
 
 impl Operation {
+    /// Whether something of it would begin now, if nothing held it.
+    pub(super) fn waits_to_begin(&self) -> bool {
+        !self.graph.ready().is_empty() || self.graph.mending().any(|(_, mending)| mending.held)
+    }
+
     /// Whether nothing of it goes on before a rule does.
     pub(super) fn only_mends(&self) -> bool {
         let runs = self.graph.steps.iter().any(|s| s.state == StepState::Running);
@@ -361,6 +387,8 @@ impl Operation {
             let (name, failure) = (&step.component, &mending.failure);
             let when = if mending.runs {
                 "its command runs".to_owned()
+            } else if mending.held {
+                "its command waits for the window, or for the end of a freeze".to_owned()
             } else {
                 format!("it goes on {}", mending.due)
             };

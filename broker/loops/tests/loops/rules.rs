@@ -1,12 +1,13 @@
 //! Remediation rules: which acts, what it does, and that budget and cool-down hold whatever happens.
 
 use proptest::prelude::*;
+use remit_loops::freeze::AddFreeze;
 use remit_loops::job::{Action, Failure, FailureClass, Outcome};
 use remit_loops::plan::Stage;
 use remit_loops::release::{Healing, Release};
 use remit_loops::rules::{Budget, Match, Remedy, Rule, Use};
 use remit_loops::view::Detail;
-use remit_loops::{Actor, Body, install};
+use remit_loops::{Actor, Body, Timestamp, install};
 
 use crate::world::{World, failure, release, success};
 
@@ -119,6 +120,27 @@ fn a_command_runs_before_the_step_is_tried_again() {
     let next = world.offers()[0].spec.id.clone();
     assert_eq!(world.offered(), [("network".to_owned(), Action::Deploy, None)]);
     assert!(next.attempt > first.attempt, "no two attempts have one number: {first:?} {next:?}");
+    assert_eq!(world.work_off().len(), 4);
+    assert_eq!(world.status(INSTALL), "active");
+}
+
+#[test]
+fn a_command_keeps_to_freezes_as_a_deploy_does() {
+    let mut world = with_rules(vec![rule("flush", &[run("flush"), retry(MINUTE)])]);
+    world.start("network");
+    let (name, reason) = ("audit".to_owned(), "an audit".to_owned());
+    let until = Timestamp(world.now + 60 * MINUTE);
+    world.install(install::Signal::Freeze(AddFreeze { name, from: None, until, reason })).unwrap();
+    world.complete("network", failure(FailureClass::Conflict));
+    assert_eq!(world.offered(), []);
+    let why = world.why(INSTALL);
+    assert!(why.iter().any(|w| w.code == "waiting.freeze"), "{why:?}");
+    assert!(why.iter().any(|w| w.reason.contains("its command waits")), "{why:?}");
+    world.tick();
+    assert!(world.now >= until.0, "nothing is looked at before the freeze is over");
+    assert_eq!(world.offered(), [("network".to_owned(), Action::Run, Some("flush".to_owned()))]);
+    world.complete("network", success());
+    world.tick();
     assert_eq!(world.work_off().len(), 4);
     assert_eq!(world.status(INSTALL), "active");
 }
