@@ -116,7 +116,7 @@ impl Run {
     fn rollouts_as_promised(&mut self, app_is_dirty: bool) -> Option<String> {
         let is_up = self.broker.is_up(self.now_ms);
         let is_time = self.now_ms - self.watch.looked_at_app_ms > LOOK_AT_APP_MS;
-        if !app_is_dirty && !(is_time && self.promises.watches_unwell()) {
+        if !(app_is_dirty || is_time && self.promises.watches_unwell()) {
             return None;
         }
         self.watch.looked_at_app_ms = self.now_ms;
