@@ -16,6 +16,15 @@ use anyhow::{Context, Result, bail};
 use stage::{Plan, Stage};
 use tally::Tally;
 
+/// What `cargo verify --help` says.
+const HELP: &str = "\
+Sets up what the checks need, runs them all and ends with `N passed, N failed`.
+
+Usage: cargo verify [STAGE]...
+
+What a stage printed lies in target/verify/STAGE.log. `cargo verify fmt clippy` takes seconds after a build;
+`cargo test --workspace NAME` runs single tests once `cargo verify parts` has set up what they need.";
+
 fn main() -> ExitCode {
     match run() {
         Ok(true) => ExitCode::SUCCESS,
@@ -31,9 +40,13 @@ fn run() -> Result<bool> {
     let house = House::find()?;
     let wanted: Vec<String> = std::env::args().skip(1).collect();
     let stages = stage::all();
+    let names = || stages.iter().map(|stage| stage.name).collect::<Vec<_>>().join(", ");
+    if wanted.iter().any(|word| word == "--help" || word == "-h") {
+        println!("{HELP}\n\nStages: {}", names());
+        return Ok(true);
+    }
     if let Some(unknown) = wanted.iter().find(|name| stages.iter().all(|stage| stage.name != name.as_str())) {
-        let names: Vec<&str> = stages.iter().map(|stage| stage.name).collect();
-        bail!("there is no stage {unknown}; there are {}", names.join(", "));
+        bail!("there is no stage {unknown}; there are {}", names());
     }
     let chosen = |stage: &&Stage| wanted.is_empty() || wanted.iter().any(|name| name == stage.name);
     let mut tally = Tally::default();
