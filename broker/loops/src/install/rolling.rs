@@ -79,6 +79,8 @@ impl Live {
         if self.work.is_none() && self.release.as_ref().is_some_and(|own| own.digest == release.digest) {
             let (progress, digest) = (self.health_progress(), release.digest.clone());
             let unwell = progress != Progress::Done {};
+            // What an older rollout wanted here is over, and must not stand before the news of this one.
+            self.updates.rolling = None;
             self.updates.rolled = Some(Rolled { rollout, digest, unwell });
             return Err(progress);
         }

@@ -295,6 +295,17 @@ fn state(world: &World) -> String {
     rollout.unwrap().state
 }
 
+/// Two probes by the schedule do not pass, while a wave is watched.
+fn becomes_unwell(world: &mut World) {
+    for _ in 0..2 {
+        assert_eq!(state(world), "baking");
+        // The install's own time, not that of the wave.
+        world.now = world.objects[&crate::world::id(INSTALL)].deadline().unwrap().0;
+        world.send(INSTALL, remit_loops::Actor::Clock, remit_loops::Body::Tick).unwrap();
+        world.complete("network", unhealthy());
+    }
+}
+
 #[test]
 fn a_rollout_counts_who_was_on_its_release_before_it() {
     let mut world = active(vec![]);
@@ -326,14 +337,30 @@ fn a_rollout_counts_what_becomes_unwell_while_it_bakes() {
     world.signal("app_demo.shop", app(app::Signal::StartRollout { plan: to_all("2.0.0") })).unwrap();
     world.work_off();
     assert_eq!(state(&world), "baking");
-    let tick = |world: &mut World| {
-        let due = world.objects[&crate::world::id(INSTALL)].deadline().unwrap();
-        world.now = due.0;
-        world.send(INSTALL, remit_loops::Actor::Clock, remit_loops::Body::Tick).unwrap();
-        world.complete("network", unhealthy());
-    };
-    tick(&mut world);
-    assert_eq!(state(&world), "baking");
-    tick(&mut world);
+    becomes_unwell(&mut world);
     assert_eq!(state(&world), "halted", "one more than its budget is unwell");
+}
+
+#[test]
+fn a_rollout_counts_who_becomes_unwell_after_one_that_failed() {
+    let mut world = active(vec![]);
+    let app = |signal| Signal::App(signal);
+    let mut second = probed("2.0.0", 2, vec![]);
+    // Nothing of it is left out as unchanged.
+    second.components.iter_mut().for_each(|component| component.recipe = None);
+    let publish = app::Signal::Publish { release: second, hold: true };
+    world.signal("app_demo.shop", app(publish)).unwrap();
+    world.signal("app_demo.shop", app(app::Signal::StartRollout { plan: to_all("2.0.0") })).unwrap();
+    world.complete("network", failure(FailureClass::Permission));
+    assert_eq!(state(&world), "halted");
+    let reason = "x".to_owned();
+    world.signal("app_demo.shop", app(app::Signal::AbortRollout { reason: reason.clone() })).unwrap();
+    world.install(install::Signal::Cancel { operation: None, reason }).unwrap();
+    world.install(install::Signal::Deploy { version: Some("1.0.0".into()) }).unwrap();
+    world.work_off();
+    let plan = Plan { rollback: true, ..to_all("1.0.0") };
+    world.signal("app_demo.shop", app(app::Signal::StartRollout { plan })).unwrap();
+    assert_eq!(state(&world), "baking", "it is there already");
+    becomes_unwell(&mut world);
+    assert_eq!(state(&world), "halted", "what the first wanted of it is over");
 }
