@@ -136,19 +136,24 @@ impl Run {
 
     fn kill_all(&mut self, runner: usize) {
         let (install, host) = (self.runners[runner].install, self.runners[runner].host);
+        for (fence, component) in self.end_all(runner) {
+            self.follower.attempt(install, &component, fence, |fence| Step::OrphanEnds { host, fence });
+        }
+    }
+
+    /// Ends all that runs on a host, and says of which attempts it was.
+    fn end_all(&mut self, runner: usize) -> Vec<(u64, String)> {
+        let install = self.runners[runner].install;
         let pid = |state: &State| match state {
             State::Running { pid } => Some(*pid),
             State::Accepted | State::Begun | State::Ended { .. } => None,
         };
         let journal = self.runners[runner].journal.iter();
-        let running: Vec<(u64, String, u64)> =
+        let mut all: Vec<(u64, String, u64)> =
             journal.filter_map(|(k, e)| Some((k.1, e.spec.component.clone(), pid(&e.state)?))).collect();
-        for (fence, component, pid) in running {
-            if self.world.is_running(install, pid) {
-                self.world.kill(install, pid);
-                self.follower.attempt(install, &component, fence, |fence| Step::OrphanEnds { host, fence });
-            }
-        }
+        all.retain(|(.., pid)| self.world.is_running(install, *pid));
+        all.iter().for_each(|(.., pid)| self.world.kill(install, *pid));
+        all.into_iter().map(|(fence, component, _)| (fence, component)).collect()
     }
 
     /// Reads its journal, kills what is left of what it had begun, says so, and goes on.
@@ -216,7 +221,8 @@ impl Run {
         let (install, host) = (self.runners[runner].install, self.runners[runner].host);
         self.runners[runner].host_up = false;
         self.follower.host(install, Step::Terminate { host });
-        self.kill_all(runner);
+        // In the model nothing is left on a host that is gone.
+        self.end_all(runner);
     }
 
     pub(super) fn declare_lost(&mut self, install: usize) {
