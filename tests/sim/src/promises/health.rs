@@ -92,7 +92,9 @@ impl Health {
                 self.unwell += 1;
                 let enough = people::enough_failures(component);
                 let failures = heard.failures;
-                (!heard.gate_failed && failures < enough)
+                // Brokers that were put back ask for the gate of a deploy that the world has forgotten.
+                let is_known = !world.is_unknown(install, component);
+                (is_known && !heard.gate_failed && failures < enough)
                     .then(|| format!("unwell after {failures} of {enough} failing probes in a row"))
             }
             Word::Well => (!heard.passed).then(|| "unwell no more, and no probe has passed".to_owned()),
