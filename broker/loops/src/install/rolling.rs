@@ -77,12 +77,7 @@ impl Live {
             return refused(floor);
         }
         if self.work.is_none() && self.release.as_ref().is_some_and(|own| own.digest == release.digest) {
-            let (progress, digest) = (self.health_progress(), release.digest.clone());
-            let unwell = progress != Progress::Done {};
-            // What an older rollout wanted here is over, and must not stand before the news of this one.
-            self.updates.rolling = None;
-            self.updates.rolled = Some(Rolled { rollout, digest, unwell });
-            return Err(progress);
+            return Err(self.is_rolled(rollout, release.digest.clone()));
         }
         if !rollback {
             self.newest = Some(ReleaseRef::from(release));
@@ -153,17 +148,24 @@ impl Live {
         }
         rolling.told = Some(progress.clone());
         let (rollout, digest) = (rolling.rollout, rolling.digest.clone());
+        if progress == (Progress::Done {}) {
+            return Some((rollout, self.is_rolled(rollout, digest)));
+        }
         self.updates.rolled = None;
-        if matches!(progress, Progress::Done {} | Progress::Refused { .. }) {
+        if matches!(progress, Progress::Refused { .. }) {
             self.updates.rolling = None;
         }
-        if progress != (Progress::Done {}) {
-            return Some((rollout, progress));
-        }
+        Some((rollout, progress))
+    }
+
+    /// It is on the release that a rollout brings: done, if it does its work. What a rollout wanted here is over,
+    /// an older one's too, and must not stand before what is to be told of this one's health.
+    fn is_rolled(&mut self, rollout: u64, digest: String) -> Progress {
         let progress = self.health_progress();
         let unwell = progress != Progress::Done {};
+        self.updates.rolling = None;
         self.updates.rolled = Some(Rolled { rollout, digest, unwell });
-        Some((rollout, progress))
+        progress
     }
 
     /// While a wave bakes, an install that does not do its work counts as failed, and as done when it does again.
