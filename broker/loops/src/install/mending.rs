@@ -224,11 +224,11 @@ impl Live {
     /// does, and so keeps to windows and freezes.
     fn holds_command(&mut self, at: Timestamp, index: usize) -> bool {
         let Some(op) = &self.work else { return false };
-        let is_shut = self.step_hold(at, op).is_err();
         let Some(mending) = op.graph.steps[index].mending.as_deref() else { return false };
         let rule = self.rules().iter().find(|rule| rule.name == mending.rule);
         let next = rule.and_then(|rule| rule.actions.get(mending.next));
-        let held = is_shut && mending.due <= at && matches!(next, Some(Remedy::Run { .. }));
+        let is_next = mending.due <= at && matches!(next, Some(Remedy::Run { .. }));
+        let held = is_next && self.step_hold(at, op).is_err();
         if let Some(mending) = self.work.as_mut().and_then(|op| op.graph.steps[index].mending.as_mut()) {
             mending.held = held;
         }
