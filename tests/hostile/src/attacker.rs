@@ -209,7 +209,7 @@ impl<'a> Attacker<'a> {
             }
             23 => {
                 job.issued_ms -= far;
-                job.break_glass = approvals::glass(luck, job.issued_ms);
+                job.break_glass = Some(approvals::glass(luck, job.issued_ms));
             }
             21 => job.audience.account = place(luck, &["111122223333", "444455556666", ""]),
             22 => job.audience.region = place(luck, &["eu-west-1", "us-east-1", ""]),

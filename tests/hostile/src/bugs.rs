@@ -102,9 +102,7 @@ impl Bug {
             (Bug::GlassForEver, Some(mut job)) => {
                 let until_ms = runner.truth.now_ms.max(job.issued_ms + 1);
                 job.break_glass.iter_mut().for_each(|glass| glass.until_ms = until_ms);
-                if let Some(signed) = runner.signed_again(&job, &offer.envelope) {
-                    offer.envelope = signed;
-                }
+                runner.sign_again(&job, &mut offer.envelope);
             }
             (Bug::OneIsEnough, Some(mut job)) => {
                 if let Some(one) = job.approvals.iter().find(|one| one.side == Side::Vendor).cloned() {
@@ -112,9 +110,7 @@ impl Bug {
                     let two = ["ann", "bob"].map(|by| Approved { by: by.to_owned(), ..one.clone() });
                     job.approvals.extend(two);
                 }
-                if let Some(signed) = runner.signed_again(&job, &offer.envelope) {
-                    offer.envelope = signed;
-                }
+                runner.sign_again(&job, &mut offer.envelope);
             }
             // It is asked when the source is there.
             (Bug::AnyEscape, _) => {}

@@ -116,9 +116,11 @@ impl Runner {
         sign(PayloadType::Job, job, &[&self.dispatch()])
     }
 
-    /// The same, of a job that somebody had signed rightly.
-    pub(crate) fn signed_again(&self, job: &Job, before: &[u8]) -> Option<Vec<u8>> {
-        rules::is_signed(before, &self.dispatch()).then(|| self.signed(job))
+    /// The same in place of an envelope that somebody had signed rightly.
+    pub(crate) fn sign_again(&self, job: &Job, envelope: &mut Vec<u8>) {
+        if rules::is_signed(envelope, &self.dispatch()) {
+            *envelope = self.signed(job);
+        }
     }
 
     fn dispatch(&self) -> SigningKey {

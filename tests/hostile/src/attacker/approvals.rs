@@ -19,7 +19,7 @@ impl Attacker<'_> {
         let issued_ms = self.runner.truth.now_ms - self.luck.choice([0, 0, 2 * HOUR_MS]).unwrap_or(0);
         let plan = plan(&mut self.luck);
         let approvals = approvals(&mut self.luck, issued_ms, issued_ms + 3_600_000);
-        let break_glass = self.luck.bool().then(|| glass(&mut self.luck, issued_ms)).flatten();
+        let break_glass = self.luck.bool().then(|| glass(&mut self.luck, issued_ms));
         let job = Job {
             issued_ms,
             break_glass,
@@ -89,9 +89,9 @@ pub(super) fn approvals(luck: &mut Rng, at_ms: i64, until_ms: i64) -> Vec<Approv
 }
 
 /// A glass that somebody broke: for a while, for too long, long ago, or without a word.
-pub(super) fn glass(luck: &mut Rng, issued_ms: i64) -> Option<BreakGlass> {
+pub(super) fn glass(luck: &mut Rng, issued_ms: i64) -> BreakGlass {
     let terms = [HOUR_MS, 8 * HOUR_MS, 8 * HOUR_MS + 1, 1, 0, -2 * HOUR_MS];
     let by = luck.choice(["mallory", "mallory", "", "two\nlines"]).unwrap_or_default().to_owned();
     let reason = "x".repeat(luck.choice([9, 9, 256, 257, 0]).unwrap_or_default());
-    Some(BreakGlass { by, reason, until_ms: issued_ms + luck.choice(terms).unwrap_or_default() })
+    BreakGlass { by, reason, until_ms: issued_ms + luck.choice(terms).unwrap_or_default() }
 }
