@@ -1,5 +1,5 @@
-//! Whether an envelope may be acted on: TRUST.md §4's order, each check closed on failure,
-//! and what passed on record before anything else sees it.
+//! Whether an envelope may be acted on: cheap checks first, each closed on failure, and what passed on record
+//! before anything else sees it (docs/proof.md, invariants 3 and 12).
 
 pub(crate) mod gate;
 

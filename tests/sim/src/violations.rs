@@ -12,7 +12,7 @@ use crate::world::{Thing, World};
 
 /// How many attempts a runner takes at once.
 pub(crate) const CAPACITY: usize = 3;
-/// The longest queue of an install (TRUST.md §7).
+/// The longest queue of an install: what the loops promise (I14 in docs/proof.md), said a second time.
 const QUEUE_LEN_MAX: usize = 1_000;
 /// The most attempts in the hands of one runner: one that changes and one that looks, for each component.
 const JOBS_MAX: usize = 12;

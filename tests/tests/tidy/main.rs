@@ -2,12 +2,18 @@
 //! place at once.
 #![allow(clippy::unwrap_used)]
 
+mod circles;
 mod crates;
+mod imports;
+mod references;
 mod scan;
+mod shapes;
+mod shrinking;
 mod words;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 use scan::Source;
 
@@ -38,8 +44,13 @@ pub(crate) fn files() -> Vec<String> {
     files
 }
 
-fn sources() -> Vec<Source> {
-    files().into_iter().filter(|path| path.ends_with(".rs")).map(|path| Source::read(&root(), path)).collect()
+/// Every source, read once.
+pub(crate) fn sources() -> &'static [Source] {
+    static SOURCES: OnceLock<Vec<Source>> = OnceLock::new();
+    SOURCES.get_or_init(|| {
+        let files = files().into_iter().filter(|path| path.ends_with(".rs"));
+        files.map(|path| Source::read(&root(), path)).collect()
+    })
 }
 
 pub(crate) fn none(rule: &str, broken: &[String]) {
@@ -58,11 +69,11 @@ fn files_are_short_enough_to_read() {
 
 #[test]
 fn functions_fit_on_a_screen() {
-    let long = |s: Source| {
+    let long = |s: &Source| {
         let functions = s.functions().into_iter().filter(|f| f.lines > FUNCTION_LINES_MAX);
         functions.map(|f| format!("{}:{} {}: {} lines", s.path, f.line, f.name, f.lines)).collect::<Vec<_>>()
     };
-    let broken: Vec<String> = sources().into_iter().flat_map(long).collect();
+    let broken: Vec<String> = sources().iter().flat_map(long).collect();
     none(&format!("functions have at most {FUNCTION_LINES_MAX} lines"), &broken);
 }
 

@@ -11,6 +11,8 @@ pub(crate) struct Source {
     code: Vec<u8>,
     /// String literals: where they begin and what they say.
     literals: Vec<(usize, String)>,
+    /// Where each line begins.
+    lines: Vec<usize>,
 }
 
 pub(crate) struct Function {
@@ -27,9 +29,10 @@ impl Source {
         Source::of(path, text)
     }
 
-    fn of(path: String, text: String) -> Source {
+    pub(crate) fn of(path: String, text: String) -> Source {
         let (code, literals) = blank(text.as_bytes());
-        Source { path, text, code, literals }
+        let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        Source { path, text, code, literals, lines }
     }
 
     /// Every function with a body.
@@ -54,6 +57,81 @@ impl Source {
             let line = self.line(start);
             let name = String::from_utf8(name).unwrap();
             found.push(Function { name, line, lines: self.line(end) - line + 1, start, end });
+        }
+        found
+    }
+
+    /// The text without comments, literals and tests.
+    pub(crate) fn code_without_tests(&self) -> String {
+        let mut code = self.code.clone();
+        for (start, end) in self.test_regions() {
+            code[start..=end].iter_mut().filter(|b| **b != b'\n').for_each(|b| *b = b' ');
+        }
+        String::from_utf8_lossy(&code).into_owned()
+    }
+
+    /// The modules that are declared for tests only.
+    pub(crate) fn test_modules(&self) -> Vec<String> {
+        let declared = |(start, end)| {
+            let text = std::str::from_utf8(&self.code[start..end]).ok()?;
+            let name = text.split_once("mod ")?.1.trim();
+            Some(name.to_owned())
+        };
+        self.test_regions().into_iter().filter_map(declared).collect()
+    }
+
+    /// Structs with named fields, and how many they have.
+    pub(crate) fn structs(&self) -> Vec<(String, usize)> {
+        let code = self.code_without_tests();
+        let mut found = Vec::new();
+        for (at, _) in code.match_indices("struct ") {
+            let Some(open) = code[at..].find(['{', ';', '(']).map(|open| at + open) else { continue };
+            if code.as_bytes()[open] != b'{' || at > 0 && is_word(code.as_bytes()[at - 1]) {
+                continue;
+            }
+            let name = code[at + 7..open].split(|c: char| !(c.is_alphanumeric() || c == '_')).next();
+            let body = &code[open + 1..self.closing(open)];
+            found.push((name.unwrap_or_default().to_owned(), fields(body)));
+        }
+        found
+    }
+
+    /// The lines of code, outside tests, in which this stands.
+    pub(crate) fn lines_with(&self, what: &str) -> Vec<usize> {
+        self.code_without_tests().match_indices(what).map(|(at, _)| self.line(at)).collect()
+    }
+
+    /// The lines in which an arm of a match takes whatever is left.
+    pub(crate) fn wildcards(&self) -> Vec<usize> {
+        let code = self.code_without_tests();
+        let is_arm = |at: usize| {
+            let (before, after) = (code.as_bytes()[..at].last(), code[at + 1..].trim_start());
+            before.is_none_or(|b| b.is_ascii_whitespace())
+                && (after.starts_with("=>") || after.starts_with("if "))
+        };
+        code.match_indices('_').filter(|(at, _)| is_arm(*at)).map(|(at, _)| self.line(at)).collect()
+    }
+
+    /// Whether this stands in a line, or in the line before one that a literal begins.
+    pub(crate) fn code_line_begins(&self, line: usize, what: &str) -> bool {
+        let lines: Vec<&str> = self.text.lines().collect();
+        let own = lines[line - 1].trim_start();
+        own.starts_with(what)
+            || (own.starts_with('"') && line > 1 && lines[line - 2].trim_start().starts_with(what))
+    }
+
+    /// Comments with their lines, `//` and all.
+    pub(crate) fn comments(&self) -> Vec<(usize, &str)> {
+        let quoted = |at: usize| {
+            self.literals.iter().any(|(start, text)| (*start..start + text.len() + 2).contains(&at))
+        };
+        let mut from = 0;
+        let mut found = Vec::new();
+        for (number, line) in self.text.lines().enumerate() {
+            if let Some(at) = line.match_indices("//").map(|(at, _)| at).find(|at| !quoted(from + at)) {
+                found.push((number + 1, &line[at..]));
+            }
+            from += line.len() + 1;
         }
         found
     }
@@ -118,8 +196,25 @@ impl Source {
     }
 
     fn line(&self, at: usize) -> usize {
-        1 + self.code[..at].iter().filter(|b| **b == b'\n').count()
+        self.lines.partition_point(|begin| *begin <= at)
     }
+}
+
+/// How many fields a struct's body declares.
+fn fields(body: &str) -> usize {
+    let (mut depth, mut count) = (0_i32, 0);
+    let bytes = body.as_bytes();
+    for (at, byte) in bytes.iter().enumerate() {
+        let neighbour = |step: isize| at.checked_add_signed(step).and_then(|at| bytes.get(at)).copied();
+        match byte {
+            b'{' | b'(' | b'[' | b'<' => depth += 1,
+            b'}' | b')' | b']' => depth -= 1,
+            b'>' if neighbour(-1) != Some(b'-') => depth -= 1,
+            b':' if depth == 0 && neighbour(-1) != Some(b':') && neighbour(1) != Some(b':') => count += 1,
+            _ => {}
+        }
+    }
+    count
 }
 
 fn is_word(byte: u8) -> bool {
@@ -214,4 +309,16 @@ const LAST: &str = "d.e";
     let literals: Vec<_> = source.literals().into_iter().map(|(line, text)| (line, text.len())).collect();
     assert_eq!(literals, [(3, 16), (4, 4), (10, 3)]);
     assert_eq!(source.literals_in("two"), [(9, "b.c")]);
+    assert_eq!(source.comments(), [(1, "//! fn not_me() {"), (3, "// }")]);
+}
+
+#[test]
+fn the_scanner_counts_fields_and_finds_arms() {
+    let text = "pub struct One<'a> { a: Map<u8, std::io::Error>, #[x(y = \"z: z\")] pub b: fn(c: u8) -> u8 }\n\
+                struct Two(u8);\nfn f() { match x { A { .. } => 1,\n _ if y => 2,\n _ => 3 } }\n\
+                #[cfg(test)] mod t { struct No { a: u8 } fn g() { match x { _ => 4 } } }\n";
+    let source = Source::of("x.rs".to_owned(), text.to_owned());
+    assert_eq!(source.structs(), [("One".to_owned(), 2)]);
+    assert_eq!(source.wildcards(), [4, 5]);
+    assert_eq!(source.lines_with("A {"), [3]);
 }

@@ -1,0 +1,91 @@
+//! What comments and pages point to is there.
+
+use std::collections::BTreeSet;
+use std::path::{Component, Path, PathBuf};
+
+use crate::{files, none, root, sources};
+
+/// Names that stand for any file of that name, for a reader's own, or for a site.
+const NO_FILES: [&str; 7] = ["mod.rs", "name.rs", "lib.rs", "main.rs", "a/b.rs", "notes.md", "rustup.rs"];
+
+/// Whoever follows a comment to a file must find it. A name alone, or the end of a path, is enough.
+#[test]
+fn files_named_in_comments_exist() {
+    let all: BTreeSet<String> = files().into_iter().collect();
+    let mut broken = Vec::new();
+    for source in sources() {
+        for (line, text) in source.comments() {
+            let missing = named(text).into_iter().filter(|name| !is_there(&all, &source.path, name));
+            broken.extend(missing.map(|name| format!("{}:{line}: {name}", source.path)));
+        }
+    }
+    none("files that a comment names exist", &broken);
+}
+
+/// The same of pages, whose code blocks show what readers write themselves.
+#[test]
+fn files_named_in_pages_exist() {
+    let all: BTreeSet<String> = files().into_iter().collect();
+    let mut broken = Vec::new();
+    for path in all.iter().filter(|path| path.ends_with(".md")) {
+        let text = std::fs::read_to_string(root().join(path)).unwrap();
+        let mut is_block = false;
+        for (number, line) in text.lines().enumerate() {
+            if line.trim_start().starts_with("```") {
+                is_block = !is_block;
+            }
+            if !is_block {
+                let missing = named(line).into_iter().filter(|name| !is_there(&all, path, name));
+                broken.extend(missing.map(|name| format!("{path}:{}: {name}", number + 1)));
+            }
+        }
+    }
+    none("files that a page names exist", &broken);
+}
+
+/// Words of a text that are names of sources or pages.
+fn named(text: &str) -> Vec<String> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || "_-./{},*".contains(c);
+    let words = text
+        .split(|c: char| !is_name(c))
+        .map(|word| word.trim_start_matches([',', '-']).trim_end_matches(['.', ',', '-', '/']));
+    let is_file = |word: &&str| {
+        let ending = word.rsplit_once('.').map(|(stem, ending)| (!stem.is_empty(), ending));
+        matches!(ending, Some((true, "rs" | "md")))
+            && !word.contains(['*', '{', '}', ','])
+            && !word.starts_with("//")
+    };
+    let names = words.filter(is_file).filter(|word| !NO_FILES.contains(word));
+    names.map(str::to_owned).collect()
+}
+
+fn is_there(all: &BTreeSet<String>, from: &str, name: &str) -> bool {
+    let end = format!("/{}", name.trim_start_matches("../").trim_start_matches("./"));
+    let beside = normal(&Path::new(from).parent().unwrap().join(name));
+    all.contains(name) || all.contains(&beside) || all.iter().any(|path| path.ends_with(&end))
+}
+
+/// A path without `..` and `.`.
+fn normal(path: &Path) -> String {
+    let mut normal = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => {
+                normal.pop();
+            }
+            Component::CurDir => {}
+            Component::Normal(_) | Component::RootDir | Component::Prefix(_) => normal.push(part),
+        }
+    }
+    normal.to_string_lossy().into_owned()
+}
+
+#[test]
+fn a_name_is_told_from_other_words() {
+    let text = "see `tests/sim/src/store.rs`, [x](../docs/proof.md#top), `a/{b,c}.rs`, x.rs. and e.g. mod.rs";
+    assert_eq!(named(text), ["tests/sim/src/store.rs", "../docs/proof.md", "x.rs"]);
+    let all = BTreeSet::from(["docs/proof.md".to_owned(), "a/src/x.rs".to_owned()]);
+    assert!(is_there(&all, "docs/decisions/1.md", "../proof.md") && is_there(&all, "b.rs", "x.rs"));
+    assert!(is_there(&all, "b.rs", "src/x.rs") && !is_there(&all, "b.rs", "rc/x.rs"));
+    assert!(!is_there(&all, "docs/proof.md", "TRUST.md"));
+}
