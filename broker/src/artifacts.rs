@@ -12,7 +12,7 @@ use object_store::{ObjectStore, PutPayload, WriteMultipart};
 use remit_seal::Digest;
 use sha2::{Digest as _, Sha256};
 
-use crate::api::wire::ARTIFACT_SIZE_MAX;
+use crate::api::wire::UPLOAD_SIZE_MAX;
 use remit_proto::limit::ARTIFACT_CHUNK_SIZE_MAX;
 
 /// How much is written at once.
@@ -32,7 +32,7 @@ pub(crate) enum Error {
         got: Digest,
     },
     /// Too many bytes.
-    #[error("an artefact has at most {ARTIFACT_SIZE_MAX} bytes")]
+    #[error("an artefact has at most {UPLOAD_SIZE_MAX} bytes")]
     TooLarge,
     /// The sender broke off.
     #[error("the bytes broke off: {0}")]
@@ -183,7 +183,7 @@ where
     while let Some(chunk) = bytes.next().await {
         let chunk = chunk.map_err(|e| Error::BrokenOff(e.to_string()))?;
         size += chunk.len() as u64;
-        if size > ARTIFACT_SIZE_MAX {
+        if size > UPLOAD_SIZE_MAX {
             return Err(Error::TooLarge);
         }
         hash.update(&chunk);

@@ -10,14 +10,14 @@ mod statuses;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use remit_loops::job::{Action, Changes, FailureClass, JobSpec, Mode};
+use remit_loops::job::{Action, Changes, JobSpec, Mode};
 use remit_loops::plan::{self, Approval, Stage};
 use remit_loops::runner::{Offer, Place};
 use remit_loops::scenario::{Act, Fails};
 use remit_loops::{ObjectId, Timestamp};
 use remit_seal::Digest;
 use remit_seal::document::{
-    Approved, Audience, AuditCheckpoint, BreakGlass, Class, Job, PretendedChanges, PretendedClass,
+    Approved, Audience, AuditCheckpoint, BreakGlass, Class, FailureClass, Job, PretendedChanges,
     PretendedFailure, Rehearsal, Seen, Side, Status as SealedStatus, Value,
 };
 use remit_seal::dsse::PayloadType;
@@ -208,7 +208,8 @@ fn rehearsal(act: &Act) -> Rehearsal {
         replace: c.replace,
     };
     let fails = |f: &Fails| PretendedFailure {
-        class: pretended_class(f.class),
+        // A scenario has no refusals: its check sees to it.
+        class: f.class.begun().unwrap_or(FailureClass::Bug),
         message: f.message.clone(),
         code: f.code.clone(),
         hint: f.hint.clone(),
@@ -218,20 +219,6 @@ fn rehearsal(act: &Act) -> Rehearsal {
         changes: act.changes.as_ref().map(changes),
         fails: act.fails.as_ref().map(fails),
         drift: act.drift.clone(),
-    }
-}
-
-fn pretended_class(class: FailureClass) -> PretendedClass {
-    match class {
-        FailureClass::Permission => PretendedClass::Permission,
-        FailureClass::Quota => PretendedClass::Quota,
-        FailureClass::Billing => PretendedClass::Billing,
-        FailureClass::Conflict => PretendedClass::Conflict,
-        FailureClass::Interference => PretendedClass::Interference,
-        FailureClass::Transient => PretendedClass::Transient,
-        FailureClass::Timeout => PretendedClass::Timeout,
-        // A scenario has no refusals: its check sees to it.
-        FailureClass::Bug | FailureClass::Refused => PretendedClass::Bug,
     }
 }
 

@@ -21,9 +21,8 @@ pub use lease::{
 };
 pub use plan::{ChangeAction, Plan, PlanAnswer, PlanReply, PlannedChange};
 pub use proof::{AwsProof, Beginning, Begun, Nonce};
-pub use report::{
-    ChangeCounts, Completion, Failure, FailureClass, LogChunk, Outcome, Progress, SignedPlace, Success,
-};
+pub use remit_seal::document::FailureClass;
+pub use report::{ChangeCounts, Completion, Failure, LogChunk, Outcome, Progress, SignedPlace, Success};
 pub use trust::{Trust, TrustRequest};
 
 /// A message that is not of the protocol. `code()` is stable and has a heading in `docs/errors/wire.md`.

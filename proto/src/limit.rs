@@ -78,4 +78,4 @@ pub const ATTRIBUTE_PATH_LEN_MAX: usize = 128;
 /// The longest value of an attribute.
 pub const ATTRIBUTE_VALUE_LEN_MAX: usize = 160;
 /// The longest name of an approver.
-pub const APPROVER_LEN_MAX: usize = 128;
+pub const APPROVER_LEN_MAX: usize = remit_seal::verify::APPROVER_LEN_MAX;

@@ -6,19 +6,9 @@ use std::path::{Component, Path};
 
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
+use remit_seal::archive::{ENTRIES_MAX, PATH_LEN_MAX, RATIO_FREE_LEN, RATIO_MAX, UNPACKED_LEN_MAX};
 
 use crate::fault::Coded;
-
-/// The most entries.
-pub const ENTRIES_MAX: usize = 50_000;
-/// The most bytes of all files together.
-pub const UNPACKED_LEN_MAX: u64 = 2 << 30;
-/// How many times greater than the archive its content may be.
-pub const RATIO_MAX: u64 = 100;
-/// The longest path.
-pub const PATH_LEN_MAX: usize = 512;
-/// Content below this may be of any ratio: a small text packs well.
-const RATIO_FREE_LEN: u64 = 1 << 20;
 
 /// The bounds; smaller ones in tests.
 #[derive(Clone, Copy, Debug)]

@@ -31,7 +31,7 @@ pub use install::Install;
 /// The greatest configuration or inputs file, in bytes.
 pub const FILE_LEN_MAX: u64 = 1 << 20;
 /// The most jobs at once.
-pub const CAPACITY_MAX: usize = 64;
+const CAPACITY_MAX: usize = remit_proto::limit::CAPACITY_MAX as usize;
 const CAPACITY_DEFAULT: usize = 4;
 const STATUS_PORT: u16 = 7460;
 

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 
 pub use differences::{Attribute, Difference, Differences};
 
-/// The longest message of a failure, in bytes.
-pub const MESSAGE_LEN_MAX: usize = 4096;
+pub use remit_proto::limit::MESSAGE_LEN_MAX;
+pub use remit_seal::document::FailureClass as Class;
 
 /// Names one attempt; every word about it carries this.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -244,28 +244,6 @@ impl Failure {
         let message = cut(message.into(), MESSAGE_LEN_MAX);
         Self { class, code: code.to_owned(), message, hint: cut(hint.into(), MESSAGE_LEN_MAX) }
     }
-}
-
-/// Sorts of failure, by what ends them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Class {
-    /// Somebody must grant something.
-    Permission,
-    /// Somebody must raise a limit.
-    Quota,
-    /// Somebody must pay.
-    Billing,
-    /// Something else owns the thing.
-    Conflict,
-    /// Something changed or stopped it from outside.
-    Interference,
-    /// It may work the next time.
-    Transient,
-    /// It took too long.
-    Timeout,
-    /// The product or Remit is wrong.
-    Bug,
 }
 
 /// At most `max` bytes of a text, cut at a character, with a mark where it was cut.

@@ -6,25 +6,17 @@
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use remit_broker::api::wire::ARTIFACT_SIZE_MAX;
+use remit_broker::api::wire::UPLOAD_SIZE_MAX;
 use remit_seal::Digest;
+use remit_seal::archive::{ENTRIES_MAX, PATH_LEN_MAX, RATIO_FREE_LEN, RATIO_MAX, UNPACKED_LEN_MAX};
+use remit_seal::kind::ComponentKind;
 
 use crate::failure::{Exit, Failure};
 
-/// The most entries of one package.
-const ENTRIES_MAX: usize = 50_000;
-/// The most bytes of all files of one package together.
-const UNPACKED_LEN_MAX: u64 = 2 << 30;
-/// How many times greater than the package its content may be.
-const RATIO_MAX: u64 = 100;
-/// Content up to this size may be of any ratio.
-const RATIO_FREE_LEN: u64 = 1 << 20;
-/// The longest path, in bytes.
-const PATH_LEN_MAX: usize = 512;
 /// How hard to pack. A part of what makes the bytes the same: never change it lightly.
 const ZSTD_LEVEL: i32 = 9;
-/// Names that are never packed: other programs' state, and keys.
-const SKIPPED: [&str; 4] = [".git", ".terraform", ".remit", ".DS_Store"];
+/// Names that are never packed, beside what tools leave: other programs' state, and keys.
+const SKIPPED: [&str; 3] = [".git", ".remit", ".DS_Store"];
 
 /// A packed folder.
 #[derive(Clone)]
@@ -123,8 +115,8 @@ pub fn pack(folder: &Path) -> Result<Package, Error> {
     };
     let bytes = finish().map_err(|e| unreadable(folder, e))?;
     let packed_len = bytes.len() as u64;
-    if packed_len > ARTIFACT_SIZE_MAX {
-        return Err(Error::TooLarge(format!("{} MiB when packed", ARTIFACT_SIZE_MAX >> 20)));
+    if packed_len > UPLOAD_SIZE_MAX {
+        return Err(Error::TooLarge(format!("{} MiB when packed", UPLOAD_SIZE_MAX >> 20)));
     }
     if unpacked_len > RATIO_FREE_LEN && unpacked_len > packed_len * RATIO_MAX {
         return Err(Error::Ratio);
@@ -181,11 +173,24 @@ fn look(below: &str, found: &std::fs::DirEntry) -> Result<Option<Entry>, Error> 
     Ok(Some(Entry { path, is_dir: metadata.is_dir(), is_executable: is_executable(&metadata) }))
 }
 
-fn is_skipped(name: &str) -> bool {
-    SKIPPED.contains(&name)
-        || name.ends_with(".tfstate")
-        || name.contains(".tfstate.")
-        || name == "terraform.tfstate.d"
+/// What tools of every kind leave in a source's folder, as `Traits::leftovers` writes it.
+pub(crate) fn leftovers() -> impl Iterator<Item = &'static str> {
+    ComponentKind::ALL.into_iter().flat_map(|kind| kind.traits().leftovers).copied()
+}
+
+/// Whether a name is never packed.
+pub(crate) fn is_skipped(name: &str) -> bool {
+    SKIPPED.contains(&name) || leftovers().any(|pattern| fits(pattern, name))
+}
+
+/// Whether a name fits a pattern, in which a `*` at the beginning or the end stands for any text.
+fn fits(pattern: &str, name: &str) -> bool {
+    match (pattern.strip_prefix('*'), pattern.strip_suffix('*')) {
+        (None, None) => name == pattern,
+        (Some(end), None) => name.ends_with(end),
+        (None, Some(beginning)) => name.starts_with(beginning),
+        (Some(_), Some(_)) => name.contains(pattern.trim_matches('*')),
+    }
 }
 
 #[cfg(unix)]

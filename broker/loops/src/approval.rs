@@ -2,6 +2,9 @@
 //!
 //! They ask for more than the signed release does, never for less.
 
+use remit_seal::verify::{
+    APPROVAL_VALID_MAX_MS as AGE_MAX_MS, APPROVAL_VALID_MIN_MS as AGE_MIN_MS, APPROVALS_MAX as APPROVERS_MAX,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Rejected, RejectedCode};
@@ -11,12 +14,6 @@ use crate::plan::{ChangeAction, Plan, Terms};
 const VALID_MS: i64 = 24 * 60 * 60 * 1_000;
 /// How old a plan may become before it is made anew, when nobody says: a day.
 const PLAN_AGE_MS: i64 = 24 * 60 * 60 * 1_000;
-/// The longest of both: 30 days.
-const AGE_MAX_MS: i64 = 30 * 24 * 60 * 60 * 1_000;
-/// The shortest: a minute.
-const AGE_MIN_MS: i64 = 60_000;
-/// The most approvers, and the greatest quorum.
-const APPROVERS_MAX: usize = 16;
 
 /// When plans of an install are asked for, and who may approve them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,10 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::event::{Rejected, RejectedCode, Timestamp};
 use crate::plan::ChangeAction;
 
-/// The shortest time between two looks: a minute.
-pub const EVERY_MS_MIN: i64 = 60_000;
-/// The longest: 30 days.
-pub const EVERY_MS_MAX: i64 = 30 * 24 * 3_600_000;
+/// The shortest and the longest time between two looks.
+pub use remit_seal::verify::{DRIFT_EVERY_MAX_MS as EVERY_MS_MAX, DRIFT_EVERY_MIN_MS as EVERY_MS_MIN};
 
 /// How often the world is compared with what was deployed, and what then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -10,10 +10,10 @@ use crate::life::check_reason;
 
 /// The shortest time: a minute.
 pub const FOR_MS_MIN: i64 = 60_000;
-/// The longest: 8 hours. A runner takes no longer one.
-pub const FOR_MS_MAX: i64 = 8 * 3_600_000;
-/// The longest reason, in bytes. A runner takes no longer one.
-pub const REASON_LEN_MAX: usize = 256;
+/// The longest, and the longest reason in bytes: a runner takes no longer ones.
+pub use remit_seal::verify::{
+    BREAK_GLASS_MAX_MS as FOR_MS_MAX, BREAK_GLASS_REASON_LEN_MAX as REASON_LEN_MAX,
+};
 
 /// A broken glass.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

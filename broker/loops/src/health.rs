@@ -9,7 +9,7 @@ use crate::event::Timestamp;
 use crate::job::Failure;
 
 /// The code of a probe that says that its component does not do its work.
-pub const UNHEALTHY: &str = "executor.unhealthy";
+pub use remit_seal::document::UNHEALTHY;
 
 /// How a component is probed, by its release.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

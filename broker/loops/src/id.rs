@@ -8,8 +8,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// The longest name of one object, in bytes.
-pub const NAME_LEN_MAX: usize = 40;
+pub use remit_seal::verify::{NAME_LEN_MAX, is_name};
 
 /// What kind of real-life object an event loop stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -93,14 +92,6 @@ pub enum IdError {
     /// A name that is not allowed.
     #[error("`{0}` is no name: use 1 to 40 of a-z, 0-9 and -, beginning with a letter")]
     Name(String),
-}
-
-/// Whether a text may be the name of an object.
-pub fn is_name(name: &str) -> bool {
-    let mut bytes = name.bytes();
-    bytes.next().is_some_and(|b| b.is_ascii_lowercase())
-        && name.len() <= NAME_LEN_MAX
-        && bytes.all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
 impl ObjectId {

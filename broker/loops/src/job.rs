@@ -1,5 +1,6 @@
 //! Jobs, attempts and their outcomes, as the loops see them.
 
+use remit_seal::document;
 use serde::{Deserialize, Serialize};
 
 use crate::drift::Details;
@@ -248,7 +249,39 @@ pub enum FailureClass {
     Refused,
 }
 
+impl From<document::FailureClass> for FailureClass {
+    fn from(class: document::FailureClass) -> Self {
+        use document::FailureClass as Signed;
+        match class {
+            Signed::Permission => FailureClass::Permission,
+            Signed::Quota => FailureClass::Quota,
+            Signed::Billing => FailureClass::Billing,
+            Signed::Conflict => FailureClass::Conflict,
+            Signed::Interference => FailureClass::Interference,
+            Signed::Transient => FailureClass::Transient,
+            Signed::Timeout => FailureClass::Timeout,
+            Signed::Bug => FailureClass::Bug,
+        }
+    }
+}
+
 impl FailureClass {
+    /// The class of a failure of what was begun; none of what a runner would not begin.
+    pub fn begun(self) -> Option<document::FailureClass> {
+        use document::FailureClass as Signed;
+        match self {
+            FailureClass::Permission => Some(Signed::Permission),
+            FailureClass::Quota => Some(Signed::Quota),
+            FailureClass::Billing => Some(Signed::Billing),
+            FailureClass::Conflict => Some(Signed::Conflict),
+            FailureClass::Interference => Some(Signed::Interference),
+            FailureClass::Transient => Some(Signed::Transient),
+            FailureClass::Timeout => Some(Signed::Timeout),
+            FailureClass::Bug => Some(Signed::Bug),
+            FailureClass::Refused => None,
+        }
+    }
+
     /// Whether another try, without anybody doing anything, may end it.
     pub fn is_retryable(self) -> bool {
         match self {

@@ -10,8 +10,7 @@ use crate::health::Probe;
 use crate::plan::{Needed, Terms};
 use crate::rules::Rule;
 
-/// The most components a release may have.
-pub const COMPONENTS_MAX: usize = 500;
+pub use remit_seal::verify::COMPONENTS_MAX;
 
 /// A vendor-signed release, summed up by the edge that verified it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

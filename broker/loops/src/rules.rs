@@ -3,13 +3,11 @@
 //! A rule never does more than a person could: try a step again, plan it anew, run a command that the signed
 //! release declares. Each has a budget and a cool-down, and all that it does is on the timeline.
 
+use remit_seal::verify::RULE_RETRY_MAX_MS;
 use serde::{Deserialize, Serialize};
 
 use crate::event::Timestamp;
 use crate::job::{Action, Failure, FailureClass};
-
-/// The longest that a retry waits, however often it was doubled: an hour.
-const RETRY_MS_MAX: i64 = 3_600_000;
 
 /// One rule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -127,7 +125,7 @@ impl Remedy {
     pub(crate) fn wait_ms(&self, before: u32) -> i64 {
         match self {
             Remedy::Retry { after_ms } => {
-                after_ms.saturating_mul(1_i64 << before.min(20)).min(RETRY_MS_MAX.max(*after_ms))
+                after_ms.saturating_mul(1_i64 << before.min(20)).min(RULE_RETRY_MAX_MS.max(*after_ms))
             }
             Remedy::Notify { .. }
             | Remedy::Run { .. }

@@ -12,10 +12,10 @@ use crate::job::{Action, AttemptId, Changes, FailureClass};
 
 /// The most rules of one scenario.
 pub const RULES_MAX: usize = 100;
-/// The longest text of a rule, in bytes.
-pub const TEXT_LEN_MAX: usize = 1_024;
-/// The longest that one attempt may be made to take, milliseconds.
-pub const TAKES_MS_MAX: i64 = 24 * 3_600_000;
+/// The longest text of a rule, in bytes, and the longest that one attempt may be made to take.
+pub use remit_seal::document::{
+    REHEARSAL_TAKES_MAX_MS as TAKES_MS_MAX, REHEARSAL_TEXT_LEN_MAX as TEXT_LEN_MAX,
+};
 /// The most attempts that one rule names.
 const ATTEMPTS_MAX: usize = 32;
 /// The most changes of one kind that an attempt may pretend.

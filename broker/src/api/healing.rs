@@ -54,14 +54,7 @@ fn remedy(action: &RuleAction) -> Remedy {
 
 fn class(class: RuleClass) -> FailureClass {
     match class {
-        RuleClass::Permission => FailureClass::Permission,
-        RuleClass::Quota => FailureClass::Quota,
-        RuleClass::Billing => FailureClass::Billing,
-        RuleClass::Conflict => FailureClass::Conflict,
-        RuleClass::Interference => FailureClass::Interference,
-        RuleClass::Transient => FailureClass::Transient,
-        RuleClass::Timeout => FailureClass::Timeout,
-        RuleClass::Bug => FailureClass::Bug,
+        RuleClass::Failed(class) => class.into(),
         RuleClass::Refused => FailureClass::Refused,
     }
 }

@@ -35,7 +35,7 @@ pub const LOG_FINAL: &str = "remit-log-final";
 /// The most bytes of a body, but for artefacts.
 pub const BODY_SIZE_MAX: usize = 1024 * 1024;
 /// The most bytes of one artefact.
-pub const ARTIFACT_SIZE_MAX: u64 = 64 * 1024 * 1024;
+pub const UPLOAD_SIZE_MAX: u64 = 64 * 1024 * 1024;
 /// The deepest nesting of a JSON body.
 pub const JSON_DEPTH_MAX: usize = 32;
 /// The most bytes that one log answer holds.

@@ -116,12 +116,9 @@ impl Service {
 fn outcome_of(outcome: convert::Outcome) -> Outcome {
     match outcome {
         convert::Outcome::Succeeded(success) => Outcome::Succeeded(success_of(&success)),
-        convert::Outcome::Failed(f) => Outcome::Failed(Failure {
-            class: class_of(f.class),
-            code: f.code,
-            message: f.message,
-            hint: f.hint,
-        }),
+        convert::Outcome::Failed(f) => {
+            Outcome::Failed(Failure { class: f.class.into(), code: f.code, message: f.message, hint: f.hint })
+        }
         convert::Outcome::Cancelled { message } => Outcome::Cancelled { message },
         convert::Outcome::Refused { code, message } => Outcome::Failed(Failure {
             class: FailureClass::Refused,
@@ -141,17 +138,4 @@ fn success_of(success: &convert::Success) -> Success {
     let (drifted, summary) = (success.drifted, success.summary.clone());
     let swept = success.swept.clone();
     Success { outputs, changes, drifted, summary, plan, swept, differences }
-}
-
-fn class_of(class: convert::FailureClass) -> FailureClass {
-    match class {
-        convert::FailureClass::Permission => FailureClass::Permission,
-        convert::FailureClass::Quota => FailureClass::Quota,
-        convert::FailureClass::Billing => FailureClass::Billing,
-        convert::FailureClass::Conflict => FailureClass::Conflict,
-        convert::FailureClass::Interference => FailureClass::Interference,
-        convert::FailureClass::Transient => FailureClass::Transient,
-        convert::FailureClass::Timeout => FailureClass::Timeout,
-        convert::FailureClass::Bug => FailureClass::Bug,
-    }
 }

@@ -5,7 +5,9 @@
 
 mod approving;
 mod checkpoint;
+mod command;
 mod countersign;
+mod failure;
 mod glass;
 mod healing;
 mod health;
@@ -20,12 +22,18 @@ use crate::digest::Digest;
 
 pub use approving::Terms;
 pub use checkpoint::Checkpoint;
+pub use command::{COMMANDS, RESERVED, SWEEP};
 pub use countersign::{CustomerApproval, Subject, Word};
+pub use failure::FailureClass;
 pub use glass::BreakGlass;
 pub use healing::{DriftSchedule, DriftThen, Healing, Rule, RuleAction, RuleClass, RuleMatch, RuleOperation};
-pub use health::{HEALTH, Health};
-pub use rehearsal::{PretendedChanges, PretendedClass, PretendedFailure, Rehearsal};
+pub use health::{HEALTH, Health, UNHEALTHY};
+pub use rehearsal::{
+    PretendedChanges, PretendedFailure, REHEARSAL_TAKES_MAX_MS, REHEARSAL_TEXT_LEN_MAX, Rehearsal,
+};
 pub use seen::{AuditCheckpoint, AuditPlace, Seen};
+
+pub use crate::kind::ComponentKind;
 
 /// A typed value: what inputs and outputs are made of. Never a float.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,38 +138,6 @@ pub struct Component {
     /// refused. A component without any is written as before there were some.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub escapes: BTreeSet<String>,
-}
-
-/// The command of a script that looks for what its destroy has left: a part of the destroying, no operation.
-pub const SWEEP: &str = "sweep";
-
-/// What runs a component.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ComponentKind {
-    /// A terraform module.
-    Terraform,
-    /// A helm chart.
-    Helm,
-    /// Kubernetes manifests.
-    Kubernetes,
-    /// A container image to be brought into the customer's registry.
-    Image,
-    /// Programs of the vendor's own.
-    Script,
-}
-
-impl ComponentKind {
-    /// The word for it in files and on screens.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            ComponentKind::Terraform => "terraform",
-            ComponentKind::Helm => "helm",
-            ComponentKind::Kubernetes => "kubernetes",
-            ComponentKind::Image => "image",
-            ComponentKind::Script => "script",
-        }
-    }
 }
 
 /// Where an input of a component comes from. Resolved by the runner, never by the broker.

@@ -4,10 +4,12 @@
 //! verified; every refusal has a stable code.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod archive;
 pub mod digest;
 pub mod document;
 pub mod dsse;
 pub mod key;
+pub mod kind;
 pub mod refusal;
 pub mod strict;
 pub mod verify;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use remit_seal::document::Value;
+use remit_seal::document::{FailureClass, Value};
 use remit_seal::strict;
 use remit_seal::verify::is_field;
 
@@ -335,7 +335,7 @@ impl TryFrom<v1::Failed> for Failure {
 
     fn try_from(wire: v1::Failed) -> Result<Self, WireError> {
         Ok(Self {
-            class: FailureClass::read(wire.class)?,
+            class: read_class(wire.class)?,
             code: code("outcome.code", wire.code)?,
             message: bounded("outcome.message", wire.message, limit::MESSAGE_LEN_MAX)?,
             hint: bounded("outcome.hint", wire.hint, limit::MESSAGE_LEN_MAX)?,
@@ -346,59 +346,36 @@ impl TryFrom<v1::Failed> for Failure {
 impl From<Failure> for v1::Failed {
     fn from(Failure { class, code, message, hint }: Failure) -> Self {
         let cut = |text: String| cut(&text, limit::MESSAGE_LEN_MAX);
-        Self { class: class.wire() as i32, code, message: cut(message), hint: cut(hint) }
+        Self { class: wire_class(class) as i32, code, message: cut(message), hint: cut(hint) }
     }
 }
 
-/// Sorts of failure, by what ends them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum FailureClass {
-    /// Somebody must grant something.
-    Permission,
-    /// Somebody must raise a limit.
-    Quota,
-    /// Somebody must pay.
-    Billing,
-    /// Something else owns the thing.
-    Conflict,
-    /// Something changed or stopped it from outside.
-    Interference,
-    /// It may work the next time.
-    Transient,
-    /// It took too long.
-    Timeout,
-    /// The product or Remit is wrong.
-    Bug,
+fn read_class(value: i32) -> Result<FailureClass, WireError> {
+    use v1::FailureClass as Wire;
+    let field = "outcome.class";
+    Ok(match Wire::try_from(value).map_err(|_| WireError::UnknownValue { field, value })? {
+        Wire::Unspecified => return Err(WireError::Unspecified { field }),
+        Wire::Permission => FailureClass::Permission,
+        Wire::Quota => FailureClass::Quota,
+        Wire::Billing => FailureClass::Billing,
+        Wire::Conflict => FailureClass::Conflict,
+        Wire::Interference => FailureClass::Interference,
+        Wire::Transient => FailureClass::Transient,
+        Wire::Timeout => FailureClass::Timeout,
+        Wire::Bug => FailureClass::Bug,
+    })
 }
 
-impl FailureClass {
-    fn read(value: i32) -> Result<Self, WireError> {
-        use v1::FailureClass as Wire;
-        let field = "outcome.class";
-        Ok(match Wire::try_from(value).map_err(|_| WireError::UnknownValue { field, value })? {
-            Wire::Unspecified => return Err(WireError::Unspecified { field }),
-            Wire::Permission => FailureClass::Permission,
-            Wire::Quota => FailureClass::Quota,
-            Wire::Billing => FailureClass::Billing,
-            Wire::Conflict => FailureClass::Conflict,
-            Wire::Interference => FailureClass::Interference,
-            Wire::Transient => FailureClass::Transient,
-            Wire::Timeout => FailureClass::Timeout,
-            Wire::Bug => FailureClass::Bug,
-        })
-    }
-
-    fn wire(self) -> v1::FailureClass {
-        use v1::FailureClass as Wire;
-        match self {
-            FailureClass::Permission => Wire::Permission,
-            FailureClass::Quota => Wire::Quota,
-            FailureClass::Billing => Wire::Billing,
-            FailureClass::Conflict => Wire::Conflict,
-            FailureClass::Interference => Wire::Interference,
-            FailureClass::Transient => Wire::Transient,
-            FailureClass::Timeout => Wire::Timeout,
-            FailureClass::Bug => Wire::Bug,
-        }
+fn wire_class(class: FailureClass) -> v1::FailureClass {
+    use v1::FailureClass as Wire;
+    match class {
+        FailureClass::Permission => Wire::Permission,
+        FailureClass::Quota => Wire::Quota,
+        FailureClass::Billing => Wire::Billing,
+        FailureClass::Conflict => Wire::Conflict,
+        FailureClass::Interference => Wire::Interference,
+        FailureClass::Transient => Wire::Transient,
+        FailureClass::Timeout => Wire::Timeout,
+        FailureClass::Bug => Wire::Bug,
     }
 }

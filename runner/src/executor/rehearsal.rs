@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use remit_seal::Digest;
-use remit_seal::document::{Output, PretendedClass, PretendedFailure, Value, ValueType};
+use remit_seal::document::{Output, PretendedFailure, UNHEALTHY, Value, ValueType};
 use serde::{Deserialize, Serialize};
 
 use super::classify::failed_as;
-use super::script::{UNHEALTHY, disk};
+use super::script::disk;
 use super::{Action, Done, Executor, Stage, Undone, Work};
 use crate::data_dir::{read_bounded, write_atomic};
-use crate::outcome::{ChangeAction, Changes, Class, Differences, Failure, Planned};
+use crate::outcome::{ChangeAction, Changes, Differences, Failure, Planned};
 use crate::outputs::Outputs;
 
 const NOTE_LEN_MAX: u64 = 64 * 1024;
@@ -193,18 +193,8 @@ async fn pretend(work: &Work, parts: u32, word: &str) -> Result<(), Undone> {
 
 /// A pretended failure: its words are recognised by the same table as real ones.
 fn failure(fails: &PretendedFailure) -> Failure {
-    let class = match fails.class {
-        PretendedClass::Permission => Class::Permission,
-        PretendedClass::Quota => Class::Quota,
-        PretendedClass::Billing => Class::Billing,
-        PretendedClass::Conflict => Class::Conflict,
-        PretendedClass::Interference => Class::Interference,
-        PretendedClass::Transient => Class::Transient,
-        PretendedClass::Timeout => Class::Timeout,
-        PretendedClass::Bug => Class::Bug,
-    };
     let said = if fails.message.is_empty() { "as the scenario says" } else { &fails.message };
-    let mut failure = failed_as(class, "the rehearsal", 1, said);
+    let mut failure = failed_as(fails.class, "the rehearsal", 1, said);
     if let Some(code) = &fails.code {
         failure.code.clone_from(code);
     }

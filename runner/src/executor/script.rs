@@ -21,8 +21,6 @@ use crate::outcome::{ChangeAction, Class, Differences, Failure, Planned};
 use crate::outputs::Outputs;
 use crate::process::{Exit, Stream, Tool};
 
-pub use health::UNHEALTHY;
-
 const OUTPUTS_FILE: &str = "outputs.json";
 const OUTPUTS_LEN_MAX: u64 = 128 * 1024;
 /// How much of the end of what a script said goes into its failure.

@@ -2,7 +2,7 @@
 
 use remit_proto::convert;
 
-use crate::outcome::{Attempt, Changes, Class, Failure, Outcome, Plan, PlannedChange, Success};
+use crate::outcome::{Attempt, Changes, Failure, Outcome, Plan, PlannedChange, Success};
 
 pub(super) fn attempt_ref(attempt: &Attempt) -> convert::AttemptRef {
     convert::AttemptRef { job: attempt.job.clone(), attempt: attempt.attempt, fence: attempt.fence }
@@ -65,18 +65,8 @@ fn plan(plan: &Plan) -> convert::Plan {
 }
 
 fn failed(failure: &Failure) -> convert::Failure {
-    let class = match failure.class {
-        Class::Permission => convert::FailureClass::Permission,
-        Class::Quota => convert::FailureClass::Quota,
-        Class::Billing => convert::FailureClass::Billing,
-        Class::Conflict => convert::FailureClass::Conflict,
-        Class::Interference => convert::FailureClass::Interference,
-        Class::Transient => convert::FailureClass::Transient,
-        Class::Timeout => convert::FailureClass::Timeout,
-        Class::Bug => convert::FailureClass::Bug,
-    };
     convert::Failure {
-        class,
+        class: failure.class,
         code: failure.code.clone(),
         message: failure.message.clone(),
         hint: failure.hint.clone(),

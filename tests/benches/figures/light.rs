@@ -14,7 +14,7 @@ use crate::broker::Server;
 use crate::vendor::{IN_FLIGHT, Vendor, install, now_ms};
 
 /// How long a runner waits for work at a time.
-pub(crate) const POLL_MS: u32 = 50_000;
+pub(crate) const POLL_MS: u32 = remit_proto::limit::POLL_MAX_MS;
 
 /// What a runner knows of its vendor.
 pub(crate) struct Trust {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Result};
-use crate::product;
+use crate::{package, product};
 
 macro_rules! shop {
     ($($path:literal),+ $(,)?) => {
@@ -31,8 +31,11 @@ const SHOP: &[(&str, &str)] = shop![
     "web/templates/service.yaml",
     "web/values.yaml",
 ];
-/// Keys, tokens and what runners keep must never be committed.
-const GITIGNORE: &str = ".remit/\n*.token\n*.ca.pem\n*.runner/\n.terraform/\n*.tfstate*\n";
+/// Keys, tokens and what runners and tools keep must never be committed.
+fn gitignore() -> String {
+    let ours = [".remit/", "*.token", "*.ca.pem", "*.runner/"];
+    ours.into_iter().chain(package::leftovers()).map(|line| format!("{line}\n")).collect()
+}
 
 /// Writes the example into a folder that has no product yet.
 pub(super) fn init(context: &Context, dir: &Path) -> Result<()> {
@@ -48,7 +51,7 @@ pub(super) fn init(context: &Context, dir: &Path) -> Result<()> {
     write_example(dir)?;
     let ignore = dir.join(".gitignore");
     if !ignore.exists() {
-        std::fs::write(&ignore, GITIGNORE).map_err(|e| Failure::file("write", &ignore, &e))?;
+        std::fs::write(&ignore, gitignore()).map_err(|e| Failure::file("write", &ignore, &e))?;
     }
     let files: Vec<&str> = SHOP.iter().map(|(path, _)| *path).collect();
     let answer = serde_json::json!({ "dir": dir, "files": files });

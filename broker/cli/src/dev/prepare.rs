@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use remit_seal::document::{Authority, ComponentKind, ValueType};
+use remit_seal::document::{Authority, ValueType};
+use remit_seal::kind::NeededTool;
 
 use super::dir::DevDir;
 use crate::args::DevArgs;
@@ -11,6 +12,7 @@ use crate::command::{release, write_example};
 use crate::failure::{Exit, Failure, Result};
 use crate::operations::split_pair;
 use crate::output::{Format, YELLOW};
+use crate::package;
 use crate::product::Product;
 
 /// The input that the example products take for the directory that stands in for an account.
@@ -40,7 +42,7 @@ pub(super) fn prepare(args: &DevArgs, dir: &DevDir) -> Result<Prepared> {
     release::print_notes(Format::Text, &loaded);
     let product = release::checked(loaded)?;
     let inputs = customer_inputs(&product, &args.inputs, &dir.site())?;
-    let sandbox = args.sandbox || lacks_terraform(&product);
+    let sandbox = args.sandbox || lacks_a_tool(&product);
     let runner = match &args.runner {
         Some(path) if path.is_file() => path.clone(),
         Some(path) => {
@@ -73,14 +75,14 @@ pub(super) fn find_program(name: &str) -> Option<PathBuf> {
 }
 
 /// Says so where a tool is missing; nothing is left out silently.
-fn lacks_terraform(product: &Product) -> bool {
-    let needed = product.components.iter().any(|c| c.kind == ComponentKind::Terraform && !c.sandbox);
-    if !needed || find_program("terraform").is_some() {
-        return false;
-    }
+fn lacks_a_tool(product: &Product) -> bool {
+    let real = product.components.iter().filter(|c| !c.sandbox);
+    let missing = real.filter_map(|c| c.kind.traits().tool).find(|tool| find_program(tool.program).is_none());
+    let Some(NeededTool { program, home }) = missing else { return false };
+    let wanted = product.tools.get(program).map(|tool| format!(" ({})", tool.version)).unwrap_or_default();
     anstream::println!(
-        "{YELLOW}terraform is not on the PATH{YELLOW:#}, so this whole install is rehearsed: its scripts too, and
-nothing real is made. Get terraform 1.5 or newer from https://developer.hashicorp.com/terraform/install,
+        "{YELLOW}{program} is not on the PATH{YELLOW:#}, so this whole install is rehearsed: its scripts too, and
+nothing real is made. Get {program}{wanted} from {home},
 put it on the PATH, and run this again."
     );
     true
@@ -142,7 +144,7 @@ fn copy(from: &Path, to: &Path, ours: &Path) -> Result<()> {
         for entry in std::fs::read_dir(&source).map_err(|e| Failure::file("read", &source, &e))? {
             let entry = entry.map_err(|e| Failure::file("read", &source, &e))?;
             let (path, name) = (entry.path(), entry.file_name());
-            let skipped = [".remit", ".git", ".terraform", "target"].iter().any(|s| name == *s);
+            let skipped = name == "target" || name.to_str().is_some_and(package::is_skipped);
             if skipped || path == ours {
                 continue;
             }

@@ -18,7 +18,7 @@ pub(super) fn read(
 ) -> BTreeSet<String> {
     let given = fields.texts("escapes", out);
     let Some(first) = given.first() else { return BTreeSet::new() };
-    if let Some(kind) = kind.filter(|kind| *kind != ComponentKind::Terraform) {
+    if let Some(kind) = kind.filter(|kind| !kind.traits().has_escapes) {
         let message = format!("{what} is of kind `{}`: only terraform has escape hatches", kind.as_str());
         out.push(Problem::error("config.unknown_field", first.span(), message).label("not for this kind"));
     }

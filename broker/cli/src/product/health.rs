@@ -26,7 +26,7 @@ pub(super) fn read(
     out: &mut Vec<Problem>,
 ) -> Option<(Vec<String>, Health)> {
     let value = fields.get("health")?;
-    if let Some(kind) = kind.filter(|kind| *kind != ComponentKind::Script) {
+    if let Some(kind) = kind.filter(|kind| !kind.traits().has_probe) {
         let message = format!("{what} is of kind `{}`: only a script has a health probe", kind.as_str());
         let problem =
             Problem::error("config.unknown_field", value.span(), message).label("not for this kind");

@@ -11,7 +11,7 @@ use super::reader::{self, Reader, wrong_type};
 use super::shape;
 
 /// The greatest whole number that every JSON reader keeps exactly.
-pub(super) const INTEGER_MAX: u64 = (1 << 53) - 1;
+use remit_seal::strict::INTEGER_MAX;
 /// The most bytes of a text when the file says nothing.
 const TEXT_LEN_MAX_DEFAULT: u64 = 1024;
 /// The most entries of a list when the file says nothing.

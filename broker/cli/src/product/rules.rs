@@ -1,7 +1,7 @@
 //! Remediation rules of a product's file: `[[rules]]`. Each is checked against the components that it names;
 //! one that would act for ever, or never, is found here and not at a customer's.
 
-use remit_seal::document::{Rule, RuleAction, RuleClass, RuleMatch, RuleOperation};
+use remit_seal::document::{FailureClass, Rule, RuleAction, RuleClass, RuleMatch, RuleOperation};
 use remit_seal::verify::{
     RULE_COOL_DOWN_MAX_MS, RULE_PER_MAX_MS, RULE_PER_MIN_MS, RULE_RETRY_MAX_MS, RULE_RETRY_MIN_MS,
     RULE_TEXT_LEN_MAX, RULE_TIMES_MAX, RULES_MAX, rule_is_endless,
@@ -15,14 +15,14 @@ use super::reader::{Reader, Value, text, wrong_type};
 use super::shape::{RawComponent, check_name};
 
 const CLASSES: [(&str, RuleClass); 9] = [
-    ("permission", RuleClass::Permission),
-    ("quota", RuleClass::Quota),
-    ("billing", RuleClass::Billing),
-    ("conflict", RuleClass::Conflict),
-    ("interference", RuleClass::Interference),
-    ("transient", RuleClass::Transient),
-    ("timeout", RuleClass::Timeout),
-    ("bug", RuleClass::Bug),
+    ("permission", RuleClass::Failed(FailureClass::Permission)),
+    ("quota", RuleClass::Failed(FailureClass::Quota)),
+    ("billing", RuleClass::Failed(FailureClass::Billing)),
+    ("conflict", RuleClass::Failed(FailureClass::Conflict)),
+    ("interference", RuleClass::Failed(FailureClass::Interference)),
+    ("transient", RuleClass::Failed(FailureClass::Transient)),
+    ("timeout", RuleClass::Failed(FailureClass::Timeout)),
+    ("bug", RuleClass::Failed(FailureClass::Bug)),
     ("refused", RuleClass::Refused),
 ];
 const OPERATIONS: [(&str, RuleOperation); 3] = [

@@ -3,32 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use remit_loops::id::is_name;
-use remit_seal::document::{ComponentKind, DriftSchedule, HEALTH, Health, Output, Rule, Tool, ValueType};
-use remit_seal::verify::is_field;
+use remit_seal::document::{
+    COMMANDS, ComponentKind, DriftSchedule, HEALTH, Health, Output, RESERVED, Rule, Tool, ValueType,
+};
+use remit_seal::verify::{LONGEST_RUN_MAX_MS, LONGEST_RUN_MIN_MS, is_field};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::healing::bounded;
 use super::problem::Problem;
 use super::reader::{Reader, Value, texts, wrong_type};
-use super::{duration, escapes, healing, health, inputs, operations, rules};
+use super::{escapes, healing, health, inputs, operations, rules};
 
 /// How long one job of a component may run when its file says nothing: 30 minutes.
 const LONGEST_RUN_MS_DEFAULT: i64 = 30 * 60 * 1000;
-/// The longest run that a file may ask for: 12 hours.
-const LONGEST_RUN_MS_MAX: i64 = 12 * 60 * 60 * 1000;
-/// The commands that a script may have.
-const COMMANDS: [&str; 4] = ["deploy", "destroy", "drift", "sweep"];
-/// Words that the runner knows and no action may be called.
-const RESERVED: [&str; 4] = ["adopt", "run", "health", "plan"];
-/// The kinds of components, in the order of the documentation.
-const KINDS: [ComponentKind; 5] = [
-    ComponentKind::Terraform,
-    ComponentKind::Helm,
-    ComponentKind::Kubernetes,
-    ComponentKind::Image,
-    ComponentKind::Script,
-];
-
 /// A product's file, read but not yet checked against itself.
 pub(super) struct Raw<'t> {
     pub(super) org: Option<Spanned<String>>,
@@ -186,24 +174,19 @@ fn component<'t>(
 }
 
 fn kind(text: &Spanned<String>, out: &mut Vec<Problem>) -> Option<ComponentKind> {
-    let found = KINDS.into_iter().find(|k| k.as_str() == text.get_ref());
+    let found = ComponentKind::ALL.into_iter().find(|k| k.as_str() == text.get_ref());
     if found.is_none() {
         let message = format!("`{}` is no kind of component", text.get_ref());
         let problem = Problem::error("config.bad_value", text.span(), message);
-        out.push(problem.did_you_mean(text.get_ref(), KINDS.map(ComponentKind::as_str)));
+        out.push(problem.did_you_mean(text.get_ref(), ComponentKind::ALL.map(ComponentKind::as_str)));
     }
     found
 }
 
 fn longest_run(fields: &mut Reader<'_>, out: &mut Vec<Problem>) -> i64 {
-    let Some(text) = fields.text("longest_run", out) else { return LONGEST_RUN_MS_DEFAULT };
-    let message = match duration::parse_ms(text.get_ref()) {
-        Ok(ms) if (1_000..=LONGEST_RUN_MS_MAX).contains(&ms) => return ms,
-        Ok(_) => format!("`{}` is out of bounds: a run may take from `1s` to `12h`", text.get_ref()),
-        Err(message) => message,
-    };
-    out.push(Problem::error("config.bad_duration", text.span(), message));
-    LONGEST_RUN_MS_DEFAULT
+    let text = fields.text("longest_run", out);
+    let read = text.and_then(|text| bounded(&text, LONGEST_RUN_MIN_MS, LONGEST_RUN_MAX_MS, out));
+    read.unwrap_or(LONGEST_RUN_MS_DEFAULT)
 }
 
 fn output(
@@ -262,12 +245,12 @@ fn commands(
     out: &mut Vec<Problem>,
 ) -> BTreeMap<String, Vec<String>> {
     let given = fields.entries("commands", out);
-    if let (Some(kind), Some((first, _))) = (kind.filter(|k| *k != ComponentKind::Script), given.first()) {
+    if let (Some(kind), Some((first, _))) = (kind.filter(|k| !k.traits().has_commands), given.first()) {
         let message = format!("{what} is of kind `{}`: only a script has commands", kind.as_str());
         out.push(Problem::error("config.unknown_field", first.span(), message).label("not for this kind"));
         return BTreeMap::new();
     }
-    if kind == Some(ComponentKind::Script) && !given.iter().any(|(n, _)| n.get_ref() == "deploy") {
+    if kind.is_some_and(|k| k.traits().has_commands) && !given.iter().any(|(n, _)| n.get_ref() == "deploy") {
         let message = format!("{what} is a script without a command to deploy it");
         let problem = Problem::error("config.missing_command", name.span(), message);
         out.push(problem.help("add `commands = { deploy = [\"sh\", \"deploy.sh\"] }`"));
@@ -283,7 +266,7 @@ fn actions(
     out: &mut Vec<Problem>,
 ) -> BTreeMap<String, Vec<String>> {
     let given = fields.entries("actions", out);
-    if let (Some(kind), Some((first, _))) = (kind.filter(|k| *k != ComponentKind::Script), given.first()) {
+    if let (Some(kind), Some((first, _))) = (kind.filter(|k| !k.traits().has_commands), given.first()) {
         let message = format!("{what} is of kind `{}`: only a script has actions", kind.as_str());
         out.push(Problem::error("config.unknown_field", first.span(), message).label("not for this kind"));
         return BTreeMap::new();

@@ -3,6 +3,7 @@
 //! The proof of a role stands alone; the proof of an account alone goes with a one-time token, as anybody in
 //! the account could give it.
 
+use remit_seal::verify::{is_account, is_region};
 use serde::{Deserialize, Serialize};
 
 use super::Runner;
@@ -13,8 +14,6 @@ use crate::life::record_at;
 const NONCES_MAX: usize = 16;
 /// The longest name of a role.
 const ROLE_LEN_MAX: usize = 64;
-/// The longest name of a region.
-const REGION_LEN_MAX: usize = 25;
 
 /// Where a runner must prove to be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -148,14 +147,10 @@ impl Place {
     /// What is wrong with it.
     pub fn check(&self) -> Result<(), Rejected> {
         let wrong = |what: &str| Err(Rejected::new(RejectedCode::Invalid, what));
-        if self.account.len() != 12 || !self.account.bytes().all(|b| b.is_ascii_digit()) {
+        if !is_account(&self.account) {
             return wrong("an AWS account is 12 digits, without dashes");
         }
-        let is_part = |part: &str| {
-            !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
-        };
-        let parts: Vec<&str> = self.region.split('-').collect();
-        if self.region.len() > REGION_LEN_MAX || parts.len() < 3 || !parts.into_iter().all(is_part) {
+        if !is_region(&self.region) {
             return wrong("an AWS region is written like `eu-central-1`");
         }
         let is_role = |role: &String| {

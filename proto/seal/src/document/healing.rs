@@ -6,6 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::FailureClass;
+
 /// All of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -81,24 +83,11 @@ pub struct RuleMatch {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RuleClass {
-    /// Somebody must grant something.
-    Permission,
-    /// Somebody must raise a limit.
-    Quota,
-    /// Somebody must pay.
-    Billing,
-    /// Something else owns the thing.
-    Conflict,
-    /// Something changed or stopped it from outside.
-    Interference,
-    /// It may work the next time.
-    Transient,
-    /// It took too long.
-    Timeout,
-    /// The product or Remit is wrong.
-    Bug,
     /// The runner would not begin it.
     Refused,
+    /// It was begun, and failed so.
+    #[serde(untagged)]
+    Failed(FailureClass),
 }
 
 /// What was being done when a rule is for it.

@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 
 /// The command of a script that looks whether it does its work, and the operation that runs it.
 pub const HEALTH: &str = "health";
+/// The code of a component that does not do its work: another try of the job is of no use by itself.
+pub const UNHEALTHY: &str = "executor.unhealthy";
 
 /// How a component is probed. The probe is its command `health`; it is well when that ends with 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

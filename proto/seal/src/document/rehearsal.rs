@@ -4,10 +4,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::FailureClass;
+
 /// The longest text in it, in bytes.
-const TEXT_LEN_MAX: usize = 1_024;
+pub const REHEARSAL_TEXT_LEN_MAX: usize = 1_024;
 /// The longest time that it may take: a day.
-const TAKES_MS_MAX: i64 = 24 * 3_600_000;
+pub const REHEARSAL_TAKES_MAX_MS: i64 = 24 * 3_600_000;
 
 /// What one attempt is to pretend. What it does not say, the runner makes up.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,7 +44,7 @@ pub struct PretendedChanges {
 #[serde(deny_unknown_fields)]
 pub struct PretendedFailure {
     /// Its class.
-    pub class: PretendedClass,
+    pub class: FailureClass,
     /// A tool's words; may be empty.
     pub message: String,
     /// Its code, if not the one that its words stand for.
@@ -51,35 +53,13 @@ pub struct PretendedFailure {
     pub hint: Option<String>,
 }
 
-/// Sorts of failure, by what ends them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PretendedClass {
-    /// Somebody must grant something.
-    Permission,
-    /// Somebody must raise a limit.
-    Quota,
-    /// Somebody must pay.
-    Billing,
-    /// Something else owns the thing.
-    Conflict,
-    /// Something changed or stopped it from outside.
-    Interference,
-    /// It may work the next time.
-    Transient,
-    /// It took too long.
-    Timeout,
-    /// The product is wrong.
-    Bug,
-}
-
 impl Rehearsal {
     /// Whether it keeps to its bounds.
     pub fn is_bounded(&self) -> bool {
         let fails = self.fails.iter();
         let texts = fails.flat_map(|f| [Some(&f.message), f.code.as_ref(), f.hint.as_ref()]);
         let mut texts = texts.chain([self.drift.as_ref()]).flatten();
-        texts.all(|text| text.len() <= TEXT_LEN_MAX)
-            && self.takes_ms.is_none_or(|ms| (0..=TAKES_MS_MAX).contains(&ms))
+        texts.all(|text| text.len() <= REHEARSAL_TEXT_LEN_MAX)
+            && self.takes_ms.is_none_or(|ms| (0..=REHEARSAL_TAKES_MAX_MS).contains(&ms))
     }
 }

@@ -4,7 +4,7 @@
 //! the runner sees when it has it.
 
 use crate::Refusal;
-use crate::document::{Component, ComponentKind};
+use crate::document::Component;
 
 /// The most that one component declares.
 pub const ESCAPES_MAX: usize = 64;
@@ -31,7 +31,7 @@ fn is_source(source: &str) -> bool {
 pub(super) fn check(component: &Component) -> Result<(), Refusal> {
     let refuse = |detail| Err(Refusal::Escapes { component: component.name.clone(), detail });
     let Component { kind, escapes, .. } = component;
-    if !escapes.is_empty() && *kind != ComponentKind::Terraform {
+    if !escapes.is_empty() && !kind.traits().has_escapes {
         return refuse("only a terraform component declares any");
     }
     if escapes.len() > ESCAPES_MAX {

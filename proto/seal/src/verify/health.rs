@@ -16,7 +16,8 @@ pub const HEALTH_FAILURES_MAX: u32 = 10;
 
 /// Whether it makes sense.
 pub(super) fn check(release: &Release, component: &Component) -> Result<(), Refusal> {
-    if component.commands.contains_key(HEALTH) != component.health.is_some() {
+    let has_command = component.kind.traits().has_probe && component.commands.contains_key(HEALTH);
+    if has_command != component.health.is_some() {
         let detail = "`health` is a probe's command: it is there with its times, and they with it";
         return Err(Refusal::Commands { component: component.name.clone(), detail });
     }

@@ -7,7 +7,7 @@ use super::name::{check_field, check_name};
 use super::root::{check_unexpired, check_vendor};
 use super::{RoleName, Verified, approval, escape, healing, health, signed};
 use crate::Refusal;
-use crate::document::{Component, ComponentKind, OutputRef, Part, Release, Root, SWEEP, Source, Value};
+use crate::document::{Component, OutputRef, Part, Release, Root, SWEEP, Source, Value};
 use crate::dsse::PayloadType;
 use crate::refusal::clip;
 
@@ -247,8 +247,7 @@ fn check_text(text: &str) -> Result<(), Refusal> {
 
 fn check_commands(release: &Release, component: &Component) -> Result<(), Refusal> {
     let refuse = |detail| Err(Refusal::Commands { component: component.name.clone(), detail });
-    let script = component.kind == ComponentKind::Script;
-    if script == component.commands.is_empty() {
+    if component.kind.traits().has_commands == component.commands.is_empty() {
         return refuse("a script has at least one, every other kind none");
     }
     for (operation, argv) in &component.commands {

@@ -1,6 +1,8 @@
 //! The table's part on what a release says is to be done by itself.
 
-use remit_seal::document::{DriftSchedule, DriftThen, Rule, RuleAction, RuleClass, RuleMatch, RuleOperation};
+use remit_seal::document::{
+    DriftSchedule, DriftThen, FailureClass, Rule, RuleAction, RuleClass, RuleMatch, RuleOperation,
+};
 use remit_seal::verify::{
     DRIFT_EVERY_MAX_MS, DRIFT_EVERY_MIN_MS, RULE_COOL_DOWN_MAX_MS, RULE_LIST_MAX, RULE_PER_MAX_MS,
     RULE_PER_MIN_MS, RULE_RETRY_MAX_MS, RULE_RETRY_MIN_MS, RULE_TEXT_LEN_MAX, RULE_TIMES_MAX, RULES_MAX,
@@ -25,7 +27,11 @@ pub(crate) const HEALING: &[Case] = &[
     ("rule_that_does_too_much", |w| rule(w, |r| r.actions = notes(RULE_LIST_MAX + 1)), UNSOUND),
     ("rule_that_does_much", |w| rule(w, |r| r.actions = notes(RULE_LIST_MAX)), "ok"),
     ("rule_for_too_many_codes", |w| rule(w, |r| r.on.codes = vec!["a.b".into(); RULE_LIST_MAX + 1]), UNSOUND),
-    ("rule_for_too_many_classes", |w| rule(w, |r| r.on.classes = vec![RuleClass::Bug; 17]), UNSOUND),
+    (
+        "rule_for_too_many_classes",
+        |w| rule(w, |r| r.on.classes = vec![RuleClass::Failed(FailureClass::Bug); 17]),
+        UNSOUND,
+    ),
     ("rule_for_too_many_components", |w| rule(w, |r| r.on.components = vec!["net".into(); 17]), UNSOUND),
     (
         "rule_for_too_many_operations",
@@ -99,7 +105,7 @@ fn drift(w: &mut World, every_ms: i64) {
 }
 
 fn rule(w: &mut World, change: impl FnOnce(&mut Rule)) {
-    let on = RuleMatch { classes: vec![RuleClass::Quota], ..RuleMatch::default() };
+    let on = RuleMatch { classes: vec![RuleClass::Failed(FailureClass::Quota)], ..RuleMatch::default() };
     let actions = vec![RuleAction::Notify("it failed".into()), RuleAction::RePlan];
     let mut rule =
         Rule { name: "again".into(), on, actions, times: 3, per_ms: 3_600_000, cool_down_ms: 1_000 };

@@ -23,6 +23,7 @@ mod health;
 mod hostile;
 mod kept;
 mod keys;
+mod kinds;
 mod oracle;
 mod places;
 mod rehearsals;

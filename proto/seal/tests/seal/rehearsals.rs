@@ -1,6 +1,6 @@
 //! Jobs that say what to pretend: good in sandbox mode and within bounds, refused otherwise.
 
-use remit_seal::document::{PretendedClass, PretendedFailure, Rehearsal};
+use remit_seal::document::{FailureClass, PretendedFailure, Rehearsal};
 
 use crate::cases::Case;
 
@@ -20,7 +20,7 @@ pub(crate) const REHEARSALS: &[Case] = &[
 
 /// A failure in these words.
 fn pretend(words: &str) -> Option<Rehearsal> {
-    let (class, message) = (PretendedClass::Quota, words.to_owned());
+    let (class, message) = (FailureClass::Quota, words.to_owned());
     let fails = Some(PretendedFailure { class, message, code: None, hint: None });
     Some(Rehearsal { takes_ms: Some(1_000), fails, ..Rehearsal::default() })
 }

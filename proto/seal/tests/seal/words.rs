@@ -1,6 +1,6 @@
 //! What people and other programs are shown: words that stand in files, messages and names of folders.
 
-use remit_seal::document::{ComponentKind, RuleAction};
+use remit_seal::document::{ComponentKind, FailureClass, RuleAction, RuleClass};
 use remit_seal::dsse::PayloadType;
 use remit_seal::{Digest, Refusal, verify};
 
@@ -8,16 +8,8 @@ use crate::world::{DISPATCH, Key, NOW, RELEASE, ROOT, STRANGER, World, run, worl
 
 #[test]
 fn kinds_and_types_have_their_words() {
-    let kinds = [
-        (ComponentKind::Terraform, "terraform"),
-        (ComponentKind::Helm, "helm"),
-        (ComponentKind::Kubernetes, "kubernetes"),
-        (ComponentKind::Image, "image"),
-        (ComponentKind::Script, "script"),
-    ];
-    for (kind, word) in kinds {
-        assert_eq!(kind.as_str(), word);
-        assert_eq!(serde_json::to_value(kind).unwrap(), word);
+    for kind in ComponentKind::ALL {
+        assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
     }
     let types = [
         (PayloadType::Root, "root", "trust root", 64),
@@ -109,5 +101,18 @@ fn what_a_document_does_not_say_is_not_written() {
         ["notes", "healing", "escapes", "rehearsal", "plan", "approvals", "account", "region", "destroy"]
     {
         assert!(!written.iter().any(|key| key == name), "{name}");
+    }
+}
+
+#[test]
+fn a_rule_is_for_a_class_of_failure_or_for_what_was_refused() {
+    for (class, word) in
+        [(RuleClass::Refused, "refused"), (RuleClass::Failed(FailureClass::Interference), "interference")]
+    {
+        assert_eq!(serde_json::to_value(class).unwrap(), word);
+        assert_eq!(serde_json::from_value::<RuleClass>(word.into()).unwrap(), class);
+    }
+    for word in ["Bug", "failed", "unspecified", ""] {
+        assert!(serde_json::from_value::<RuleClass>(word.into()).is_err(), "{word}");
     }
 }

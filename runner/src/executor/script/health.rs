@@ -3,12 +3,12 @@
 
 use std::time::{Duration, Instant};
 
+use remit_seal::document::UNHEALTHY;
+
 use super::{Done, Exit, Tail, Undone, Work, call, command, failure, nothing_to_do, unusual};
 use crate::outcome::{Class, Failure};
 use crate::stop::{Reason, Stop};
 
-/// The code of a component that does not do its work: another try of the job is of no use by itself.
-pub const UNHEALTHY: &str = "executor.unhealthy";
 /// How long until the next probe.
 const PAUSE: Duration = Duration::from_secs(1);
 
