@@ -8,6 +8,9 @@ use crate::{files, none, root, sources};
 /// Names that stand for any file of that name, for a reader's own, or for a site.
 const NO_FILES: [&str; 7] = ["mod.rs", "name.rs", "lib.rs", "main.rs", "a/b.rs", "notes.md", "rustup.rs"];
 
+/// How many invariants there are in docs/proof.md.
+const INVARIANTS: usize = 16;
+
 /// Whoever follows a comment to a file must find it. A name alone, or the end of a path, is enough.
 #[test]
 fn files_named_in_comments_exist() {
@@ -41,6 +44,35 @@ fn files_named_in_pages_exist() {
         }
     }
     none("files that a page names exist", &broken);
+}
+
+/// The invariants, by number, each with tests: whoever reads `I14` finds what it says, and what would fail.
+#[test]
+fn every_invariant_names_tests_that_exist() {
+    let page = std::fs::read_to_string(root().join("docs/proof.md")).unwrap();
+    let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| I")).collect();
+    let numbers: Vec<&str> = rows.iter().filter_map(|row| row.split('|').nth(1).map(str::trim)).collect();
+    let wanted: Vec<String> = (1..=INVARIANTS).map(|number| format!("I{number}")).collect();
+    assert_eq!(numbers, wanted, "the invariants are numbered");
+    let broken: Vec<String> = rows.iter().flat_map(|row| missing_tests(row)).collect();
+    none("tests that the list of invariants names exist", &broken);
+}
+
+/// What a row names and nobody runs; a row without a test is broken, too.
+fn missing_tests(row: &str) -> Vec<String> {
+    let quoted: Vec<&str> = row.split('`').skip(1).step_by(2).collect();
+    let (mut file, mut tests, mut missing) = ("", Vec::new(), Vec::new());
+    for word in quoted {
+        match sources().iter().find(|source| source.path == word) {
+            Some(source) => (file, tests) = (word, source.tests()),
+            None if tests.iter().any(|test| test == word) => {}
+            None => missing.push(format!("{file}: {word}")),
+        }
+    }
+    if file.is_empty() {
+        missing.push(format!("no test: {row}"));
+    }
+    missing
 }
 
 /// Words of a text that are names of sources or pages.

@@ -96,9 +96,11 @@ impl Source {
         found
     }
 
-    /// The lines of code, outside tests, in which this stands.
-    pub(crate) fn lines_with(&self, what: &str) -> Vec<usize> {
-        self.code_without_tests().match_indices(what).map(|(at, _)| self.line(at)).collect()
+    /// Where this stands in code, outside tests, and the word that follows.
+    pub(crate) fn words_after(&self, what: &str) -> Vec<(usize, String)> {
+        let code = self.code_without_tests();
+        let word = |at: usize| code[at..].bytes().take_while(|b| is_word(*b)).map(char::from).collect();
+        code.match_indices(what).map(|(at, _)| (self.line(at), word(at + what.len()))).collect()
     }
 
     /// The lines in which an arm of a match takes whatever is left.
@@ -145,6 +147,20 @@ impl Source {
             .filter(|(at, _)| outside(at))
             .map(|(at, text)| (self.line(*at), text.as_str()))
             .collect()
+    }
+
+    /// The names of functions that are tests and not ignored.
+    pub(crate) fn tests(&self) -> Vec<String> {
+        let marks = |at: usize| {
+            let before = &self.code[..at];
+            let from = before.iter().rposition(|b| matches!(b, b'}' | b'{' | b';')).map_or(0, |end| end + 1);
+            String::from_utf8_lossy(&before[from..]).into_owned()
+        };
+        let is_test = |f: &Function| {
+            let marks = marks(f.start);
+            (marks.contains("#[test]") || marks.contains("::test")) && !marks.contains("#[ignore")
+        };
+        self.functions().into_iter().filter(is_test).map(|f| f.name).collect()
     }
 
     /// Literals inside the bodies of functions of this name.
@@ -320,5 +336,5 @@ fn the_scanner_counts_fields_and_finds_arms() {
     let source = Source::of("x.rs".to_owned(), text.to_owned());
     assert_eq!(source.structs(), [("One".to_owned(), 2)]);
     assert_eq!(source.wildcards(), [4, 5]);
-    assert_eq!(source.lines_with("A {"), [3]);
+    assert_eq!(source.words_after("match "), [(3, "x".to_owned())]);
 }
