@@ -131,6 +131,11 @@ struct Entry {
     is_executable: bool,
 }
 
+/// The paths of the files of a folder that are packed, sorted.
+pub(crate) fn files(folder: &Path) -> Result<Vec<String>, Error> {
+    Ok(collect(folder)?.into_iter().filter(|entry| !entry.is_dir).map(|entry| entry.path).collect())
+}
+
 /// Everything below the folder, sorted by path.
 fn collect(folder: &Path) -> Result<Vec<Entry>, Error> {
     let mut entries = Vec::new();

@@ -16,6 +16,7 @@ mod reader;
 mod reference;
 mod rules;
 mod shape;
+mod terraform;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -109,14 +110,26 @@ pub enum SourceFolder {
 
 /// Reads and checks a product's file. `folder` says what is at a source path.
 pub fn parse(text: &str, folder: &dyn Fn(&str) -> SourceFolder) -> Checked {
+    parse_with(text, folder, &|_| None)
+}
+
+/// The same, with what the sources of terraform components say.
+fn parse_with(
+    text: &str,
+    folder: &dyn Fn(&str) -> SourceFolder,
+    source: &dyn Fn(&str) -> Option<terraform::Read>,
+) -> Checked {
     let mut problems = Vec::new();
-    let product = parse_into(text, folder, &mut problems);
+    let product = parse_into(text, (folder, source), &mut problems);
     problems.sort_by_key(|p| (p.span.start, p.span.end));
     let failed = problems.iter().any(|p| p.severity == Severity::Error);
     Checked { product: product.filter(|_| !failed), problems }
 }
 
-fn parse_into(text: &str, folder: &dyn Fn(&str) -> SourceFolder, out: &mut Vec<Problem>) -> Option<Product> {
+/// Says what is at a source path, and what a terraform source there says.
+type Look<'a> = (&'a dyn Fn(&str) -> SourceFolder, &'a dyn Fn(&str) -> Option<terraform::Read>);
+
+fn parse_into(text: &str, (folder, source): Look<'_>, out: &mut Vec<Problem>) -> Option<Product> {
     if text.len() > FILE_LEN_MAX {
         let message = format!("the product's file has {} bytes; at most {FILE_LEN_MAX} are read", text.len());
         out.push(Problem::error("config.too_large", 0..0, message));
@@ -135,7 +148,15 @@ fn parse_into(text: &str, folder: &dyn Fn(&str) -> SourceFolder, out: &mut Vec<P
     let raw = shape::read(document.get_ref(), out);
     check_count(&raw, out);
     for component in &raw.components {
-        check_source(component, folder, out);
+        let is_there = check_source(component, folder, out);
+        // What is only rehearsed has a source that nobody runs.
+        let is_read =
+            is_there && !component.sandbox && component.kind.is_some_and(|k| k.traits().has_escapes);
+        if let Some(path) = component.source.as_ref().filter(|_| is_read)
+            && let Some(read) = source(path.get_ref())
+        {
+            terraform::check(component, &read, out);
+        }
     }
     let components = check::Checker::new(&raw, text, out).components();
     Some(Product {
@@ -185,12 +206,13 @@ fn check_count(raw: &shape::Raw<'_>, out: &mut Vec<Problem>) {
     }
 }
 
+/// Whether the component's folder is there.
 fn check_source(
     component: &shape::RawComponent<'_>,
     folder: &dyn Fn(&str) -> SourceFolder,
     out: &mut Vec<Problem>,
-) {
-    let Some(source) = &component.source else { return };
+) -> bool {
+    let Some(source) = &component.source else { return false };
     let path = source.get_ref().as_str();
     let outside = path.is_empty()
         || path.contains('\\')
@@ -200,16 +222,17 @@ fn check_source(
         let message = format!("`{path}` is no folder below the product's");
         let problem = Problem::error("config.bad_source", source.span(), message);
         out.push(problem.help("write a path like `network` or `modules/network`, without `..`"));
-        return;
+        return false;
     }
     let message = match folder(path) {
-        SourceFolder::Folder => return,
+        SourceFolder::Folder => return true,
         SourceFolder::Missing => format!("there is no folder `{path}` beside {FILE_NAME}"),
         SourceFolder::NotAFolder => format!("`{path}` is not a folder"),
     };
     let problem = Problem::error("config.missing_source", source.span(), message);
     let name = component.name.get_ref();
     out.push(problem.help(format!("make the folder and put the files of component `{name}` there")));
+    false
 }
 
 /// A product's file that was read.
@@ -232,11 +255,12 @@ pub fn load(dir: &Path) -> std::io::Result<Loaded> {
     let path = file.strip_prefix("./").or_else(|_| file.strip_prefix(&here)).unwrap_or(&file);
     let path = path.display().to_string();
     let text = read_capped(&file)?;
-    let checked = parse(&text, &|source| match std::fs::metadata(dir.join(source)) {
+    let folder = |source: &str| match std::fs::metadata(dir.join(source)) {
         Ok(found) if found.is_dir() => SourceFolder::Folder,
         Ok(_) => SourceFolder::NotAFolder,
         Err(_) => SourceFolder::Missing,
-    });
+    };
+    let checked = parse_with(&text, &folder, &|source| terraform::read(&dir.join(source)));
     Ok(Loaded { dir: dir.to_owned(), path, text, checked })
 }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::{files, none, root, sources};
 
 /// The areas of error codes; each has its page in docs/errors.
-const AREAS: [&str; 21] = [
+const AREAS: [&str; 22] = [
     "api",
     "artifact",
     "audit",
@@ -26,6 +26,7 @@ const AREAS: [&str; 21] = [
     "runner",
     "scenario",
     "seal",
+    "source",
     "store",
     "tool",
     "wire",

@@ -10,8 +10,18 @@ use crate::document::Component;
 pub const ESCAPES_MAX: usize = 64;
 /// The longest source of a module or provider, in bytes.
 pub const ESCAPE_LEN_MAX: usize = 512;
-/// Those with names of their own: provisioners, and data sources that run programs or reach any address.
-pub const ESCAPES: [&str; 5] = ["local-exec", "remote-exec", "file", "external", "http"];
+/// Those with names of their own: provisioners, what runs programs or reaches any address while it is planned, and
+/// providers that get their credentials by a file or a program of the source's choice.
+pub const ESCAPES: [&str; 8] = [
+    "local-exec",
+    "remote-exec",
+    "file",
+    "external",
+    "http",
+    "local_command",
+    "terraform_remote_state",
+    "provider-credentials",
+];
 
 /// Whether a text names an escape hatch: one of `ESCAPES`, `module:SOURCE` of a module from elsewhere, or
 /// `provider:SOURCE` of a provider that the lock file does not name. A source that terraform puts together
@@ -54,6 +64,8 @@ mod tests {
             ("local-exec", true),
             ("external", true),
             ("http", true),
+            ("terraform_remote_state", true),
+            ("provider-credentials", true),
             ("module:hashicorp/consul/aws", true),
             ("module:git::https://example.com/vpc.git?ref=v1", true),
             ("provider:registry.terraform.io/hashicorp/null", true),
