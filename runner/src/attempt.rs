@@ -3,10 +3,17 @@
 //! Whatever happens, it ends with an outcome on record, nothing of it running, its lock
 //! free, and a report on its way.
 
-pub mod answers;
+pub mod admission;
+pub mod artifact;
 mod execute;
+pub mod inputs;
 mod lock;
-mod saved;
+pub mod metrics;
+pub mod plan_answers;
+pub mod report;
+pub mod runner;
+mod saved_plan;
+pub mod ship;
 mod watch;
 
 use std::sync::Arc;
@@ -15,18 +22,17 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::admission::Admitted;
+use crate::account::lock::Held;
+use crate::attempt::admission::Admitted;
+use crate::attempt::runner::{Active, Runner};
+use crate::attempt::ship::Shipped;
 use crate::backoff::Backoff;
-use crate::executor::Progress;
-use crate::fault::{Coded, chain, now_ms};
-use crate::journal::Entry;
-use crate::link::{Error, Verdict};
-use crate::lock::Held;
-use crate::logs::Shipped;
+use crate::broker::connection::{Error, Verdict};
+use crate::error::{Coded, chain, now_ms};
 use crate::outcome::{Attempt, Class, Failure, Outcome};
-use crate::report;
-use crate::runner::{Active, Runner};
+use crate::progress::Progress;
 use crate::stop::{Reason, Stop};
+use crate::storage::journal::Entry;
 
 /// How far clocks may be apart when the last moment to start is judged.
 const START_SLACK_MS: i64 = 60_000;

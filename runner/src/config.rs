@@ -3,6 +3,7 @@
 //! `resolve` is a pure function of texts; only `load` reads files.
 
 mod aws;
+pub mod cli;
 mod install;
 
 use std::collections::BTreeMap;
@@ -15,15 +16,15 @@ use remit_seal::Digest;
 use remit_seal::document::{KeySpec, Value};
 use serde::Deserialize;
 
-use crate::cell;
-use crate::cli::{JobArgs, RunArgs};
-use crate::confine::{Limits, Settings, Strictness};
-use crate::data_dir::read_bounded;
-use crate::fault::Coded;
-use crate::kubernetes::Cluster;
-use crate::link::{Proxy, Way};
-use crate::lock;
-use crate::secret::{Reference, Secrets};
+use crate::account::kubernetes::Cluster;
+use crate::account::lock;
+use crate::account::object_store;
+use crate::account::secret::{Reference, Secrets};
+use crate::config::cli::{JobArgs, RunArgs};
+use crate::error::Coded;
+use crate::process::confine::{Limits, Settings, Strictness};
+use crate::proxy::{Proxy, Way};
+use crate::storage::data_dir::read_bounded;
 
 pub use aws::Aws;
 pub use install::Install;
@@ -134,9 +135,9 @@ pub struct Config {
     /// More environment variables that tools may see.
     pub pass_env: Vec<String>,
     /// Where components' locks are.
-    pub lock: lock::place::At,
+    pub lock: lock::backend::At,
     /// Where terraform's states are.
-    pub state: cell::At,
+    pub state: object_store::At,
     /// The customer's policy, where it is not the default.
     pub policy: Option<PathBuf>,
     /// The zone of the policy's clock.

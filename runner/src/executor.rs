@@ -1,7 +1,7 @@
 //! What changes the customer's world: one trait, and an executor for each kind of component.
 
 mod classify;
-mod environment;
+pub mod gate;
 pub mod rehearsal;
 pub mod script;
 pub mod terraform;
@@ -15,16 +15,15 @@ use futures::future::BoxFuture;
 use remit_seal::Digest;
 use remit_seal::document::{Component, ComponentKind, Rehearsal, Tool, Value};
 
-use crate::logs::Log;
-use crate::outcome::{Changes, Class, Differences, Failure, Planned};
-use crate::outputs::Outputs;
-use crate::policy::Gate;
-use crate::process::{self, Exit, Supervisor};
-use crate::state::Session;
-use crate::stop::Reason;
+use crate::executor::terraform::state::Session;
+use crate::outcome::{Changes, Class, Differences, Failure, Planned, Undone};
+use crate::process::{self, Environment, Exit, Places, Supervisor};
+use crate::progress::Progress;
+use crate::storage::logs::Log;
+use crate::storage::outputs::Outputs;
 
 pub use classify::{classify, failed};
-pub use environment::Environment;
+pub use gate::Gate;
 
 /// What a job does to its component.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,21 +125,8 @@ pub struct Work {
 
 impl Drop for Work {
     fn drop(&mut self) {
-        self.inputs.values_mut().for_each(crate::inputs::wipe);
+        self.inputs.values_mut().for_each(crate::value::wipe);
     }
-}
-
-/// The directories of one attempt; all exist.
-#[derive(Clone, Debug)]
-pub struct Places {
-    /// The unpacked source, a private copy. The same path for each attempt of a component.
-    pub source: PathBuf,
-    /// Private temporary files, removed afterwards.
-    pub temp: PathBuf,
-    /// What is kept between attempts, until the component is destroyed; not terraform's state.
-    pub state: PathBuf,
-    /// Where the plan is: written by who plans, read by who carries it out.
-    pub plan: PathBuf,
 }
 
 /// What came of it.
@@ -184,28 +170,6 @@ pub(crate) fn left_over(left: &[String]) -> Failure {
     let hint = "retry; if it stays, look at what holds these";
     let words = format!("still there after destroying: {shown}{more}");
     Failure::new(Class::Conflict, "executor.destroy_incomplete", words, hint)
-}
-
-/// Why it was not done.
-#[derive(Clone, Debug)]
-pub enum Undone {
-    /// It failed.
-    Failed(Failure),
-    /// It was stopped.
-    Stopped(Reason),
-    /// It was not begun: nothing was changed.
-    Refused {
-        /// The stable code of the check that refused it.
-        code: &'static str,
-        /// Why.
-        message: String,
-    },
-}
-
-impl From<Failure> for Undone {
-    fn from(failure: Failure) -> Self {
-        Undone::Failed(failure)
-    }
 }
 
 /// Carries out work. Returns only when nothing that it started runs any more.
@@ -253,52 +217,8 @@ impl Executors {
     }
 }
 
-/// What an attempt is doing now, for people; the newest word counts.
-#[derive(Clone, Debug)]
-pub struct Progress {
-    sender: tokio::sync::watch::Sender<Step>,
-}
-
-/// One word of progress.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Step {
-    /// One line.
-    pub message: String,
-    /// Parts done.
-    pub done: u32,
-    /// Parts in all; 0 when not known.
-    pub total: u32,
-}
-
 /// How many things that are left are named.
 const LEFT_SHOWN_MAX: usize = 20;
-/// The longest line of progress, in bytes.
-const STEP_LEN_MAX: usize = 512;
-
-impl Default for Progress {
-    fn default() -> Self {
-        Self { sender: tokio::sync::watch::Sender::new(Step::default()) }
-    }
-}
-
-impl Progress {
-    /// Says what is being done.
-    pub fn say(&self, message: impl Into<String>, done: u32, total: u32) {
-        let message = crate::outcome::cut(message.into(), STEP_LEN_MAX);
-        self.sender.send_replace(Step { message, done, total });
-    }
-
-    /// The newest word.
-    pub fn now(&self) -> Step {
-        self.sender.borrow().clone()
-    }
-
-    /// Follows the words.
-    pub fn follow(&self) -> tokio::sync::watch::Receiver<Step> {
-        self.sender.subscribe()
-    }
-}
-
 /// A way a tool ended that has nothing to do with what it was asked.
 pub(crate) fn unusual(tool: &str, exit: &Exit, words: &str) -> Option<Undone> {
     match exit {
@@ -315,7 +235,7 @@ pub(crate) fn unusual(tool: &str, exit: &Exit, words: &str) -> Option<Undone> {
 
 /// A tool that could not be run at all.
 pub(crate) fn not_run(error: &process::Error, how_to_get: &str) -> Undone {
-    let words = crate::fault::chain(error);
+    let words = crate::error::chain(error);
     Undone::Failed(match error {
         process::Error::Missing(_) => Failure::new(Class::Bug, "executor.tool_missing", words, how_to_get),
         process::Error::Start { .. } | process::Error::Wait(_) => Failure::new(
@@ -343,7 +263,7 @@ pub(crate) fn not_run(error: &process::Error, how_to_get: &str) -> Undone {
 pub(crate) fn check_outputs(component: &Component, values: &BTreeMap<String, Value>) -> Result<(), Failure> {
     for (name, output) in &component.outputs {
         let (code, words) = match values.get(name) {
-            Some(value) if crate::inputs::is_of(value, output.value_type) => continue,
+            Some(value) if crate::value::is_of(value, output.value_type) => continue,
             Some(_) => (
                 "executor.output_type",
                 format!("output `{name}` is not of its declared type {:?}", output.value_type),

@@ -5,9 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::data_dir::{read_bounded, remove_file, write_atomic};
-use crate::runner::Runner;
+use crate::attempt::runner::Runner;
 use crate::stop::Reason;
+use crate::storage::data_dir::{read_bounded, remove_file, write_atomic};
 
 /// The file's name in the data directory.
 pub const FILE: &str = "halted";

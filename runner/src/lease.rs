@@ -8,16 +8,17 @@ use remit_proto::convert::{Lease, LeaseAnswer};
 use remit_proto::limit;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use crate::admission::{self, Rejection};
 use crate::attempt;
+use crate::attempt::admission::{self, Rejection};
+use crate::attempt::report;
+use crate::attempt::runner::Runner;
 use crate::backoff::Backoff;
-use crate::fault::Coded;
-use crate::journal::Entry;
-use crate::link::{Error, Marks};
+use crate::broker::connection::{Error, Marks};
+use crate::error::Coded;
+use crate::executor::gate::record_wait;
 use crate::outcome::{Attempt, Outcome, cut};
-use crate::policy::{Answer, record_wait};
-use crate::report;
-use crate::runner::Runner;
+use crate::policy::Answer;
+use crate::storage::journal::Entry;
 
 /// How long the next poll waits for the broker to know that an attempt has started, so that
 /// it does not offer it again.
@@ -128,7 +129,7 @@ async fn follow(runner: &Runner, backoff: &mut Backoff) {
     match runner.trust.follow(&runner.link).await {
         Ok(()) => backoff.reset(),
         Err(error) => {
-            let words = crate::fault::chain(&error);
+            let words = crate::error::chain(&error);
             tracing::error!(
                 code = error.code(),
                 error = words,
@@ -230,7 +231,7 @@ async fn refuse(
     let ended = is_final.then(|| Entry::Ended { attempt: attempt.clone(), outcome: outcome.clone() });
     for entry in [refused].into_iter().chain(ended) {
         if let Err(error) = runner.journal.append(entry).await {
-            tracing::error!(error = %crate::fault::chain(&error), "the refusal cannot be put on record");
+            tracing::error!(error = %crate::error::chain(&error), "the refusal cannot be put on record");
         }
     }
     let told = report::send(runner, attempt, &outcome);

@@ -3,8 +3,10 @@
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
-use remit_runner::cli::{Cli, Command, PolicyCommand, RunArgs, StatusArgs, VerifyArgs};
-use remit_runner::{Coded, Running, config, customer, fault, journal};
+use remit_runner::command::customer;
+use remit_runner::config::cli::{Cli, Command, PolicyCommand, RunArgs, StatusArgs, VerifyArgs};
+use remit_runner::storage::journal;
+use remit_runner::{Coded, Running, config, error};
 use remit_seal::document::Word;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -17,7 +19,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     if let Command::Confine { words } = &cli.command {
         // Before there is anything that could be in the way: another thread would not be confined.
-        return remit_runner::confine::enter(words);
+        return remit_runner::process::confine::enter(words);
     }
     // A runner that is a minor process among others needs few threads and little memory.
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -121,7 +123,7 @@ fn start_log() {
 }
 
 fn complain(error: &impl Coded, exit: u8) -> ExitCode {
-    let words = fault::chain(error);
+    let words = error::chain(error);
     anstream::eprintln!("error[{}]: {words}\n  hint: {}", error.code(), error.hint());
     ExitCode::from(exit)
 }
@@ -177,7 +179,7 @@ fn say_whole(whole: &journal::Whole, json: bool) {
 }
 
 fn policy(command: &PolicyCommand) -> ExitCode {
-    match remit_runner::policy::run(command) {
+    match remit_runner::command::policy::run(command) {
         Ok(said) => {
             if command.is_json() {
                 anstream::println!("{}", said.json);
@@ -201,13 +203,13 @@ fn say(done: Result<String, customer::Error>) -> ExitCode {
 }
 
 async fn status(args: &StatusArgs) -> ExitCode {
-    match remit_runner::status::ask(&args.data_dir).await {
+    match remit_runner::command::status::ask(&args.data_dir).await {
         Ok(status) if args.json => {
             anstream::println!("{status}");
             ExitCode::SUCCESS
         }
         Ok(status) => {
-            anstream::print!("{}", remit_runner::status::for_people(&status));
+            anstream::print!("{}", remit_runner::command::status::for_people(&status));
             ExitCode::SUCCESS
         }
         Err(error) => complain(&error, 1),

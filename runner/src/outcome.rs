@@ -1,6 +1,7 @@
 //! How an attempt ended, as it is journalled and reported.
 
 mod differences;
+mod facts;
 
 use std::collections::BTreeMap;
 
@@ -9,7 +10,10 @@ use remit_seal::Digest;
 use remit_seal::document::Value;
 use serde::{Deserialize, Serialize};
 
+use crate::stop::Reason;
+
 pub use differences::{Attribute, Difference, Differences};
+pub use facts::{PlanFacts, SavedPlan};
 
 pub use remit_proto::limit::MESSAGE_LEN_MAX;
 pub use remit_seal::document::FailureClass as Class;
@@ -258,6 +262,28 @@ pub fn cut(mut text: String, max: usize) -> String {
         text.push_str(MARK);
     }
     text
+}
+
+/// Why it was not done.
+#[derive(Clone, Debug)]
+pub enum Undone {
+    /// It failed.
+    Failed(Failure),
+    /// It was stopped.
+    Stopped(Reason),
+    /// It was not begun: nothing was changed.
+    Refused {
+        /// The stable code of the check that refused it.
+        code: &'static str,
+        /// Why.
+        message: String,
+    },
+}
+
+impl From<Failure> for Undone {
+    fn from(failure: Failure) -> Self {
+        Undone::Failed(failure)
+    }
 }
 
 #[cfg(test)]

@@ -3,29 +3,23 @@
 //! What nothing permits is refused, a forbidding rule wins, and a rule that cannot be evaluated refuses
 //! too. A policy that does not parse or does not fit the schema stops the runner from starting.
 
-mod command;
-mod gate;
-mod past;
-mod plan;
+pub mod approval;
+pub mod decision_log;
 mod question;
-mod source;
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use cedar_policy::{Authorizer, Effect, PolicySet, Schema, ValidationMode, Validator};
 use remit_seal::Digest;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use crate::data_dir::read_bounded;
-use crate::fault::Coded;
+use crate::error::Coded;
+use crate::storage::data_dir::read_bounded;
+use crate::storage::journal::Reference;
 
-pub use command::{Said, run};
-pub use gate::{Gate, Verdict, at_the_door, record_wait};
-pub use past::Past;
-pub use plan::{PlanFacts, plan_facts};
-pub use question::{Clock, Plan, Question, Release};
-pub use source::escapes;
+pub use decision_log::Past;
+pub use question::{Clock, Question, Release};
 
 /// What a runner keeps to that was given no policy.
 pub const DEFAULT: &str = include_str!("../policy/default.cedar");
@@ -98,16 +92,6 @@ impl Coded for Error {
             Error::Question { .. } => "give files of the data directory's folder `questions`".to_owned(),
         }
     }
-}
-
-/// Which policy something was decided by.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Reference {
-    /// Its version.
-    pub version: u64,
-    /// The sha256 of its text, hexadecimal.
-    pub sha256: String,
 }
 
 /// A policy that was parsed and checked against the schema.
@@ -227,6 +211,11 @@ impl Policy {
     /// Which one it is.
     pub fn reference(&self) -> &Reference {
         &self.reference
+    }
+
+    /// How many rules it has.
+    pub fn rules(&self) -> usize {
+        self.set.policies().count()
     }
 
     /// Whether it may follow the one that was kept to before: newer, or the same.

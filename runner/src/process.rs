@@ -4,7 +4,10 @@
 //! KILL. However it ended, its cgroup, its group and everything that carries the attempt's
 //! mark is killed and waited for before `run` returns.
 
-mod sweep;
+pub mod confine;
+mod environment;
+mod places;
+mod reap;
 
 use std::ffi::OsString;
 use std::future::Future;
@@ -18,12 +21,15 @@ use rustix::process::Signal;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Child;
 
-use crate::confine::{Confined, NotBegun, Starting};
-use crate::journal::{Entry, Journal, Process};
 use crate::outcome::Attempt;
+use crate::process::confine::{Confined, NotBegun, Starting};
 use crate::stop::{Reason, Stop};
+use crate::storage::journal::{Entry, Journal, Process};
+use crate::storage::logs::Stream;
 
-pub use sweep::{Group, Mark, boot_id, end_all, is_living, living, start_ticks};
+pub use environment::Environment;
+pub use places::Places;
+pub use reap::{Group, Mark, boot_id, end_all, is_living, living, start_ticks};
 
 /// How long a tool may take to end by itself once it is asked.
 pub const GRACE: Duration = Duration::from_secs(10);
@@ -40,15 +46,6 @@ pub struct Tool {
     pub env: Vec<(OsString, OsString)>,
     /// Where it runs.
     pub dir: PathBuf,
-}
-
-/// Which of the tool's streams.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stream {
-    /// Standard output.
-    Out,
-    /// Standard error.
-    Err,
 }
 
 /// How a tool ended.
@@ -81,7 +78,7 @@ pub enum Error {
     Confine(String),
     /// It could not be put on record, so it was killed again.
     #[error("the tool was ended again because the journal could not be written")]
-    Journal(#[from] crate::journal::Error),
+    Journal(#[from] crate::storage::journal::Error),
     /// It could not be waited for.
     #[error("the tool could not be waited for")]
     Wait(#[source] io::Error),
@@ -162,7 +159,7 @@ impl Supervisor {
         Ok((command.spawn().map_err(failed)?, starting))
     }
 
-    async fn record(&self, group: Group) -> Result<(), crate::journal::Error> {
+    async fn record(&self, group: Group) -> Result<(), crate::storage::journal::Error> {
         let process = Process {
             attempt: self.attempt.clone(),
             pgid: group.pgid,
@@ -205,12 +202,12 @@ impl Supervisor {
             Reason::Timeout => Signal::TERM,
             Reason::Forced => Signal::KILL,
         };
-        sweep::signal_group(group.pgid, first);
+        reap::signal_group(group.pgid, first);
         tokio::select! {
             () = tokio::time::sleep(self.grace) => {}
             () = self.stop.forced() => {}
         }
-        sweep::signal_group(group.pgid, Signal::KILL);
+        reap::signal_group(group.pgid, Signal::KILL);
         reason
     }
 

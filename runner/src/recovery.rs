@@ -5,14 +5,14 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::sync::Arc;
 
-use crate::data_dir::remove_dir;
-use crate::fault::chain;
-use crate::journal::Open;
-use crate::logs;
+use crate::attempt::report;
+use crate::attempt::runner::Runner;
+use crate::error::chain;
 use crate::outcome::{Attempt, Class, Failure, Outcome};
 use crate::process::{Group, Mark, boot_id, end_all};
-use crate::report;
-use crate::runner::Runner;
+use crate::storage::data_dir::remove_dir;
+use crate::storage::journal::Open;
+use crate::storage::logs;
 
 /// Deals with every attempt that an earlier process of this runner left open.
 pub async fn recover(runner: &Arc<Runner>) {

@@ -1,8 +1,5 @@
 //! The status API, on loopback: what the runner is doing, did, and may do; pause and resume.
 
-mod client;
-mod metrics;
-
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -17,13 +14,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use crate::fault::{Coded, chain};
+use crate::attempt::runner::Runner;
+use crate::error::{Coded, chain};
 use crate::halt;
-use crate::journal::PAGE_LEN_MAX;
-use crate::runner::Runner;
-
-pub use client::{ask, for_people};
-pub use metrics::Metrics;
+use crate::storage::journal::PAGE_LEN_MAX;
 
 /// The longest body that is read.
 const APPROVAL_LEN_MAX: usize = 16 * 1024;
@@ -99,7 +93,7 @@ async fn readyz(State(runner): Shared) -> Response {
 }
 
 async fn metrics_text(State(runner): Shared) -> Response {
-    let text = runner.metrics.encode(&runner);
+    let text = runner.metrics.encode(&gauges(&runner));
     ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
         .into_response()
 }
@@ -164,7 +158,7 @@ fn trust(runner: &Runner) -> Value {
 }
 
 async fn jobs(State(runner): Shared) -> Json<Value> {
-    let job = |(attempt, active): (crate::outcome::Attempt, crate::runner::Active)| {
+    let job = |(attempt, active): (crate::outcome::Attempt, crate::attempt::runner::Active)| {
         json!({
             "job": attempt.job,
             "attempt": attempt.attempt,
@@ -255,6 +249,25 @@ fn changed(runner: &Runner, result: std::io::Result<()>) -> Response {
             &format!("it could not be kept on disk: {error}"),
         ),
     }
+}
+
+fn gauges(runner: &Runner) -> [(&'static str, &'static str, i64); 7] {
+    let state = runner.journal.state().clone();
+    let mode = runner.mode();
+    let int = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+    [
+        ("ready", "1 when it could take work", i64::from(runner.not_ready().is_empty())),
+        ("paused", "1 when the customer paused it", i64::from(mode.paused)),
+        ("jobs", "Attempts in hand", int(runner.active().len() as u64)),
+        (
+            "unreported",
+            "Attempts whose outcome the broker has not acknowledged",
+            int(state.open.len() as u64),
+        ),
+        ("journal_records", "Records in the journal", int(state.records)),
+        ("seq_high", "The greatest sequence number accepted", int(state.seq_high)),
+        ("certificate_ends_ms", "When its certificate ends, ms since 1970", runner.identity().not_after_ms()),
+    ]
 }
 
 #[cfg(test)]

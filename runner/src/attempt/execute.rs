@@ -9,19 +9,22 @@ use remit_proto::limit;
 use remit_seal::document::{ComponentKind, Side, Value};
 
 use super::watch::watch;
-use super::{Hand, saved, stopped};
-use crate::artifact;
+use super::{Hand, saved_plan, stopped};
+use crate::attempt::artifact;
+use crate::attempt::inputs::{self, Resolved};
+use crate::attempt::ship::ship;
 use crate::backoff::Backoff;
-use crate::data_dir::{make_dir, remove_dir};
-use crate::executor::{Action, Done, Places, Stage, Undone, Work};
-use crate::fault::{Coded, chain};
-use crate::inputs::{self, Resolved};
-use crate::logs::{self, Log, Redactor};
+use crate::error::{Coded, chain};
+use crate::executor::Gate;
+use crate::executor::terraform::state::{self, Session};
+use crate::executor::{Action, Done, Stage, Work};
+use crate::outcome::Undone;
 use crate::outcome::{Class, Failure, MESSAGE_LEN_MAX, Outcome, Plan, Planned, Success, cut};
-use crate::outputs::{self, Realm};
-use crate::policy::Gate;
+use crate::process::Places;
 use crate::process::{GRACE, Mark, Supervisor};
-use crate::state::{self, Session};
+use crate::storage::data_dir::{make_dir, remove_dir};
+use crate::storage::logs::{Log, Redactor};
+use crate::storage::outputs::{self, Realm};
 
 /// How long the secrets of one attempt may take to be fetched.
 const FETCH_MAX: Duration = Duration::from_secs(5 * 60);
@@ -39,7 +42,7 @@ pub(super) async fn execute(hand: &mut Hand) -> Outcome {
     };
     let ship = {
         let (runner, attempt, log) = (hand.runner.clone(), hand.admitted.attempt.clone(), log.clone());
-        async move { logs::ship(&runner.link, &attempt, &log).await }
+        async move { ship(&runner.link, &attempt, &log).await }
     };
     hand.shipping = Some(tokio::spawn(ship));
     let hand = &*hand;
@@ -166,7 +169,7 @@ fn nothing_there(hand: &Hand, log: &Log, places: &Places) -> Result<(Done, Optio
         return Ok((Done { swept: swept.to_owned(), ..done }, None));
     }
     let work = prepare(hand, Resolved::default(), log, places);
-    saved::prepare(&work, hand.runner.dir.id())?;
+    saved_plan::prepare(&work, hand.runner.dir.id())?;
     seal(hand, &work, Done { planned: Some(Planned::default()), ..done })
 }
 
@@ -175,7 +178,7 @@ fn seal(hand: &Hand, work: &Work, mut done: Done) -> Result<(Done, Option<Plan>)
     let sides = hand.admitted.bound.operation.approval.sides();
     let wants_customer = done.wants_customer || sides.contains(&Side::Customer);
     let planned = done.planned.take();
-    let seal = |planned| saved::seal(work, hand.runner.dir.id(), planned, wants_customer);
+    let seal = |planned| saved_plan::seal(work, hand.runner.dir.id(), planned, wants_customer);
     let plan = planned.map(seal).transpose()?;
     Ok((done, plan))
 }
@@ -272,7 +275,7 @@ fn prepare(hand: &Hand, mut resolved: Resolved, log: &Log, places: &Places) -> W
 
 async fn carry_out(hand: &Hand, work: &Work) -> Result<Done, Undone> {
     fetch(hand, &work.places).await?;
-    saved::prepare(work, hand.runner.dir.id())?;
+    saved_plan::prepare(work, hand.runner.dir.id())?;
     let rehearse = hand.admitted.realm == Realm::Rehearsal;
     let executor = hand.runner.executors.pick(work.component.kind, rehearse);
     executor.expect("admission picked it before").run(work).await
@@ -372,7 +375,7 @@ fn input_failure(error: &inputs::Error) -> Undone {
 fn artifact_failure(error: &artifact::Error) -> Failure {
     let class = match error {
         artifact::Error::Mismatch { .. } => Class::Interference,
-        artifact::Error::Io { .. } | artifact::Error::Archive(crate::archive::Error::Io(_)) => {
+        artifact::Error::Io { .. } | artifact::Error::Archive(crate::storage::archive::Error::Io(_)) => {
             Class::Transient
         }
         artifact::Error::Fetch { .. }

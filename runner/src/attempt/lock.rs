@@ -5,13 +5,13 @@ use std::time::Duration;
 use remit_seal::document::Subject;
 
 use super::{Hand, START_SLACK_MS, stopped};
-use crate::approval::approves;
+use crate::account::lock::record::Record;
+use crate::account::lock::{Error, Held};
 use crate::backoff::Backoff;
-use crate::fault::{Coded, chain, now_ms};
-use crate::lock::record::Record;
-use crate::lock::{Error, Held};
+use crate::error::{Coded, chain, now_ms};
+use crate::executor::gate::record_wait;
 use crate::outcome::{Class, Failure, Outcome};
-use crate::policy::record_wait;
+use crate::policy::approval::approves;
 
 /// How often a lock that another runner holds is looked at.
 const LOOK_MIN: Duration = Duration::from_millis(250);

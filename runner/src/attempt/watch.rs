@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::Hand;
 use crate::backoff::Backoff;
-use crate::link::Verdict;
+use crate::broker::connection::Verdict;
 use crate::stop::Reason;
 
 /// How long one renewal waits for a reason to stop: the heartbeat.

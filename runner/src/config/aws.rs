@@ -4,7 +4,7 @@ use remit_proto::caller::Region;
 use remit_seal::verify::is_account;
 
 use super::Error;
-use crate::cli::AwsArgs;
+use crate::config::cli::AwsArgs;
 
 /// The account and region that this runner is in. It proves them when it enrols, and takes jobs for no other.
 #[derive(Clone, Debug, PartialEq, Eq)]

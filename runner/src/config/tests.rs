@@ -3,7 +3,7 @@
 use clap::Parser;
 
 use super::*;
-use crate::cli::{Cli, Command};
+use crate::config::cli::{Cli, Command};
 
 fn args(line: &str) -> RunArgs {
     let words = ["remit-runner", "run"].into_iter().chain(line.split_whitespace());
@@ -71,9 +71,15 @@ fn an_account_and_its_region_are_given_together() {
 fn locks_can_be_in_a_cluster_and_states_cannot() {
     let config =
         check(&format!("{FULL} --lock kubernetes://remit/shop"), "state = \"s3://acme/shop\"").unwrap();
-    assert!(matches!(config.lock, lock::place::At::Kubernetes(_)) && matches!(config.state, cell::At::S3(_)));
+    assert!(
+        matches!(config.lock, lock::backend::At::Kubernetes(_))
+            && matches!(config.state, object_store::At::S3(_))
+    );
     let config = check(FULL, "lock = \"s3://acme/shop\"").unwrap();
-    assert!(matches!(config.lock, lock::place::At::Cells(cell::At::S3(_))) && config.state == cell::At::File);
+    assert!(
+        matches!(config.lock, lock::backend::At::Cells(object_store::At::S3(_)))
+            && config.state == object_store::At::File
+    );
     for wrong in
         ["--lock k8s://remit/shop", "--lock kubernetes://remit", "--lock s3://a", "--state kubernetes://a/b"]
     {

@@ -14,9 +14,9 @@ use serde::{Deserialize, Serialize};
 use super::classify::failed_as;
 use super::script::disk;
 use super::{Action, Done, Executor, Stage, Undone, Work};
-use crate::data_dir::{read_bounded, write_atomic};
 use crate::outcome::{ChangeAction, Changes, Differences, Failure, Planned};
-use crate::outputs::Outputs;
+use crate::storage::data_dir::{read_bounded, write_atomic};
+use crate::storage::outputs::Outputs;
 
 const NOTE_LEN_MAX: u64 = 64 * 1024;
 /// How long one pretended change takes, where nobody said.

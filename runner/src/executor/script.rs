@@ -4,7 +4,7 @@
 //! `$REMIT_STATE_DIR`. Exit 0 is done; 2 drifted (drift check); 75 transient, 77 a missing permission, 69 a
 //! conflict (sysexits.h). After a destroy `sweep`, where there is one, prints a line for each thing left.
 
-mod health;
+mod probe;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,11 +15,12 @@ use remit_seal::document::{SWEEP, Value};
 use super::{
     Action, Done, Executor, Stage, Undone, Work, check_outputs, classify, left_over, not_run, unusual,
 };
-use crate::data_dir::{read_left, write_atomic};
-use crate::inputs::written;
 use crate::outcome::{ChangeAction, Class, Differences, Failure, Planned};
-use crate::outputs::Outputs;
-use crate::process::{Exit, Stream, Tool};
+use crate::process::{Exit, Tool};
+use crate::storage::data_dir::{read_left, write_atomic};
+use crate::storage::logs::Stream;
+use crate::storage::outputs::Outputs;
+use crate::value::written;
 
 const OUTPUTS_FILE: &str = "outputs.json";
 const OUTPUTS_LEN_MAX: u64 = 128 * 1024;
@@ -42,7 +43,7 @@ impl Executor for Script {
     fn run<'a>(&'a self, work: &'a Work) -> BoxFuture<'a, Result<Done, Undone>> {
         Box::pin(async move {
             match work.action {
-                Action::Health => return health::probe(work).await,
+                Action::Health => return probe::probe(work).await,
                 Action::Drift | Action::Adopt | Action::Run => return run(work).await,
                 Action::Deploy | Action::Destroy => {}
             }
@@ -261,6 +262,6 @@ impl Tail {
 
     pub(super) fn text(&self) -> String {
         let from = self.bytes.len().saturating_sub(TAIL_LEN);
-        crate::logs::clean(&self.bytes[from..]).trim().to_owned()
+        crate::storage::logs::clean(&self.bytes[from..]).trim().to_owned()
     }
 }

@@ -4,7 +4,10 @@
 //! names: a generated override says so. Inputs go by a private variables file, never by argv.
 
 mod differences;
+pub mod facts;
 mod plan;
+mod source;
+pub mod state;
 mod stream;
 mod version;
 
@@ -21,12 +24,12 @@ use super::{
     Action, Done, Executor, PLAN_FILE, Stage, Undone, Work, check_outputs, classify, left_over, not_run,
     unusual,
 };
-use crate::data_dir::{make_dir, read_left, write_atomic};
-use crate::outcome::{Class, Failure, Planned};
-use crate::outputs::Outputs;
-use crate::policy::{self, PlanFacts};
-use crate::process::{self, Exit, Stream, Tool};
-use crate::state::Session;
+use crate::executor::terraform::state::Session;
+use crate::outcome::{Class, Failure, Planned, SavedPlan};
+use crate::process::{self, Exit, Tool};
+use crate::storage::data_dir::{make_dir, read_left, write_atomic};
+use crate::storage::logs::Stream;
+use crate::storage::outputs::Outputs;
 use plan::Plan;
 use stream::Events;
 
@@ -217,12 +220,12 @@ impl<'a> Run<'a> {
         let source = &self.work.places.source;
         let lock = source.join(LOCK_FILE);
         let locked = providers(&lock).map_err(|e| disk(&e))?;
-        let mut escapes = policy::escapes(source).map_err(|e| disk(&e))?;
+        let mut escapes = source::escapes(source).map_err(|e| disk(&e))?;
         self.work.gate.source(escapes.clone()).await?;
         self.init().await?;
         let modules = self.work.places.state.join("terraform-data").join("modules");
         let before = escapes.len();
-        escapes.extend(policy::escapes(&modules).map_err(|e| disk(&e))?);
+        escapes.extend(source::escapes(&modules).map_err(|e| disk(&e))?);
         let fetched = providers(&lock).map_err(|e| disk(&e))?;
         escapes.extend(fetched.difference(&locked).map(|provider| format!("provider:{provider}")));
         if escapes.len() == before { Ok(()) } else { self.work.gate.source(escapes).await }
@@ -289,7 +292,7 @@ impl<'a> Run<'a> {
         Ok(Done { outputs: Some(outputs), ..self.drift().await? })
     }
 
-    async fn make_plan(&self) -> Result<(Plan, PlanFacts), Undone> {
+    async fn make_plan(&self) -> Result<(Plan, SavedPlan), Undone> {
         self.work.progress.say("planning", 0, 0);
         let more: &[&str] = if self.work.action == Action::Destroy { &["-destroy"] } else { &[] };
         let args = [&["plan", "-input=false", "-json"], more].concat();
@@ -307,16 +310,16 @@ impl<'a> Run<'a> {
         self.capture(&tool, PLAN_LEN_MAX).await
     }
 
-    async fn read_plan(&self) -> Result<(Plan, PlanFacts), Undone> {
+    async fn read_plan(&self) -> Result<(Plan, SavedPlan), Undone> {
         let json = self.show_plan().await?;
-        let counted = policy::plan_facts(&json).map_err(|e| unreadable("plan", &e))?;
+        let counted = facts::plan_facts(&json).map_err(|e| unreadable("plan", &e))?;
         let file = read_left(&self.plan, PLAN_FILE_LEN_MAX).map_err(|e| disk(&e))?.unwrap_or_default();
-        let facts = PlanFacts { plan: counted, digest: Digest::of(&file).hex() };
+        let facts = SavedPlan { facts: counted, digest: Digest::of(&file).hex() };
         Ok((Plan::parse(&json).map_err(|e| unreadable("plan", &e))?, facts))
     }
 
     /// Applies the saved plan, and nothing else, once the customer's policy lets it through.
-    async fn apply(&self, plan: &Plan, facts: &PlanFacts) -> Result<(), Undone> {
+    async fn apply(&self, plan: &Plan, facts: &SavedPlan) -> Result<(), Undone> {
         self.work.gate.plan(facts).await?;
         let changes = plan.planned.changes;
         let parts = changes.total() + changes.replace;

@@ -11,6 +11,8 @@ use remit_seal::document::Class;
 use remit_seal::verify::Bound;
 use serde::{Deserialize, Serialize};
 
+use crate::outcome::PlanFacts;
+
 /// One question; everything that a rule can see.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -48,7 +50,7 @@ pub struct Question {
     pub escapes: Option<BTreeSet<String>>,
     /// What would be changed, once it is planned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub plan: Option<Plan>,
+    pub plan: Option<PlanFacts>,
 }
 
 /// A release.
@@ -90,28 +92,6 @@ impl Clock {
         };
         Self { hour: now.hour(), minute: now.minute(), weekday: weekday.to_owned() }
     }
-}
-
-/// What a plan would do, counted.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Plan {
-    /// Made.
-    pub create: u32,
-    /// Changed in place.
-    pub update: u32,
-    /// Removed.
-    pub delete: u32,
-    /// Removed and made anew.
-    pub replace: u32,
-    /// Changes of who may do what.
-    pub iam: u32,
-    /// Changes that let the internet in.
-    pub public: u32,
-    /// The types of what is removed or replaced.
-    pub removes: BTreeSet<String>,
-    /// The types of all that is changed.
-    pub changes: BTreeSet<String>,
 }
 
 impl Question {

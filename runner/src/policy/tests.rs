@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::outcome::PlanFacts;
 
 fn question(class: &str, kind: &str) -> Question {
     Question {
@@ -24,8 +25,8 @@ fn question(class: &str, kind: &str) -> Question {
     }
 }
 
-fn planned(change: impl FnOnce(&mut Plan)) -> Question {
-    let mut plan = Plan { create: 1, ..Plan::default() };
+fn planned(change: impl FnOnce(&mut PlanFacts)) -> Question {
+    let mut plan = PlanFacts { create: 1, ..PlanFacts::default() };
     change(&mut plan);
     Question { plan: Some(plan), escapes: Some(BTreeSet::new()), ..question("change", "terraform") }
 }

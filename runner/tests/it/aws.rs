@@ -7,7 +7,7 @@ use aws_config::{Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use remit_moto::{Manner, Moto, REGION};
-use remit_runner::cell::{Bucket, Cells};
+use remit_runner::account::object_store::{Bucket, Cells};
 use serde_json::{Value, json};
 
 use crate::valve::Valve;

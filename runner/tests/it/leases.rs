@@ -7,11 +7,11 @@ use std::sync::Arc;
 use remit_kubernetes::Server;
 use remit_proto::convert::{FailureClass, Outcome};
 use remit_runner::Coded;
-use remit_runner::kubernetes::Cluster;
-use remit_runner::lock::Locks;
-use remit_runner::lock::kubernetes::Leases;
-use remit_runner::lock::owner::Owner;
-use remit_runner::lock::place::Place;
+use remit_runner::account::kubernetes::Cluster;
+use remit_runner::account::lock::Locks;
+use remit_runner::account::lock::backend::Place;
+use remit_runner::account::lock::kubernetes::Leases;
+use remit_runner::account::lock::owner::Owner;
 use serde_json::{Value, json};
 
 use crate::bench::{Bench, read, wait};
@@ -183,7 +183,7 @@ fn what_the_role_does_not_say_is_named_with_the_role_that_would() {
     let denied = |account: &Account, component: &str, words: &str| {
         let locks = account.locks(Owner::this("runner-a"));
         let error = run(locks.take(component, &attempt(9), 9)).unwrap_err();
-        let source = remit_runner::fault::chain(&error);
+        let source = remit_runner::error::chain(&error);
         assert!(error.code() == "runner.lock_io" && source.contains(words), "{source}");
         let role = format!("kubectl -n {} create role", account.namespace);
         assert!(

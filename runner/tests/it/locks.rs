@@ -4,12 +4,12 @@ use std::process::Command;
 use std::sync::Arc;
 
 use remit_runner::Coded;
-use remit_runner::data_dir::DataDir;
-use remit_runner::lock::owner::Owner;
-use remit_runner::lock::place::{Place, Unwritten};
-use remit_runner::lock::record::{Phase, Record};
-use remit_runner::lock::{Error, Held, Locks};
+use remit_runner::account::lock::backend::{Place, Unwritten};
+use remit_runner::account::lock::owner::Owner;
+use remit_runner::account::lock::record::{Phase, Record};
+use remit_runner::account::lock::{Error, Held, Locks};
 use remit_runner::outcome::Attempt;
+use remit_runner::storage::data_dir::DataDir;
 
 use crate::aws::Aws;
 use crate::valve::{Hold, Valve};

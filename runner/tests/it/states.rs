@@ -7,10 +7,10 @@ use std::process::{Child, Command, Stdio};
 
 use base64::Engine;
 use remit_runner::Coded;
-use remit_runner::cell::{Cells, Folder};
-use remit_runner::data_dir::DataDir;
-use remit_runner::state::document::Document;
-use remit_runner::state::{Session, States};
+use remit_runner::account::object_store::{Cells, Folder};
+use remit_runner::executor::terraform::state::document::Document;
+use remit_runner::executor::terraform::state::{Session, States};
+use remit_runner::storage::data_dir::DataDir;
 use serde_json::json;
 
 use crate::aws::Aws;

@@ -5,8 +5,8 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use remit_proto::convert::Outcome;
-use remit_runner::lock::Locks;
-use remit_runner::lock::place::Place;
+use remit_runner::account::lock::Locks;
+use remit_runner::account::lock::backend::Place;
 use remit_seal::Digest;
 use remit_seal::document::{ComponentKind, Job, Release};
 

@@ -1,7 +1,7 @@
 //! Bugs to plant in the runner, each a check left out or made wrongly. The suite must catch every one.
 //! None of them is in production code: the checks are given something else than the truth.
 
-use remit_runner::admission::Gate;
+use remit_runner::attempt::admission::Gate;
 use remit_runner::outcome::Attempt;
 use remit_seal::document::{Approved, CustomerApproval, Job, Side, Subject, Word};
 use remit_seal::verify;

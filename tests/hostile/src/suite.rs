@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use remit_runner::Coded as _;
-use remit_runner::admission::{Gate, Rejection};
-use remit_runner::artifact::believe;
+use remit_runner::attempt::admission::{Gate, Rejection};
+use remit_runner::attempt::artifact::believe;
+use remit_runner::broker::trust::View;
 use remit_runner::outcome::Attempt;
 use remit_runner::policy::{Answer, Clock, Question};
-use remit_runner::trust::View;
 use remit_seal::Digest;
 use remit_seal::document::{Audience, CustomerApproval, Job, KeySpec, Root, Word};
 use remit_seal::dsse::{Envelope, PayloadType};

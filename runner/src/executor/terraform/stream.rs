@@ -3,10 +3,10 @@
 
 use serde::Deserialize;
 
-use crate::executor::Progress;
-use crate::logs::{LINE_LEN_MAX, Log};
 use crate::outcome::MESSAGE_LEN_MAX;
-use crate::process::Stream;
+use crate::progress::Progress;
+use crate::storage::logs::Stream;
+use crate::storage::logs::{LINE_LEN_MAX, Log};
 
 /// The longest line that is parsed.
 const EVENT_LEN_MAX: usize = 4 << 20;
@@ -51,7 +51,7 @@ impl Events {
     pub(super) fn push(&mut self, stream: Stream, bytes: &[u8]) {
         if stream == Stream::Err {
             self.log.bytes(stream, bytes);
-            self.keep_error(&crate::logs::clean(bytes));
+            self.keep_error(&crate::storage::logs::clean(bytes));
             return;
         }
         for piece in bytes.split_inclusive(|b| *b == b'\n') {
@@ -80,7 +80,7 @@ impl Events {
         match serde_json::from_slice::<Event>(&line) {
             Ok(event) => self.event(event),
             Err(_) if line.trim_ascii().is_empty() => {}
-            Err(_) => self.log.line(&crate::logs::clean(&line[..line.len().min(LINE_LEN_MAX)])),
+            Err(_) => self.log.line(&crate::storage::logs::clean(&line[..line.len().min(LINE_LEN_MAX)])),
         }
     }
 

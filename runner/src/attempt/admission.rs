@@ -1,0 +1,141 @@
+//! Whether an envelope may be acted on: cheap checks first, each closed on failure, and what passed on record
+//! before anything else sees it (docs/proof.md, invariants 3 and 12).
+
+pub(crate) mod gate;
+
+use remit_seal::Refusal;
+use remit_seal::verify::Bound;
+
+use crate::attempt::runner::Runner;
+use crate::error::{Coded, chain};
+use crate::executor::gate::{Verdict, at_the_door};
+use crate::executor::{Action, Stage};
+use crate::outcome::Attempt;
+use crate::storage::journal::{Accepted, Entry};
+use crate::storage::outputs::Realm;
+
+pub use gate::Gate;
+
+/// A job that passed every check and is on record.
+#[derive(Debug)]
+pub struct Admitted {
+    /// The attempt.
+    pub attempt: Attempt,
+    /// The job with the release that allows it.
+    pub bound: Bound,
+    /// What to do.
+    pub action: Action,
+    /// How much of it.
+    pub stage: Stage,
+    /// Really, or in rehearsal.
+    pub realm: Realm,
+}
+
+/// Why an envelope is not acted on.
+#[derive(Debug)]
+pub enum Rejection {
+    /// Something that it needs is not to be had now.
+    Away(String),
+    /// The customer's policy lets it wait.
+    Held {
+        /// The stable code of what it waits for.
+        code: &'static str,
+        /// In words.
+        message: String,
+    },
+    /// It failed a check.
+    Refused {
+        /// The check's stable code.
+        code: &'static str,
+        /// Why.
+        message: String,
+    },
+}
+
+impl From<Refusal> for Rejection {
+    fn from(refusal: Refusal) -> Self {
+        Rejection::Refused { code: refusal.code(), message: refusal.to_string() }
+    }
+}
+
+fn refused(code: &'static str, message: impl Into<String>) -> Rejection {
+    Rejection::Refused { code, message: message.into() }
+}
+
+/// Checks an envelope that claims to be this attempt, and puts it on record.
+pub async fn admit(runner: &Runner, attempt: &Attempt, envelope: &[u8]) -> Result<Admitted, Rejection> {
+    let (bound, action) = verify(runner, attempt, envelope).await?;
+    let stage = gate(runner).stage(&bound)?;
+    let rehearse = bound.job.sandbox || bound.component.sandbox || runner.config.sandbox;
+    if runner.executors.pick(bound.component.kind, rehearse).is_none() {
+        let kind = bound.component.kind.as_str();
+        let words =
+            format!("this runner cannot run {kind} components yet; in sandbox mode they are rehearsed");
+        return Err(refused("executor.kind_unsupported", words));
+    }
+    match at_the_door(runner, &bound, rehearse) {
+        Verdict::Go => {}
+        Verdict::Wait(decision) => {
+            return Err(Rejection::Held { code: decision.answer.code(), message: decision.words() });
+        }
+        Verdict::No { code, message } => return Err(refused(code, message)),
+    }
+    if runner.mode().halted {
+        let message = "the customer halted the runner".to_owned();
+        return Err(Rejection::Held { code: "runner.halted", message });
+    }
+    let realm = if rehearse { Realm::Rehearsal } else { Realm::Real };
+    record(runner, attempt, &bound, rehearse).await?;
+    Ok(Admitted { attempt: attempt.clone(), bound, action, stage, realm })
+}
+
+/// Whether an envelope, refused or not, was signed for this runner and this very attempt.
+///
+/// Only the refusal of such a one is final and remembered. What an envelope with a bad signature or
+/// another audience says of itself is anybody's word: to remember it would let whoever passes envelopes
+/// on, and has no dispatch key, end attempts that are not theirs. Who has that key can end them anyway,
+/// by not offering them; and can fill no memory, because it is bounded, nor push what was carried to its
+/// end out of it, because refusals have a memory of their own.
+pub fn is_signed_for(runner: &Runner, attempt: &Attempt, envelope: &[u8]) -> bool {
+    gate(runner).is_signed_for(attempt, envelope)
+}
+
+/// Signatures, audience, time, sequence; then the release and the binding to it.
+async fn verify(runner: &Runner, attempt: &Attempt, envelope: &[u8]) -> Result<(Bound, Action), Rejection> {
+    let gate = gate(runner);
+    let job = gate.job(attempt, envelope)?;
+    let release = runner.cache.release(&runner.link, &gate.view, job.get()).await;
+    let release = release.map_err(|error| {
+        if error.is_away() { Rejection::Away(chain(&error)) } else { refused(error.code(), chain(&error)) }
+    })?;
+    gate.bind(job, &release)
+}
+
+/// The gate as this runner stands now.
+fn gate(runner: &Runner) -> Gate {
+    let (seq_high, floors) = {
+        let state = runner.journal.state();
+        (state.seq_high, state.floors.clone())
+    };
+    let audience = runner.identity().audience(&runner.config);
+    Gate { view: runner.trust.view(), audience, seq_high, floors, words: runner.approvals.words() }
+}
+
+async fn record(runner: &Runner, attempt: &Attempt, bound: &Bound, rehearsal: bool) -> Result<(), Rejection> {
+    let accepted = Accepted {
+        attempt: attempt.clone(),
+        seq: bound.job.seq,
+        envelope: bound.job_digest.hex(),
+        release: bound.job.release.hex(),
+        release_counter: bound.release.counter,
+        channel: bound.release.channel.clone(),
+        rollback_floor: bound.release.rollback_floor,
+        component: bound.component.name.clone(),
+        operation: bound.job.operation.clone(),
+        rehearsal,
+        policy: Some(runner.policy.reference().version),
+        break_glass: bound.job.break_glass.clone(),
+    };
+    let appended = runner.journal.append(Entry::Accepted(accepted)).await;
+    appended.map_err(|error| refused(error.code(), format!("{}; nothing was begun", chain(&error))))
+}

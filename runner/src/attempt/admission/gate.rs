@@ -1,0 +1,139 @@
+//! The checks themselves, of nothing but what they are given: no disk, no network, no clock.
+//!
+//! What the runner does with every envelope, and what the hostile suite attacks.
+
+use std::collections::BTreeMap;
+
+use remit_seal::document::{Audience, Class, CustomerApproval, Job, Release, Side, Subject};
+use remit_seal::verify::{self, Bound, Context, Verified};
+
+use super::{Rejection, refused};
+use crate::broker::trust::View;
+use crate::executor::{Action, Stage};
+use crate::outcome::Attempt;
+use crate::policy::approval::{approves, newest};
+use crate::storage::data_dir::is_safe_name;
+
+/// What a runner knows when an envelope comes.
+#[derive(Clone, Debug)]
+pub struct Gate {
+    /// What the vendor's keys are, and the time.
+    pub view: View,
+    /// Who it is.
+    pub audience: Audience,
+    /// The greatest sequence number that it has accepted.
+    pub seq_high: u64,
+    /// The lowest release counter that it accepts, by channel, from the releases that it has run.
+    pub floors: BTreeMap<String, u64>,
+    /// What its customer says: signed by their key, and none of it by way of the broker.
+    pub words: Vec<CustomerApproval>,
+}
+
+impl Gate {
+    fn context(&self, counter_floor: u64) -> Context<'_> {
+        Context {
+            audience: &self.audience,
+            now_ms: self.view.now_ms,
+            seq_high: self.seq_high,
+            counter_floor,
+            is_fresh: self.view.is_fresh(),
+        }
+    }
+
+    /// Signatures, audience, time and sequence of an envelope that was offered as this attempt.
+    pub fn job(&self, attempt: &Attempt, envelope: &[u8]) -> Result<Verified<Job>, Rejection> {
+        let job = verify::job(&self.view.root, envelope, &self.context(0))?;
+        if is_of(job.get(), attempt) {
+            return Ok(job);
+        }
+        let words = "the envelope is signed for another attempt than the one it was offered as";
+        Err(refused("runner.lease_mismatch", words))
+    }
+
+    /// The job together with the release that allows it, and what it does here.
+    pub fn bind(
+        &self,
+        job: Verified<Job>,
+        release: &Verified<Release>,
+    ) -> Result<(Bound, Action), Rejection> {
+        let Release { app, channel, .. } = release.get();
+        let own = self.floors.get(channel).copied().unwrap_or(0);
+        let context = self.context(own.max(self.view.standing.floor(app, channel)));
+        let bound = verify::bind(&self.view.root, job, release, &context)?;
+        let action = permitted(&bound)?;
+        self.stage(&bound)?;
+        Ok((bound, action))
+    }
+
+    /// Whether an envelope, whatever its time and sequence, was signed for this runner and this attempt.
+    pub fn is_signed_for(&self, attempt: &Attempt, envelope: &[u8]) -> bool {
+        let signed = verify::addressed(&self.view.root, envelope, &self.context(0));
+        signed.is_ok_and(|signed| is_of(&signed, attempt))
+    }
+}
+
+fn is_of(signed: &Job, attempt: &Attempt) -> bool {
+    (&signed.job, signed.attempt, signed.fence) == (&attempt.job, attempt.attempt, attempt.fence)
+}
+
+/// What the operation does here, if its class says no less than that.
+fn permitted(bound: &Bound) -> Result<Action, Rejection> {
+    if ![&bound.job.job, &bound.component.name].into_iter().all(|name| is_safe_name(name)) {
+        return Err(refused("runner.name_unsafe", "the job's or component's name cannot be a file's"));
+    }
+    let operation = &bound.job.operation;
+    let declared = || bound.component.commands.contains_key(operation).then_some(Action::Run);
+    let action = Action::of(operation).or_else(declared).ok_or_else(|| {
+        refused(
+            "executor.operation_unsupported",
+            format!("this runner does not know the operation `{operation}`"),
+        )
+    })?;
+    let fits = match action {
+        Action::Deploy | Action::Adopt | Action::Run => bound.operation.class == Class::Change,
+        Action::Destroy => bound.operation.class == Class::Destroy,
+        Action::Drift => bound.operation.class <= Class::Plan,
+        Action::Health => bound.operation.class == Class::Read,
+    };
+    if fits {
+        return Ok(action);
+    }
+    let words =
+        format!("the release gives the operation `{operation}` a class that does not say what it does");
+    Err(refused("runner.class_wrong", words))
+}
+
+impl Gate {
+    /// How much of the action is asked for, and whether the customer agrees to it.
+    pub(super) fn stage(&self, bound: &Bound) -> Result<Stage, Rejection> {
+        let stage = asked(bound);
+        // What the envelope says of the customer's approval is the broker's word; the customer's own is here.
+        let wants_customer = bound.operation.approval.sides().contains(&Side::Customer);
+        if stage == Stage::Plan || !wants_customer {
+            return Ok(stage);
+        }
+        match newest(&self.words, &subjects(bound)) {
+            Some(word) if approves(word) => Ok(stage),
+            Some(word) => Err(refused("policy.denied", format!("{} denied it", word.by))),
+            None => {
+                let words =
+                    "the release wants the customer's approval of this, and the customer has not given it";
+                Err(refused("runner.customer_approval_missing", words))
+            }
+        }
+    }
+}
+
+/// What of the customer's words is about a job: on its plan, itself, or all of its operation.
+pub(crate) fn subjects(bound: &Bound) -> Vec<Subject> {
+    let job = [Subject::Job(bound.job.job.clone()), Subject::Operation(bound.job.operation.clone())];
+    job.into_iter().chain(bound.job.plan.map(|plan| Subject::Plan(plan.hex()))).collect()
+}
+
+fn asked(bound: &Bound) -> Stage {
+    match bound.job.plan {
+        _ if bound.job.class == Class::Plan => Stage::Plan,
+        Some(digest) => Stage::Apply(digest),
+        None => Stage::Whole,
+    }
+}

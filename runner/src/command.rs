@@ -1,0 +1,5 @@
+//! What a person asks for on the command line, beside running it.
+
+pub mod customer;
+pub mod policy;
+pub mod status;

@@ -1,0 +1,241 @@
+//! What the journal's records amount to: the marks that only rise, and the attempts in hand.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use remit_seal::Digest;
+use remit_seal::document::{BreakGlass, KeySpec};
+use serde::{Deserialize, Serialize};
+
+use super::record::{Accepted, Entry, Process, Record, Reference};
+use crate::outcome::{Attempt, Outcome};
+
+/// How many finished attempts are remembered, to know them when they are offered again.
+const FINISHED_MAX: usize = 256;
+
+/// How many attempts that were refused for good are remembered: apart, so that no number of them
+/// makes a finished one forgotten.
+const REFUSED_MAX: usize = 256;
+
+/// How many plans that removed something are remembered one by one.
+const REMOVED_MAX: usize = 256;
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// The fold of all records.
+#[derive(Clone, Debug)]
+pub struct State {
+    /// Whose journal it is; `None` while it is empty.
+    pub install: Option<String>,
+    /// What checkpoints are signed with.
+    pub key: Option<KeySpec>,
+    /// The policy that was kept to last.
+    pub policy: Option<Reference>,
+    /// The greatest sequence number that was accepted.
+    pub seq_high: u64,
+    /// The greatest fence that was accepted.
+    pub fence_high: u64,
+    /// The lowest release counter that is accepted, by channel.
+    pub floors: BTreeMap<String, u64>,
+    /// Attempts that were accepted and whose outcome the broker has not acknowledged.
+    pub open: BTreeMap<Attempt, Open>,
+    /// How many records there are.
+    pub records: u64,
+    /// The digest of the last one.
+    pub head: Digest,
+    /// Who of the vendor last let a job pass the vendor's own rules.
+    pub break_glass: Option<BreakGlass>,
+    /// Why the last append failed, while it is so.
+    pub trouble: Option<String>,
+    finished: VecDeque<Attempt>,
+    refused: VecDeque<Attempt>,
+    /// When plans were let through that remove something, and how much.
+    removed: VecDeque<Removed>,
+}
+
+/// How much a plan removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Removed {
+    /// When it was let through.
+    pub at_ms: i64,
+    /// How many resources it deletes or replaces.
+    pub count: u32,
+}
+
+/// What a later segment begins with, so that it can be read without those before it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Snapshot {
+    /// Whose journal it is.
+    pub install: String,
+    /// What checkpoints are signed with.
+    pub key: Option<KeySpec>,
+    /// The greatest sequence number that was accepted.
+    pub seq_high: u64,
+    /// The greatest fence that was accepted.
+    pub fence_high: u64,
+    /// The lowest release counter that is accepted, by channel.
+    pub floors: BTreeMap<String, u64>,
+    /// The attempts in hand.
+    pub open: Vec<Open>,
+    /// Attempts that are over, oldest first.
+    pub finished: Vec<Attempt>,
+    /// Attempts that were refused for good, oldest first.
+    pub refused: Vec<Attempt>,
+    /// The policy that was kept to last.
+    #[serde(default)]
+    pub policy: Option<Reference>,
+    /// What plans removed, oldest first.
+    #[serde(default)]
+    pub removed: Vec<Removed>,
+    /// Who of the vendor last let a job pass the vendor's own rules.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub break_glass: Option<BreakGlass>,
+}
+
+/// An attempt in hand.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Open {
+    /// What was accepted.
+    pub accepted: Accepted,
+    /// Whether there may have been effects.
+    pub begun: bool,
+    /// The tools that were started for it.
+    pub processes: Vec<Process>,
+    /// How it ended, if it did.
+    pub outcome: Option<Outcome>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            install: None,
+            key: None,
+            policy: None,
+            seq_high: 0,
+            fence_high: 0,
+            floors: BTreeMap::new(),
+            open: BTreeMap::new(),
+            records: 0,
+            head: Digest::of(b""),
+            break_glass: None,
+            trouble: None,
+            finished: VecDeque::new(),
+            refused: VecDeque::new(),
+            removed: VecDeque::new(),
+        }
+    }
+}
+
+impl State {
+    /// Takes one record in.
+    pub(super) fn apply(&mut self, record: &Record) {
+        self.records = record.n;
+        match &record.entry {
+            Entry::Opened { install, .. } => self.install = Some(install.clone()),
+            Entry::Keyed { key } => self.key = Some(key.clone()),
+            Entry::Continued { snapshot } => self.restore(snapshot),
+            Entry::Accepted(accepted) => self.accept(accepted),
+            Entry::Policy(policy) => self.policy = Some(policy.clone()),
+            Entry::Planned(planned) => self.remove(record.at_ms, planned.plan.delete + planned.plan.replace),
+            Entry::Held { .. } => {}
+            // What was refused may be a stranger's word; that it is final is said by an ending.
+            Entry::Refused { .. } => {}
+            Entry::Begun { attempt } => self.change(attempt, |open| open.begun = true),
+            Entry::Process(process) => {
+                self.change(&process.attempt, |open| open.processes.push(process.clone()));
+            }
+            Entry::Ended { attempt, outcome } => match self.open.get_mut(attempt) {
+                Some(open) => open.outcome = Some(outcome.clone()),
+                None => remember(&mut self.refused, attempt, REFUSED_MAX),
+            },
+            Entry::Reported { attempt, .. } => {
+                self.open.remove(attempt);
+                remember(&mut self.finished, attempt, FINISHED_MAX);
+            }
+        }
+    }
+
+    /// All of it that a later segment needs.
+    pub(super) fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            install: self.install.clone().unwrap_or_default(),
+            key: self.key.clone(),
+            seq_high: self.seq_high,
+            fence_high: self.fence_high,
+            floors: self.floors.clone(),
+            open: self.open.values().cloned().collect(),
+            finished: self.finished.iter().cloned().collect(),
+            refused: self.refused.iter().cloned().collect(),
+            policy: self.policy.clone(),
+            removed: self.removed.iter().copied().collect(),
+            break_glass: self.break_glass.clone(),
+        }
+    }
+
+    fn restore(&mut self, from: &Snapshot) {
+        self.install = Some(from.install.clone());
+        self.key.clone_from(&from.key);
+        (self.seq_high, self.fence_high) = (from.seq_high, from.fence_high);
+        self.floors.clone_from(&from.floors);
+        self.open = from.open.iter().map(|open| (open.accepted.attempt.clone(), open.clone())).collect();
+        self.finished = from.finished.iter().cloned().collect();
+        self.refused = from.refused.iter().cloned().collect();
+        self.policy.clone_from(&from.policy);
+        self.removed = from.removed.iter().copied().collect();
+        self.break_glass.clone_from(&from.break_glass);
+    }
+
+    /// The newest entry takes in what no longer has room, so that nothing is counted too little.
+    fn remove(&mut self, at_ms: i64, count: u32) {
+        if count == 0 {
+            return;
+        }
+        let mut count = count;
+        if self.removed.len() == REMOVED_MAX
+            && let Some(oldest) = self.removed.pop_front()
+            && oldest.at_ms > at_ms - DAY_MS
+        {
+            count = count.saturating_add(oldest.count);
+        }
+        self.removed.push_back(Removed { at_ms, count });
+    }
+
+    /// How many resources the plans since then were to delete or replace.
+    pub fn removed_since(&self, since_ms: i64) -> u32 {
+        let counted = self.removed.iter().filter(|removed| removed.at_ms > since_ms);
+        counted.fold(0, |sum, removed| sum.saturating_add(removed.count))
+    }
+
+    fn accept(&mut self, accepted: &Accepted) {
+        self.seq_high = self.seq_high.max(accepted.seq);
+        if accepted.break_glass.is_some() {
+            self.break_glass.clone_from(&accepted.break_glass);
+        }
+        self.fence_high = self.fence_high.max(accepted.attempt.fence);
+        let floor = self.floors.entry(accepted.channel.clone()).or_default();
+        *floor = (*floor).max(accepted.rollback_floor);
+        let open = Open { accepted: accepted.clone(), begun: false, processes: Vec::new(), outcome: None };
+        self.open.insert(accepted.attempt.clone(), open);
+    }
+
+    fn change(&mut self, attempt: &Attempt, change: impl FnOnce(&mut Open)) {
+        if let Some(open) = self.open.get_mut(attempt) {
+            change(open);
+        }
+    }
+
+    /// Whether this attempt is over, and was not long ago: it was carried to its end and acknowledged, or
+    /// refused for good.
+    pub fn is_finished(&self, attempt: &Attempt) -> bool {
+        self.finished.contains(attempt) || self.refused.contains(attempt)
+    }
+}
+
+/// The oldest makes room.
+fn remember(attempts: &mut VecDeque<Attempt>, attempt: &Attempt, max: usize) {
+    if attempts.len() == max {
+        attempts.pop_front();
+    }
+    attempts.push_back(attempt.clone());
+}
