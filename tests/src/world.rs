@@ -242,9 +242,7 @@ impl World {
             command.arg("--token-file").arg(token);
         }
         command.args(&self.runner_args).envs(self.runner_env.iter().cloned());
-        if let Some(path) = &self.runner_path {
-            command.env("PATH", path);
-        }
+        command.env("PATH", self.runner_path.clone().unwrap_or_else(remit_tofu::path));
         if let Some(proxy) = &self.runner_proxy {
             command.args(["--proxy", proxy]);
         }
@@ -293,7 +291,7 @@ impl World {
         fs::create_dir_all(&bin)?;
         fs::write(bin.join(name), script)?;
         fs::set_permissions(bin.join(name), fs::Permissions::from_mode(0o755))?;
-        let rest = std::env::var_os("PATH").unwrap_or_default();
+        let rest = remit_tofu::path();
         let all = std::iter::once(bin).chain(std::env::split_paths(&rest));
         self.runner_path = Some(std::env::join_paths(all)?);
         Ok(())

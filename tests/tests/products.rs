@@ -30,7 +30,7 @@ impl Module {
     }
 
     fn terraform(&self, args: &[&str]) -> Output {
-        Command::new("terraform")
+        Command::new(remit_tofu::program())
             .args(args)
             .current_dir(self.directory.path())
             .env("CHECKPOINT_DISABLE", "1")
@@ -64,18 +64,7 @@ impl Module {
     }
 }
 
-fn there_is_terraform() -> bool {
-    let there = Command::new("terraform").arg("version").output().is_ok();
-    if !there {
-        eprintln!("SKIPPED: terraform is not on the PATH");
-    }
-    there
-}
-
 fn lifecycle(name: &str, inputs: Value, output: &str) {
-    if !there_is_terraform() {
-        return;
-    }
     let site = tempfile::tempdir().unwrap();
     let file: PathBuf = site.path().join(format!("{name}.conf"));
     let module = Module::new(name, site.path(), inputs);

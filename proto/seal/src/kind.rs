@@ -48,8 +48,17 @@ pub struct Traits {
 pub struct NeededTool {
     /// Its name on the PATH.
     pub program: &'static str,
+    /// Another that takes the same commands, for who has only that.
+    pub alternative: Option<&'static str>,
     /// Where people get it.
     pub home: &'static str,
+}
+
+impl NeededTool {
+    /// The names to look for, the first one first.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> + use<> {
+        std::iter::once(self.program).chain(self.alternative)
+    }
 }
 
 /// A kind that nothing carries out but rehearsals.
@@ -78,6 +87,7 @@ impl ComponentKind {
                 keeps_records: true,
                 tool: Some(NeededTool {
                     program: "terraform",
+                    alternative: Some("tofu"),
                     home: "https://developer.hashicorp.com/terraform/install",
                 }),
                 leftovers: &[".terraform", "terraform.tfstate.d", "*.tfstate", "*.tfstate.*"],

@@ -45,7 +45,7 @@ const LOCK_LEN_MAX: u64 = 1 << 20;
 const STALE: &str = "Saved plan is stale";
 /// How it is made sure that a destroy has left nothing.
 const SWEPT: &str = "terraform's state lists nothing";
-const HOW_TO_GET: &str = "install terraform (https://developer.hashicorp.com/terraform/install) where the runner's PATH finds it, or start the runner with --terraform FILE";
+const HOW_TO_GET: &str = "install terraform (https://developer.hashicorp.com/terraform/install) or OpenTofu where the runner's PATH finds it, or start the runner with --terraform FILE";
 
 /// The executor of terraform modules.
 #[derive(Clone, Debug)]
@@ -58,6 +58,18 @@ impl Terraform {
     pub fn new(program: Option<PathBuf>) -> Self {
         Self { program }
     }
+
+    /// The program that was named, else terraform, else what takes its commands.
+    fn find(&self, work: &Work) -> Result<PathBuf, Undone> {
+        let known =
+            work.component.kind.traits().tool.into_iter().flat_map(|tool| tool.names().map(PathBuf::from));
+        let names = self.program.clone().map_or_else(|| known.collect(), |named| vec![named]);
+        let found = names.iter().find_map(|name| process::find(name));
+        found.ok_or_else(|| {
+            let name = names.first().map(|name| name.display().to_string()).unwrap_or_default();
+            not_run(&process::Error::Missing(name), HOW_TO_GET)
+        })
+    }
 }
 
 impl Executor for Terraform {
@@ -67,9 +79,7 @@ impl Executor for Terraform {
 
     fn run<'a>(&'a self, work: &'a Work) -> BoxFuture<'a, Result<Done, Undone>> {
         Box::pin(async move {
-            let wanted = self.program.clone().unwrap_or_else(|| PathBuf::from("terraform"));
-            let missing = || not_run(&process::Error::Missing(wanted.display().to_string()), HOW_TO_GET);
-            let program = process::find(&wanted).ok_or_else(missing)?;
+            let program = self.find(work)?;
             let run = Run::prepare(work, program)?;
             if work.action != Action::Deploy && run.session.head().await.is_none() {
                 let swept = if work.action == Action::Destroy { SWEPT.to_owned() } else { String::new() };

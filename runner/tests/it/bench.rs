@@ -92,6 +92,7 @@ impl Bench {
             .arg("--data-dir")
             .arg(&self.data)
             .args(&self.args)
+            .env("PATH", remit_tofu::path())
             .envs(self.env.iter().map(|(k, v)| (k, v)))
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());

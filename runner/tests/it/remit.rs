@@ -46,14 +46,6 @@ fn module(text: &str) -> Made {
     part("network", ComponentKind::Terraform, pack(&[("main.tf", text)]))
 }
 
-fn there_is_terraform() -> bool {
-    let found = Command::new("terraform").arg("version").output().is_ok();
-    if !found {
-        println!("SKIPPED: terraform, not on PATH");
-    }
-    found
-}
-
 #[test]
 fn what_needs_approval_waits_for_the_customers_own_key() {
     let mut bench = bench(remit_runner::policy::DEFAULT);
@@ -98,9 +90,6 @@ fn what_needs_approval_waits_for_the_customers_own_key() {
 
 #[test]
 fn escape_hatches_are_refused_before_they_run() {
-    if !there_is_terraform() {
-        return;
-    }
     let mut bench = bench(remit_runner::policy::DEFAULT);
     let ran = bench.site("ran");
     let text = format!("data \"external\" \"x\" {{\n  program = [\"touch\", \"{}\"]\n}}\n", ran.display());
@@ -134,9 +123,6 @@ fn escape_hatches_are_refused_before_they_run() {
 
 #[test]
 fn what_the_release_does_not_declare_is_refused_whatever_the_policy_permits() {
-    if !there_is_terraform() {
-        return;
-    }
     let mut bench = bench(remit_runner::policy::DEMO);
     let ran = bench.site("ran");
     let text = format!("data \"external\" \"x\" {{\n  program = [\"touch\", \"{}\"]\n}}\n", ran.display());
@@ -174,9 +160,6 @@ fn asks_of_plans() -> String {
 
 #[test]
 fn a_plan_that_the_vendor_approved_waits_for_the_customers_policy_too() {
-    if !there_is_terraform() {
-        return;
-    }
     let mut bench = bench(&asks_of_plans());
     let made = module(MODULE);
     let (release, digest) = bench.broker.publish(&[&made]);
@@ -211,9 +194,6 @@ fn a_plan_that_the_vendor_approved_waits_for_the_customers_policy_too() {
 
 #[test]
 fn a_plan_is_applied_only_when_that_very_plan_is_approved() {
-    if !there_is_terraform() {
-        return;
-    }
     let mut bench = bench(&asks_of_plans());
     let made = module(MODULE);
     let (release, digest) = bench.broker.publish(&[&made]);

@@ -251,7 +251,7 @@ fn module(site: &Path) -> String {
 
 fn terraform(dir: &Path, session: &Session, args: &[&str]) -> Child {
     std::fs::write(dir.join("terraform.rc"), "").unwrap();
-    Command::new("terraform")
+    Command::new(remit_tofu::program())
         .args(args)
         .current_dir(dir)
         .envs(session.variables())
@@ -265,10 +265,6 @@ fn terraform(dir: &Path, session: &Session, args: &[&str]) -> Child {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn terraform_hears_that_its_lock_is_held_and_that_is_a_conflict() {
-    if Command::new("terraform").arg("version").output().is_err() {
-        println!("SKIPPED: terraform, not on PATH");
-        return;
-    }
     let temp = tempfile::tempdir().unwrap();
     let folder = Cells::Folder(Folder::new(&temp.path().join("a/terraform")));
     let states = states(folder, temp.path(), "a").await;
@@ -287,10 +283,6 @@ async fn terraform_hears_that_its_lock_is_held_and_that_is_a_conflict() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stopped_terraform_of_an_older_fence_writes_nothing_when_it_wakes() {
-    if Command::new("terraform").arg("version").output().is_err() {
-        println!("SKIPPED: terraform, not on PATH");
-        return;
-    }
     let aws = Aws::start();
     aws.bucket("acme-remit");
     let temp = tempfile::tempdir().unwrap();

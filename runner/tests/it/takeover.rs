@@ -16,14 +16,6 @@ use crate::locks::{attempt, elsewhere};
 use crate::product::{pack, part};
 use crate::valve::{Hold, Valve};
 
-fn missing() -> bool {
-    let found = std::process::Command::new("terraform").arg("version").output().is_ok();
-    if !found {
-        println!("SKIPPED: terraform, not on PATH");
-    }
-    !found
-}
-
 struct Cloud {
     aws: Rc<Aws>,
     prefix: String,
@@ -107,9 +99,6 @@ const STEPS: [(&str, Hold, &str, u32, usize); 9] = [
 
 #[test]
 fn killed_between_any_two_steps_it_goes_on_and_nothing_is_made_twice() {
-    if missing() {
-        return;
-    }
     let aws = Rc::new(Aws::start());
     aws.bucket("acme-remit");
     for (n, (what, how, path, after, made)) in STEPS.into_iter().enumerate() {
@@ -154,9 +143,6 @@ fn replaced(bench: &mut Bench) -> Runner {
 
 #[test]
 fn a_replaced_host_finds_lock_and_state_and_removes_what_the_other_made() {
-    if missing() {
-        return;
-    }
     let mut cloud = Cloud::new();
     let runner = cloud.bench.runner();
     let job = cloud.job("deploy");
@@ -183,9 +169,6 @@ fn a_replaced_host_finds_lock_and_state_and_removes_what_the_other_made() {
 
 #[test]
 fn a_lock_of_a_host_that_may_live_is_waited_for_until_the_customer_breaks_it() {
-    if missing() {
-        return;
-    }
     let mut cloud = Cloud::new();
     let (key, public) = (cloud.bench.path("customer.key"), cloud.bench.path("customer.key.pub"));
     let tool = |args: &[&str]| {

@@ -31,15 +31,6 @@ output "key" {
 }
 "#;
 
-/// True, and said, when there is no terraform to test with.
-fn missing() -> bool {
-    let found = std::process::Command::new("terraform").arg("version").output().is_ok();
-    if !found {
-        println!("SKIPPED: terraform, not on PATH");
-    }
-    !found
-}
-
 fn module(text: &str) -> Made {
     part("network", ComponentKind::Terraform, pack(&[("main.tf", text)]))
 }
@@ -53,9 +44,6 @@ fn success(outcome: Outcome) -> Success {
 
 #[test]
 fn a_module_is_deployed_drifts_is_healed_and_destroyed() {
-    if missing() {
-        return;
-    }
     let mut bench = Bench::new();
     let file = bench.site("made.txt");
     let network = module(MODULE)
@@ -125,9 +113,6 @@ fn failure(
 
 #[test]
 fn failures_have_terraforms_own_words_a_class_and_a_hint_that_names_what_is_missing() {
-    if missing() {
-        return;
-    }
     let mut bench = Bench::new();
     let of = |name: &str, text: &str| rename(module(text), name);
     let cases = [
@@ -190,9 +175,6 @@ fn rename(mut made: Made, name: &str) -> Made {
 
 #[test]
 fn a_hanging_apply_is_cancelled_whole_and_goes_on_in_the_next_attempt() {
-    if missing() {
-        return;
-    }
     let mut bench = Bench::new();
     let gate = bench.site("go");
     let text = format!(

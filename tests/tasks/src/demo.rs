@@ -1,6 +1,7 @@
 //! `cargo demo`: builds the programs and runs `remit dev` on the example
 //! product with the arguments given. It has no logic of its own: the journey is `remit dev`.
 
+use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -26,8 +27,18 @@ fn run() -> Result<()> {
         .arg("--product")
         .arg(root.join("tests/products/shop"))
         .args(std::env::args_os().skip(1))
+        .env("PATH", path_with_tofu(&programs)?)
         .exec();
     Err(error).context("remit could not be started")
+}
+
+/// Where there is no terraform, OpenTofu is taken if `cargo verify` has set it up here.
+fn path_with_tofu(programs: &Path) -> Result<OsString> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let target = programs.parent().context("programs lie in target/debug")?;
+    // The last to be asked: what the machine has of its own comes before.
+    let all = std::env::split_paths(&path).chain([target.join("tools/opentofu")]);
+    Ok(std::env::join_paths(all)?)
 }
 
 /// The same call as in `cargo verify`, so that neither builds again what the other has built; `remit dev`

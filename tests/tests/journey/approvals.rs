@@ -7,7 +7,7 @@ use std::process::Command;
 use remit_tests::world::{World, programs};
 use serde_json::Value;
 
-use crate::{there_is_terraform, vendor_in};
+use crate::vendor_in;
 
 /// A product of one module, whose releases want both to approve a deploy.
 fn with_approvals() -> World {
@@ -47,9 +47,6 @@ fn approve(world: &World, install: &str, digest: &str) {
 
 #[test]
 fn both_sides_approve_a_plan_and_that_very_plan_is_applied() {
-    if !there_is_terraform() {
-        return;
-    }
     let mut world = with_approvals();
     runner_says(&world, &["customer-key", "--out", "customer.key"]);
     let public = world.path("customer.key.pub").display().to_string();

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use remit_tests::world::{World, programs, wait_for};
 
-use crate::{customer, there_is_terraform, vendor};
+use crate::{customer, vendor};
 
 fn broker(world: &World, args: &[&str]) -> String {
     let mut command = Command::new(programs::path("remit-broker").unwrap());
@@ -26,9 +26,6 @@ fn reprovision(world: &World, install: &str) {
 
 #[test]
 fn a_restored_broker_does_not_make_a_runner_repeat_work() {
-    if !there_is_terraform() {
-        return;
-    }
     let mut world = vendor("misfortune");
     fs::write(world.path("site/billing.granted"), "").unwrap();
     let install = customer(&mut world, "acme", &["load_seconds=4"]);

@@ -4,15 +4,12 @@ use std::fs;
 
 use remit_tests::world::{World, wait_for};
 
-use crate::{customer, there_is_terraform, vendor_in};
+use crate::{customer, vendor_in};
 
 const BROKERS: usize = 3;
 
 #[test]
 fn a_job_goes_on_while_brokers_are_killed_and_stopped() {
-    if !there_is_terraform() {
-        return;
-    }
     let mut world = vendor_in(World::start_shared("misfortune", BROKERS).unwrap());
     fs::write(world.path("site/billing.granted"), "").unwrap();
     let install = customer(&mut world, "acme", &["load_seconds=6"]);

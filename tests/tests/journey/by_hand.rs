@@ -6,13 +6,10 @@ use std::path::Path;
 use remit_tests::world::{World, alive_with};
 use serde_json::Value;
 
-use crate::{customer, there_is_terraform, vendor};
+use crate::{customer, vendor};
 
 #[test]
 fn from_an_empty_broker_to_a_running_product_and_away_again() {
-    if !there_is_terraform() {
-        return;
-    }
     let mut world = vendor("shop");
     let install = customer(&mut world, "acme", &["size=3"]);
     let view = world.until_status(&install, "active").unwrap();

@@ -1,11 +1,10 @@
 //! `remit dev --once`, which is all that `cargo demo --once` adds a build to: with terraform and without.
 #![allow(clippy::unwrap_used)]
 
+use std::path::Path;
 use std::process::Command;
 
 use remit_tests::world::{alive_with, programs};
-
-use crate::there_is_terraform;
 
 /// Its output; it must end well and leave nothing running.
 fn dev(path: &std::ffi::OsStr) -> String {
@@ -22,17 +21,16 @@ fn dev(path: &std::ffi::OsStr) -> String {
 
 #[test]
 fn the_demo_goes_through_the_whole_journey() {
-    if there_is_terraform() {
-        let text = dev(&std::env::var_os("PATH").unwrap());
-        assert!(text.contains("The whole journey went as it must"), "{text}");
-    }
+    let text = dev(&remit_tofu::path());
+    assert!(text.contains("The whole journey went as it must"), "{text}");
 }
 
 /// It says so, and how to get it, and rehearses what needs it.
 #[test]
 fn the_demo_does_without_terraform() {
     let all = std::env::var_os("PATH").unwrap();
-    let without = std::env::split_paths(&all).filter(|directory| !directory.join("terraform").exists());
+    let has_one = |directory: &Path| ["terraform", "tofu"].iter().any(|name| directory.join(name).exists());
+    let without = std::env::split_paths(&all).filter(|directory| !has_one(directory));
     let text = dev(&std::env::join_paths(without).unwrap());
     assert!(text.contains("terraform is not on the PATH"), "{text}");
     assert!(text.contains("The rehearsal of the journey went as it must"), "{text}");

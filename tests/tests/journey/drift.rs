@@ -5,7 +5,7 @@ use std::fs;
 use remit_tests::world::World;
 use serde_json::Value;
 
-use crate::{customer, there_is_terraform, vendor_in};
+use crate::{customer, vendor_in};
 
 fn component<'a>(view: &'a Value, name: &str) -> &'a Value {
     let all = view["detail"]["install"]["components"].as_array().unwrap();
@@ -27,9 +27,6 @@ fn shop() -> World {
 
 #[test]
 fn what_people_change_by_hand_is_found_accepted_brought_back_and_mended() {
-    if !there_is_terraform() {
-        return;
-    }
     let mut world = shop();
     let install = customer(&mut world, "acme", &["size=2"]);
     world.until_status(&install, "active").unwrap();

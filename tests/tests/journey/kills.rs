@@ -6,7 +6,7 @@ use std::fs;
 
 use remit_tests::world::{World, alive_with, wait_for};
 
-use crate::{customer, there_is_terraform, vendor};
+use crate::{customer, vendor};
 
 /// Long enough to be killed in the middle of, on a loaded machine too.
 const LOAD: &str = "load_seconds=8";
@@ -40,9 +40,6 @@ fn ends_well(world: &mut World, install: &str) {
 /// The runner finishes the job in hand, keeps the report, and delivers it when the broker is back.
 #[test]
 fn a_broker_that_is_killed_and_away_for_a_while_costs_nothing() {
-    if !there_is_terraform() {
-        return;
-    }
     let (mut world, install) = in_the_middle_of_loading();
     world.kill_broker().unwrap();
     wait_for("the end of the load without a broker", || {
@@ -58,9 +55,6 @@ fn a_broker_that_is_killed_and_away_for_a_while_costs_nothing() {
 /// The tool of a killed runner goes on for a moment; the next runner ends it before it begins anew.
 #[test]
 fn a_runner_that_is_killed_costs_at_most_a_repeat() {
-    if !there_is_terraform() {
-        return;
-    }
     let (mut world, install) = in_the_middle_of_loading();
     world.kill_runner(&install).unwrap();
     world.restart_runner(&install).unwrap();
@@ -71,9 +65,6 @@ fn a_runner_that_is_killed_costs_at_most_a_repeat() {
 /// waits, and both go on when it is back.
 #[test]
 fn work_waits_for_a_runner_that_has_gone_silent() {
-    if !there_is_terraform() {
-        return;
-    }
     let (mut world, install) = in_the_middle_of_loading();
     let runner = install.replacen("ins_", "run_", 1);
     world.kill_broker().unwrap();
@@ -100,9 +91,6 @@ fn work_waits_for_a_runner_that_has_gone_silent() {
 /// One step is stopped by hand: its tool ends, the install is held, and a retry finishes it.
 #[test]
 fn a_step_that_is_stopped_can_be_tried_again() {
-    if !there_is_terraform() {
-        return;
-    }
     let (mut world, install) = in_the_middle_of_loading();
     world
         .remit(&["signal", "acme", "cancel_step", "--component", "warehouse", "--reason", "too big"])
@@ -119,9 +107,6 @@ fn a_step_that_is_stopped_can_be_tried_again() {
 
 #[test]
 fn both_killed_at_once() {
-    if !there_is_terraform() {
-        return;
-    }
     let (mut world, install) = in_the_middle_of_loading();
     world.kill_runner(&install).unwrap();
     world.kill_broker().unwrap();

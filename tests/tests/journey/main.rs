@@ -54,12 +54,3 @@ pub(crate) fn customer(world: &mut World, name: &str, inputs: &[&str]) -> String
     world.start_runner(&id).unwrap();
     id
 }
-
-/// Without terraform the components that need it are failures, not rehearsals: say so and count nothing.
-pub(crate) fn there_is_terraform() -> bool {
-    let there = std::process::Command::new("terraform").arg("version").output().is_ok();
-    if !there {
-        eprintln!("SKIPPED: terraform is not on the PATH");
-    }
-    there
-}

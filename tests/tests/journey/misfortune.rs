@@ -5,7 +5,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::{customer, there_is_terraform, vendor};
+use crate::{customer, vendor};
 
 fn component<'a>(view: &'a Value, name: &str) -> &'a Value {
     let all = view["detail"]["install"]["components"].as_array().unwrap();
@@ -14,9 +14,6 @@ fn component<'a>(view: &'a Value, name: &str) -> &'a Value {
 
 #[test]
 fn bad_luck_is_retried_held_and_ended_by_a_person() {
-    if !there_is_terraform() {
-        return;
-    }
     let mut world = vendor("misfortune");
     let install = customer(&mut world, "acme", &["load_seconds=1"]);
 

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use remit_tests::world::{Process, World, wait_for};
 
-use crate::{customer, there_is_terraform, vendor};
+use crate::{customer, vendor};
 
 struct Proxy {
     port: u16,
@@ -45,9 +45,6 @@ fn status(world: &World, install: &str) -> String {
 
 #[test]
 fn a_runner_works_through_a_proxy_and_outlives_it() {
-    if !there_is_terraform() {
-        return;
-    }
     let mut world = vendor("misfortune");
     let mut proxy = Proxy::start(&world);
     let url = format!("http://127.0.0.1:{}", proxy.port);

@@ -10,8 +10,6 @@ use std::process::Command;
 
 use remit_tests::world::{Process, programs, wait_for};
 
-use crate::there_is_terraform;
-
 /// The blocks of commands under "The journey by hand".
 fn blocks() -> Vec<String> {
     let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md")).unwrap();
@@ -31,7 +29,7 @@ struct Place {
 impl Place {
     fn new() -> Place {
         let programs = programs::path("remit").unwrap().parent().unwrap().to_owned();
-        let rest = std::env::var_os("PATH").unwrap_or_default();
+        let rest = remit_tofu::path();
         let all = std::iter::once(programs).chain(std::env::split_paths(&rest));
         let path = std::env::join_paths(all).unwrap();
         let directory = tempfile::Builder::new().prefix("remit-readme-").tempdir().unwrap();
@@ -67,9 +65,6 @@ impl Place {
 
 #[test]
 fn what_the_readme_says_by_hand_works() {
-    if !there_is_terraform() {
-        return;
-    }
     let blocks = blocks();
     let [_build, broker, vendor, customer, vendor_again] = &blocks[..] else {
         panic!("the journey has five blocks of commands, not {}", blocks.len());

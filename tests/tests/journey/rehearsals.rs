@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use remit_tests::world::World;
 use serde_json::Value;
 
-use crate::{there_is_terraform, vendor};
+use crate::vendor;
 
 fn scenario(name: &str) -> String {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("scenarios");
@@ -104,9 +104,6 @@ fn detail(world: &World, id: &str) -> Value {
 /// The same install, by name and history: rehearsed first, then real; and a copy that rehearses what comes.
 #[test]
 fn a_sandbox_is_promoted_and_copied() {
-    if !there_is_terraform() {
-        return;
-    }
     let mut world = vendor("shop");
     let install = sandbox(&mut world, "acme", "transient");
     world.until_status(&install, "active").unwrap();

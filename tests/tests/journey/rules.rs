@@ -5,7 +5,7 @@ use std::fs;
 
 use remit_tests::world::World;
 
-use crate::{customer, there_is_terraform, vendor_in};
+use crate::{customer, vendor_in};
 
 /// The product with an action for billing that grants what is missing, and a rule that runs it.
 fn with_rules(rules: &str, grants: bool) -> World {
@@ -30,9 +30,6 @@ cool_down = "0s"
 
 #[test]
 fn a_rule_runs_a_declared_action_and_the_step_goes_on() {
-    if !there_is_terraform() {
-        return;
-    }
     let mut world = with_rules(GRANT, true);
     let install = customer(&mut world, "acme", &["load_seconds=0"]);
     world.until_status(&install, "active").unwrap();
@@ -52,9 +49,6 @@ fn a_rule_runs_a_declared_action_and_the_step_goes_on() {
 
 #[test]
 fn a_rule_that_does_not_help_ends_with_its_budget() {
-    if !there_is_terraform() {
-        return;
-    }
     let mut world = with_rules(GRANT, false);
     let install = customer(&mut world, "acme", &["load_seconds=0"]);
     world.until_status(&install, "held").unwrap();

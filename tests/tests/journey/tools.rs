@@ -5,15 +5,13 @@ use std::fs;
 use remit_tests::world::{World, alive_with, wait_for};
 use serde_json::Value;
 
-use crate::{customer, there_is_terraform, vendor};
+use crate::{customer, vendor};
 
 /// A terraform that does this on apply and is the real one for everything else.
 fn terraform_that(on_apply: &str) -> String {
-    let path = std::env::var_os("PATH").unwrap();
-    let real = std::env::split_paths(&path).map(|d| d.join("terraform")).find(|file| file.is_file()).unwrap();
     format!(
         "#!/bin/sh\nfor a in \"$@\"; do [ \"$a\" = apply ] && {{ {on_apply}; }}; done\nexec {} \"$@\"\n",
-        real.display()
+        remit_tofu::program().display()
     )
 }
 
@@ -33,9 +31,6 @@ fn terraform_that_is_missing_is_said_to_be() {
 
 #[test]
 fn terraform_that_fails_is_quoted() {
-    if !there_is_terraform() {
-        return;
-    }
     let mut world = vendor("misfortune");
     let script = terraform_that("echo 'Error: BucketAlreadyExists: the bucket is taken' >&2; exit 1");
     world.put_before_runners("terraform", &script).unwrap();
@@ -49,9 +44,6 @@ fn terraform_that_fails_is_quoted() {
 /// It ends within its longest run, and so does all that it started.
 #[test]
 fn terraform_that_hangs_is_killed_with_its_children() {
-    if !there_is_terraform() {
-        return;
-    }
     let mut world = World::start("misfortune").unwrap();
     let file = world.path("product/remit.toml");
     let text = fs::read_to_string(&file).unwrap();

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{files, none, root};
 
 /// Each crate of the house and those of the house that it may use. Tests may use all.
-const DIRECTIONS: [(&str, &[&str]); 17] = [
+const DIRECTIONS: [(&str, &[&str]); 18] = [
     ("remit-seal", &[]),
     ("remit-seal-fuzz", &["remit-seal"]),
     // Bounds and words that both must mean alike: seal is as pure as the loops are.
@@ -28,6 +28,7 @@ const DIRECTIONS: [(&str, &[&str]); 17] = [
             "remit-proto",
             "remit-runner",
             "remit-seal",
+            "remit-tofu",
         ],
     ),
     ("remit-hostile", &["remit-runner", "remit-seal"]),
@@ -37,6 +38,7 @@ const DIRECTIONS: [(&str, &[&str]); 17] = [
     ("remit-postgres", &[]),
     ("remit-sim", &["remit-broker", "remit-loops", "remit-model", "remit-proto", "remit-seal"]),
     ("remit-tasks", &[]),
+    ("remit-tofu", &[]),
 ];
 
 /// All that a pure crate may use. A clock, a socket, a file or a task would come in by a crate first.

@@ -35,12 +35,13 @@ const AREAS: [&str; 22] = [
 const FILE_ENDINGS: [&str; 12] =
     ["bin", "db", "json", "key", "lock", "log", "pem", "sock", "sqlite", "toml", "token", "txt"];
 /// Hosts that a text of this house may name: those of the standards and of the examples.
-const HOSTS: [&str; 17] = [
+const HOSTS: [&str; 18] = [
     "127.0.0.1",
     "localhost",
     "10.0.0.1",
     "169.254.169.254",
     "example",
+    "test",
     "example.com",
     "amazonaws.com",
     "aws.amazon.com",

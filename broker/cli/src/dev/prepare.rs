@@ -77,8 +77,9 @@ pub(super) fn find_program(name: &str) -> Option<PathBuf> {
 /// Says so where a tool is missing; nothing is left out silently.
 fn lacks_a_tool(product: &Product) -> bool {
     let real = product.components.iter().filter(|c| !c.sandbox);
-    let missing = real.filter_map(|c| c.kind.traits().tool).find(|tool| find_program(tool.program).is_none());
-    let Some(NeededTool { program, home }) = missing else { return false };
+    let is_missing = |tool: &NeededTool| tool.names().all(|name| find_program(name).is_none());
+    let missing = real.filter_map(|c| c.kind.traits().tool).find(is_missing);
+    let Some(NeededTool { program, home, .. }) = missing else { return false };
     let wanted = product.tools.get(program).map(|tool| format!(" ({})", tool.version)).unwrap_or_default();
     anstream::println!(
         "{YELLOW}{program} is not on the PATH{YELLOW:#}, so this whole install is rehearsed: its scripts too, and
