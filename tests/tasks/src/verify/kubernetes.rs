@@ -1,19 +1,22 @@
 //! A Kubernetes API server for the tests. Nobody packs one that an ordinary package registry has, so it is built
 //! from Debian's source, once for each user of a machine: minutes on two cores.
 
-use std::ffi::OsStr;
-use std::fs::{self, File};
-use std::os::unix::fs::symlink;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use crate::House;
-use crate::part::{apt_get, done, on_path};
+use crate::command::{done, download, on_path, unpack};
+use crate::kept::{Kept, remove};
 
-/// What is kept, by the version of the server and of this recipe.
-const KEPT: &str = "remit-tools/kubernetes-1.20.2-1";
+/// By the version of the server and of this recipe.
+const SERVER: Kept = Kept {
+    name: "kubernetes-1.20.2-1",
+    programs: &PROGRAMS,
+    build: |place| Build { place: place.to_owned() }.run(),
+};
 /// The newest source with everything that it is built from; Debian's later ones build only the client.
 const SOURCE: &str = "pool/main/k/kubernetes/kubernetes_1.20.5+really1.20.2.orig.tar.gz";
 const SOURCE_SHA256: &str = "b83c0780efb182d928dc63d46488a847f161f04e40a94b96bf5247dd671ecdfc";
@@ -25,59 +28,23 @@ const GO: &str = "usr/lib/go-1.19";
 const TOO_OLD: &str = "github.com/modern-go/reflect2";
 const PROGRAMS: [&str; 2] = ["kube-apiserver", "etcd"];
 
-/// The tests find both programs on the PATH, or by the link below the target directory.
+/// The tests find both programs on the PATH, or by a link below the target directory.
+pub(crate) fn is_there(_: &House) -> bool {
+    is_on_path() || SERVER.is_whole()
+}
+
+fn is_on_path() -> bool {
+    PROGRAMS.iter().all(|name| on_path(name).is_some())
+}
+
 pub(crate) fn set_up(house: &House) -> Result<()> {
-    if PROGRAMS.iter().all(|name| on_path(name).is_some()) {
+    if is_on_path() {
         return Ok(());
     }
-    let kept = cache()?.join(KEPT);
-    let folder = kept.parent().context("it was joined of two")?;
-    fs::create_dir_all(folder)?;
-    // Whoever else sets it up is waited for.
-    let lock = File::create(folder.join("kubernetes.lock"))?;
-    lock.lock()?;
-    if !PROGRAMS.iter().all(|name| kept.join(name).is_file()) {
-        eprintln!("      building a Kubernetes API server (some minutes, once)");
-        let build = folder.join("kubernetes-build");
-        remove(&build)?;
-        let built = Build { place: build.clone() }.run().context(
-            "a Kubernetes API server is needed for the tests: it is built on Debian 12 from Debian's packages; \
-             elsewhere put kube-apiserver and etcd on the PATH",
-        );
-        if let Err(error) = built {
-            let _ = remove(&build);
-            return Err(error);
-        }
-        remove(&kept)?;
-        fs::rename(build.join("kept"), &kept)?;
-        remove(&build)?;
-    }
-    link(&kept, &house.tools().join("kubernetes"))
-}
-
-/// Outlives the checkout: what took minutes is there for the next one.
-fn cache() -> Result<PathBuf> {
-    let named = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|dir| dir.is_absolute());
-    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
-    named.or_else(home).context("neither XDG_CACHE_HOME nor HOME is set")
-}
-
-fn link(kept: &Path, link: &Path) -> Result<()> {
-    if fs::read_link(link).is_ok_and(|to| to == kept) {
-        return Ok(());
-    }
-    remove(link)?;
-    fs::create_dir_all(link.parent().context("it lies below the target directory")?)?;
-    symlink(kept, link).with_context(|| format!("linking {}", link.display()))
-}
-
-fn remove(path: &Path) -> Result<()> {
-    match fs::symlink_metadata(path) {
-        Err(_) => return Ok(()),
-        Ok(at) if at.is_dir() => fs::remove_dir_all(path),
-        Ok(_) => fs::remove_file(path),
-    }
-    .with_context(|| format!("removing {}", path.display()))
+    SERVER.link(house, "kubernetes").context(
+        "a Kubernetes API server is needed for the tests: it is built on Debian 12 from Debian's packages; \
+         elsewhere put kube-apiserver and etcd on the PATH",
+    )
 }
 
 /// Everything but the result is thrown away afterwards.
@@ -88,7 +55,6 @@ struct Build {
 impl Build {
     fn run(&self) -> Result<()> {
         let kept = self.place.join("kept");
-        fs::create_dir_all(&kept)?;
         self.fetch()?;
         self.unpack()?;
         self.describe()?;
@@ -102,15 +68,7 @@ impl Build {
 
     /// Packages as the machine's own apt trusts them; the source by its digest.
     fn fetch(&self) -> Result<()> {
-        let download =
-            || apt_get(Command::new("apt-get").arg("download").args(PACKAGES).current_dir(&self.place));
-        // A bare machine may never have asked what packages there are.
-        if !download() {
-            apt_get(Command::new("apt-get").arg("update"));
-            if !download() {
-                bail!("these packages cannot be had: {}", PACKAGES.join(", "));
-            }
-        }
+        download(&PACKAGES, &self.place)?;
         let source = format!("{}{SOURCE}", self.mirror()?);
         let mut helper = Command::new("/usr/lib/apt/apt-helper");
         helper.args(["-q", "download-file", &source]).arg(self.place.join("source.tar.gz"));
@@ -128,11 +86,7 @@ impl Build {
 
     fn unpack(&self) -> Result<()> {
         let root = self.place.join("root");
-        for file in fs::read_dir(&self.place)?.flatten().map(|entry| entry.path()) {
-            if file.extension() == Some(OsStr::new("deb")) {
-                done(Command::new("dpkg-deb").arg("--extract").arg(&file).arg(&root))?;
-            }
-        }
+        unpack(&self.place, &root)?;
         let source = self.source();
         fs::create_dir_all(&source)?;
         let mut tar = Command::new("tar");

@@ -3,18 +3,25 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod command;
+mod kept;
 mod kubernetes;
+mod opentofu;
 mod part;
 mod stage;
+mod stages;
 mod tally;
+mod test_run;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 
-use stage::{Plan, Stage};
-use tally::Tally;
+use part::Parts;
+use stage::Running;
+use stages::{Plan, Stage};
+use tally::{Outcome, Tally};
 
 /// What `cargo verify --help` says.
 const HELP: &str = "\
@@ -39,7 +46,7 @@ fn main() -> ExitCode {
 fn run() -> Result<bool> {
     let house = House::find()?;
     let wanted: Vec<String> = std::env::args().skip(1).collect();
-    let stages = stage::all();
+    let stages = stages::all();
     let names = || stages.iter().map(|stage| stage.name).collect::<Vec<_>>().join(", ");
     if wanted.iter().any(|word| word == "--help" || word == "-h") {
         println!("{HELP}\n\nStages: {}", names());
@@ -49,23 +56,45 @@ fn run() -> Result<bool> {
         bail!("there is no stage {unknown}; there are {}", names());
     }
     let chosen = |stage: &&Stage| wanted.is_empty() || wanted.iter().any(|name| name == stage.name);
+    let stages: Vec<&Stage> = stages.iter().filter(chosen).collect();
+    verify(&house, &stages)
+}
+
+fn verify(house: &House, stages: &[&Stage]) -> Result<bool> {
+    let needed: Vec<&str> = stages.iter().flat_map(|stage| stage.needs.iter().copied()).collect();
+    let parts = Parts::begin(house, &needed);
     let mut tally = Tally::default();
-    if part::on_path("terraform").is_none() {
-        tally.skipped("terraform", "not on the PATH: tests that need the real one are passed over");
-    }
-    for stage in stages.iter().filter(chosen) {
-        match &stage.plan {
-            Plan::Run(commands) => tally.add(&stage.run(&house, commands)?),
-            Plan::Part(set_up) => match set_up(&house) {
-                Ok(commands) => tally.add(&stage.run(&house, &commands)?),
-                Err(error) => tally.unready(stage.name, &error),
-            },
+    std::thread::scope(|scope| -> Result<()> {
+        let mut beside = Vec::new();
+        for stage in stages {
+            if let Err(error) = parts.wait(&stage.needs) {
+                // A part that the stage needs could not be had: that is a failure, not a silence.
+                tally.unready(stage.name, &error);
+            } else if let Plan::Beside(commands) = stage.plan {
+                let running = Running::begin(house, stage.name)?;
+                beside.push(scope.spawn(move || running.commands(&commands(house))));
+            } else {
+                tally.add(&run_stage(house, stage)?);
+            }
         }
+        for stage in beside {
+            tally.add(&stage.join().expect("a stage hands its errors on")?);
+        }
+        Ok(())
+    })?;
+    Ok(tally.close(&parts.report()))
+}
+
+fn run_stage(house: &House, stage: &Stage) -> Result<Outcome> {
+    let running = Running::begin(house, stage.name)?;
+    match stage.plan {
+        Plan::Commands(commands) | Plan::Beside(commands) => running.commands(&commands(house)),
+        Plan::Own(run) => run(house, running),
     }
-    Ok(tally.close())
 }
 
 /// Where things lie: the workspace and cargo's target directory.
+#[derive(Clone)]
 pub(crate) struct House {
     pub(crate) root: PathBuf,
     pub(crate) target: PathBuf,

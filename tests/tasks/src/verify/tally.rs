@@ -5,6 +5,8 @@ use std::time::Duration;
 
 /// How many lines of a failed test's panic are printed again at the end.
 const FAILURE_LINES: usize = 8;
+/// How many of the slowest tests are named.
+const SLOWEST: usize = 10;
 
 /// How a stage ended.
 pub(crate) struct Outcome {
@@ -20,8 +22,8 @@ pub(crate) struct Tally {
     passed: usize,
     failed: usize,
     ignored: usize,
-    skipped: usize,
     failures: Vec<String>,
+    tests: Vec<(f64, String)>,
 }
 
 impl Tally {
@@ -39,6 +41,7 @@ impl Tally {
         self.failed += failed;
         self.ignored += tests.ignored;
         self.failures.extend(failures(&outcome.log));
+        self.tests.extend(times(&outcome.log));
         let word = if failed == 0 { "ok" } else { "FAILED" };
         let count =
             if passed + failed > 1 { format!("{passed} passed, {failed} failed") } else { String::new() };
@@ -51,19 +54,15 @@ impl Tally {
         println!("{:<6} {stage:<9} {error:#}", "FAILED");
     }
 
-    /// Something that cannot be had here at all: said and counted.
-    pub(crate) fn skipped(&mut self, part: &str, why: &str) {
-        self.skipped += 1;
-        println!("SKIPPED: {part}, {why}");
-    }
-
-    /// Prints the last line; true if all went well.
-    pub(crate) fn close(&self) -> bool {
+    /// Prints what took long, and the last line; true if all went well.
+    pub(crate) fn close(&mut self, parts: &str) -> bool {
+        println!("{parts}");
+        self.tests.sort_by(|a, b| b.0.total_cmp(&a.0));
+        for (seconds, name) in self.tests.iter().take(SLOWEST) {
+            println!("{seconds:>7.1} s  {name}");
+        }
         if self.ignored > 0 {
             println!("{} tests ignored", self.ignored);
-        }
-        if self.skipped > 0 {
-            println!("{} parts SKIPPED (named above)", self.skipped);
         }
         for failure in &self.failures {
             println!("{failure}");
@@ -89,6 +88,24 @@ fn tests(log: &str) -> Tests {
         sum.ignored += number_before(line, " ignored");
     }
     sum
+}
+
+/// How long each test took, from lines like `test store::keeps ... ok <1.234s>`.
+fn times(log: &str) -> Vec<(f64, String)> {
+    let mut program = "";
+    let mut times = Vec::new();
+    for line in log.lines() {
+        if let Some(name) = line.strip_prefix("==== ") {
+            program = name.split(':').next().unwrap_or_default();
+        }
+        let time = || {
+            let (name, rest) = line.strip_prefix("test ")?.split_once(" ... ")?;
+            let seconds = rest.rsplit_once('<')?.1.strip_suffix("s>")?.parse().ok()?;
+            Some((seconds, format!("{program} {name}")))
+        };
+        times.extend(time());
+    }
+    times
 }
 
 /// What each failed test said: its name and the first lines of its panic, from the blocks that begin
@@ -127,6 +144,14 @@ mod tests {
     }
 
     #[test]
+    fn a_test_says_how_long_it_took() {
+        let log = "\n==== broker/edge: 2.0 s\ntest a::b ... ok <1.234s>\ntest c - should panic ... FAILED <0.5s>\n\
+                   test d ... ignored\n";
+        let want = [(1.234, "broker/edge a::b".to_owned()), (0.5, "broker/edge c - should panic".to_owned())];
+        assert_eq!(times(log), want);
+    }
+
+    #[test]
     fn a_failed_test_is_named_with_its_panic() {
         let log = "running 2 tests\n\nfailures:\n\n---- store::keeps stdout ----\nnoise\n\
                    thread 'store::keeps' panicked at src/store.rs:7:9:\nleft: 1\nstack backtrace:\n  0: x\n\
@@ -147,7 +172,7 @@ mod tests {
             let mut tally = Tally::default();
             tally.add(&outcome(failed, log));
             assert_eq!((tally.passed, tally.failed), want, "{log}");
-            assert_eq!(tally.close(), want.1 == 0);
+            assert_eq!(tally.close("every part was there"), want.1 == 0);
         }
     }
 }
