@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use remit_loops::event::Entry;
+use remit_loops::timeline::Entry;
 use remit_loops::{Actor, Body, Event, Kind, Object, ObjectId, Rejected, RejectedCode, Timestamp};
 use tokio::sync::{Semaphore, oneshot, watch as channel};
 

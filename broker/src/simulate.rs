@@ -11,9 +11,10 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
 
 use remit_loops::approval::Policy;
+use remit_loops::component::JobSpec;
 use remit_loops::health::UNHEALTHY;
 use remit_loops::install::Rehearsal;
-use remit_loops::job::{Action, Failure, FailureClass, JobSpec, Mode, Outcome, Success};
+use remit_loops::job::{Action, Failure, FailureClass, Mode, Outcome, Success};
 use remit_loops::release::Release;
 use remit_loops::runner::{Info, Report as RunnerSays};
 use remit_loops::view::Detail;

@@ -17,7 +17,7 @@ use remit_broker::api::wire::{
     ObjectList, ObjectView, OrgCreated, ReleaseAccepted, RunnerToken, SignalAccepted, Timeline, TokenList,
     TokenMade, WhoAmI, Why, WhyPage,
 };
-use remit_loops::trial::Trial;
+use remit_loops::dry_run::DryRun;
 use remit_loops::{Kind, ObjectId};
 use remit_seal::Digest;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -210,7 +210,7 @@ impl Client {
     }
 
     /// What a signal would do. Nothing changes.
-    pub async fn trial(&self, id: &ObjectId, signal: &impl Serialize) -> Result<Trial> {
+    pub async fn dry_run(&self, id: &ObjectId, signal: &impl Serialize) -> Result<DryRun> {
         self.read(Call::post(format!("/v1/objects/{id}/signals/dry-run"), signal)?).await
     }
 

@@ -4,7 +4,8 @@
 
 use std::path::Path;
 
-use remit_loops::job::{Action, Changes, FailureClass};
+use remit_loops::job::{Action, FailureClass};
+use remit_loops::plan::Changes;
 use remit_loops::scenario::{DriftRule, Fails, Invalid, Scenario, Span, StepRule};
 use serde::Deserialize;
 

@@ -139,7 +139,8 @@ fn json<T: serde::Serialize>(name: &str, data: &T) {
 #[cfg(test)]
 mod tests {
     use remit_loops::Timestamp;
-    use remit_loops::view::{Detail, OperationView, QueuedView, Status};
+    use remit_loops::status::{OperationView, QueuedView, Status};
+    use remit_loops::view::Detail;
 
     use super::*;
 

@@ -1,96 +1,32 @@
 //! The event loop of an app: its releases, its installs, and who of them hears of what.
 
+pub(crate) mod message;
 mod pages;
-mod rollout;
+pub(crate) mod rollout;
 mod rollouts;
+
+pub use message::{NamedMember, Plan, Progress, RolloutView, Signal, Wave, WaveView};
 
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
 use crate::children::Children;
-use crate::event::{Body, Effect, Event, Notice, Rejected, RejectedCode, Standing, Timestamp, Waiting};
-use crate::freeze::{AddFreeze, RemoveFreeze};
+use crate::event::{Body, Effect, Event, Notice, record, sender, wrong_kind};
 use crate::graph::{self, Node};
 use crate::id::{ObjectId, is_name};
 use crate::job::Action;
-use crate::life::{Life, Phase, check_reason, record, sender};
-use crate::object::wrong_kind;
+use crate::lifecycle::{Life, Phase};
+use crate::rejected::{Rejected, RejectedCode, check_reason};
 use crate::release::{COMPONENTS_MAX, Release};
+use crate::standing::Standing;
+use crate::time::Timestamp;
 use crate::view::{Detail, View};
-
-pub(crate) use rollout::MembersPage;
+use crate::waiting::Waiting;
 use rollout::Rollout;
-pub use rollout::{Plan, Progress, RolloutView, Wave, WaveView};
 
 /// The most releases that an app remembers; older ones stay in the artefact store.
 pub const RELEASES_MAX: usize = 50;
-
-/// What an app can be asked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Signal {
-    /// Make it.
-    Create {},
-    /// A new release, verified by the edge.
-    Publish {
-        /// The release.
-        release: Release,
-        /// It is out for nobody until it is promoted or rolled out.
-        #[serde(default)]
-        hold: bool,
-    },
-    /// A release that was held back is out for every install.
-    Promote {
-        /// Its version.
-        version: String,
-    },
-    /// Write a line on its timeline.
-    Remark {
-        /// The line.
-        text: String,
-    },
-    /// Bring a release to installs in waves; `remit rollout create` chooses them by their labels.
-    StartRollout {
-        /// Which release, to whom, in which order, and when it halts.
-        plan: Plan,
-    },
-    /// Tell no more installs of the rollout's release; what has begun goes on.
-    PauseRollout {
-        /// Why, for people.
-        reason: String,
-    },
-    /// Go on with a rollout that was paused, or that halted.
-    ResumeRollout {
-        /// How many installs may fail from now on, with those that did.
-        #[serde(default)]
-        failures_max: Option<u32>,
-    },
-    /// End the rollout where it is; what has begun goes on.
-    AbortRollout {
-        /// Why, for people.
-        reason: String,
-    },
-    /// Start nothing new in its installs until it is resumed.
-    Pause {
-        /// Why, for people.
-        reason: String,
-    },
-    /// Go on.
-    Resume {},
-    /// New installs of it are sandboxes from now on, or no longer; those that are there stay as they are.
-    SetSandbox {
-        /// Whether they are to be.
-        on: bool,
-    },
-    /// Change nothing in a time: in no install below it. What runs when it begins is finished.
-    Freeze(AddFreeze),
-    /// Take a freeze away.
-    Unfreeze(RemoveFreeze),
-    /// Remove it, once no install of it is left.
-    Delete {},
-}
 
 /// An app.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -151,7 +87,7 @@ impl App {
     pub(crate) fn apply(&mut self, event: &Event) -> Result<Vec<Effect>, Rejected> {
         let before = self.standing();
         let mut effects = match &event.body {
-            Body::Signal(crate::Signal::App(signal)) => self.signal(event, signal)?,
+            Body::Signal(crate::event::Signal::App(signal)) => self.signal(event, signal)?,
             Body::Notice(notice) => self.notice(event, notice)?,
             Body::Tick => vec![],
             Body::Signal(_) | Body::Report(_) => return Err(wrong_kind(&self.life.id, event)),

@@ -7,11 +7,12 @@ use remit_seal::verify::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Rejected, RejectedCode};
 use crate::plan::{ChangeAction, Plan, Terms};
+use crate::rejected::{Rejected, RejectedCode};
 
 /// How long an approval counts when nobody says: a day.
 const VALID_MS: i64 = 24 * 60 * 60 * 1_000;
+
 /// How old a plan may become before it is made anew, when nobody says: a day.
 const PLAN_AGE_MS: i64 = 24 * 60 * 60 * 1_000;
 

@@ -4,95 +4,23 @@
 //! next time, and says how it ended. A word about any attempt but the current one changes
 //! nothing.
 
-mod facts;
-mod show;
+pub(crate) mod facts;
+mod learn;
+pub(crate) mod message;
+mod view;
+
+pub use facts::{Deployed, Drift, Facts, Removed, Settled};
+pub use message::{JobSpec, Signal, Task};
 
 use serde::{Deserialize, Serialize};
 
-use crate::drift::Word;
-use crate::event::{Body, Effect, Event, Level, Notice, Rejected, RejectedCode, Timestamp, Values};
-use crate::glass::Glass;
-use crate::health::UNHEALTHY;
+use crate::event::{Body, Effect, Event, Notice, record_at, wrong_kind};
 use crate::id::ObjectId;
-use crate::job::{Action, AttemptId, Failure, FailureClass, JobSpec, Mode, Outcome, ReleaseRef};
-use crate::life::record_at;
-use crate::object::wrong_kind;
-use crate::plan::Stage;
-use crate::runner::Boot;
-use crate::scenario::Play;
-
-pub use facts::{Deployed, Drift, Facts, Removed, Settled};
-
-/// What a component can be asked. Changes come by its install's operations.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Signal {
-    /// Do not wait for the back-off: try again now.
-    RetryNow {},
-}
-
-/// What an install asks of a component: one step of one operation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Task {
-    /// The operation's number in the install.
-    pub operation: u64,
-    /// The install's epoch.
-    pub epoch: u64,
-    /// What to do.
-    pub action: Action,
-    /// Real or rehearsed.
-    pub mode: Mode,
-    /// By which release.
-    pub release: ReleaseRef,
-    /// The digest of the component's artefact in it.
-    pub digest: String,
-    /// Inputs of broker authority, as JSON texts by name.
-    pub inputs: Values,
-    /// How long one attempt may run, milliseconds.
-    pub longest_run_ms: i64,
-    /// For a deploy: the digest of all that goes into it, hexadecimal, where that is known.
-    #[serde(default)]
-    pub input_digest: Option<String>,
-    /// What its attempts pretend, where a scenario says so; only ever of a rehearsed task.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub play: Option<Play>,
-    /// It begins before this time or not at all.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub begin_by: Option<Timestamp>,
-    /// How much of the action.
-    #[serde(default, skip_serializing_if = "Stage::is_whole")]
-    pub stage: Stage,
-    /// To look, or to adopt: somebody's word that what is there is accepted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub word: Option<Word>,
-    /// To run: which command.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub command: Option<String>,
-    /// It looks, as the end of a change: nothing else is done with the component meanwhile.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub gate: bool,
-    /// Somebody lets it pass the vendor's own rules.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub glass: Option<Glass>,
-}
-
-impl Task {
-    /// Whether it may change the customer's world.
-    fn mutates(&self) -> bool {
-        self.action.makes() && self.stage != Stage::Plan
-    }
-
-    /// Whether it has the component for itself.
-    fn is_work(&self) -> bool {
-        self.action.mutates() || self.gate
-    }
-
-    /// Whether a failure of it may end by itself. What a probe says of its component is no such failure.
-    fn is_retryable(&self, failure: &Failure) -> bool {
-        failure.class.is_retryable() && failure.code != UNHEALTHY
-    }
-}
+use crate::job::{Action, AttemptId, Failure, FailureClass, Mode, Outcome};
+use crate::rejected::{Rejected, RejectedCode};
+use crate::runner::message::Boot;
+use crate::time::Timestamp;
+use crate::timeline::Level;
 
 /// How many attempts a task gets when its failures may end by themselves.
 pub const ATTEMPTS_MAX: u32 = 4;
@@ -187,7 +115,7 @@ impl Component {
             Body::Notice(Notice::JobEnded { attempt, outcome, ran_by }) => {
                 self.ended(event.at, attempt, outcome, ran_by.as_ref())
             }
-            Body::Signal(crate::Signal::Component(Signal::RetryNow {})) => self.retry_now(event.at),
+            Body::Signal(crate::event::Signal::Component(Signal::RetryNow {})) => self.retry_now(event.at),
             Body::Tick => Ok(self.tick(event.at)),
             Body::Signal(_) | Body::Report(_) | Body::Notice(_) => Err(wrong_kind(&self.id, event)),
         }

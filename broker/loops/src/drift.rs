@@ -5,8 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Rejected, RejectedCode, Timestamp};
 use crate::plan::ChangeAction;
+use crate::rejected::{Rejected, RejectedCode};
+use crate::time::Timestamp;
 
 /// The shortest and the longest time between two looks.
 pub use remit_seal::verify::{DRIFT_EVERY_MAX_MS as EVERY_MS_MAX, DRIFT_EVERY_MIN_MS as EVERY_MS_MIN};

@@ -3,71 +3,23 @@
 //! Everything here is stored in the log and so keeps its serialised form: new fields get
 //! a default, new variants a new name, old ones are never re-used.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
+use crate::actor::Actor;
+use crate::component::facts::Facts;
 use crate::freeze::Freeze;
-use crate::id::ObjectId;
-use crate::job::{AttemptId, Failure, JobSpec, Outcome};
+use crate::id::{Kind, ObjectId};
+use crate::job::{AttemptId, Outcome};
 use crate::plan::Reply;
+use crate::rejected::{Rejected, RejectedCode};
 use crate::release::Release;
-use crate::{app, component, install, org, runner};
-
-/// Milliseconds since the Unix epoch, UTC.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(transparent)]
-pub struct Timestamp(pub i64);
-
-impl Timestamp {
-    /// This time and so many milliseconds more.
-    pub fn plus_ms(self, ms: i64) -> Self {
-        Self(self.0.saturating_add(ms))
-    }
-
-    /// How many milliseconds have passed since an earlier time; never negative.
-    pub fn since_ms(self, earlier: Timestamp) -> i64 {
-        self.0.saturating_sub(earlier.0).max(0)
-    }
-}
-
-impl std::fmt::Display for Timestamp {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // To the second: what people read.
-        match jiff::Timestamp::from_second(self.0.div_euclid(1_000)) {
-            Ok(at) => write!(f, "{at}"),
-            Err(_) => write!(f, "{} ms", self.0),
-        }
-    }
-}
-
-/// Who caused an event.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum Actor {
-    /// A person or their program, by the name of their token.
-    Person(String),
-    /// Another event loop, by its id.
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
-    Object(ObjectId),
-    /// The runner of the object's install.
-    Runner,
-    /// Time itself.
-    Clock,
-}
-
-impl std::fmt::Display for Actor {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Actor::Person(name) => f.write_str(name),
-            Actor::Object(id) => write!(f, "{id}"),
-            Actor::Runner => f.write_str("the runner"),
-            Actor::Clock => f.write_str("the clock"),
-        }
-    }
-}
+use crate::standing::Standing;
+use crate::time::Timestamp;
+use crate::timeline::{Entry, Level};
+use crate::{
+    app::message as app, component::message as component, install::message as install, org::message as org,
+    runner::message as runner,
+};
 
 /// One thing that happened to one object. `at` is the only clock a loop knows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -194,10 +146,10 @@ pub enum Notice {
         /// How it ended.
         outcome: Outcome,
         /// What the component is like now.
-        facts: component::Facts,
+        facts: Facts,
     },
     /// Component to runner: run this attempt.
-    Offer(JobSpec),
+    Offer(component::JobSpec),
     /// Component to runner: this attempt must stop.
     Revoke {
         /// The attempt.
@@ -239,32 +191,6 @@ pub enum Notice {
     RunnerBooted(runner::Boot),
 }
 
-/// How a parent is, as far as its children need to know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum Standing {
-    /// It does not exist (yet).
-    Absent,
-    /// It is well: go on.
-    Active,
-    /// Somebody paused it.
-    Paused,
-    /// It is being deleted.
-    Deleting,
-}
-
-impl std::fmt::Display for Standing {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Standing::Absent => "absent",
-            Standing::Active => "active",
-            Standing::Paused => "paused",
-            Standing::Deleting => "being deleted",
-        })
-    }
-}
-
 /// What a loop asks for. Let out only by the commit that stored the state it belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -286,189 +212,51 @@ pub enum Effect {
     WakeRunner(ObjectId),
 }
 
-/// A line on the timeline.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Entry {
-    /// A stable word for programs, e.g. `operation.started`.
-    pub code: String,
-    /// One sentence for people.
-    pub text: String,
-    /// Whether it is news, a worry or a failure.
-    pub level: Level,
-}
-
-/// How much a timeline entry matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum Level {
-    /// News.
-    Info,
-    /// Something to look at.
-    Warning,
-    /// A failure.
-    Error,
-}
-
-/// Why an event was not taken. The object is as it was.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
-#[error("{message}")]
-pub struct Rejected {
-    /// A stable code, e.g. `loop.deleting`.
-    pub code: RejectedCode,
-    /// What is the matter and what to do, for people.
-    pub message: String,
-}
-
-/// The stable codes of rejections; each has a page in `docs/errors/`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RejectedCode {
-    /// The object does not exist.
-    NotFound,
-    /// The object exists already.
-    Exists,
-    /// The object is being deleted or is gone.
-    Deleting,
-    /// The queue is full.
-    QueueFull,
-    /// The signal does not fit the state that the object is in.
-    Conflict,
-    /// The signal's content is not allowed.
-    Invalid,
-    /// The event is for another kind of object.
-    WrongKind,
-    /// A word of an older or unknown attempt, generation or operation.
-    Stale,
-    /// No runner is enrolled, and it needs one.
-    RunnerMissing,
-    /// A window that can never open, or is written wrongly.
-    WindowInvalid,
-    /// There is no such time zone.
-    ZoneUnknown,
-    /// A freeze that is over before it begins, or is written wrongly.
-    FreezeInvalid,
-    /// Two freezes of one object at the same time.
-    FreezeOverlaps,
-    /// A rollout that cannot be: of no release, of no installs, without end.
-    RolloutInvalid,
-    /// A release below the rollback floor of the one that is there.
-    BelowFloor,
-    /// The word is of another plan than the one that waits for it.
-    PlanStale,
-    /// The approval of this person does not count.
-    NotApprover,
-    /// A glass broken for too long, or for a reason that cannot be shown.
-    BreakGlassInvalid,
-    /// Nobody has shown that what is to be given up runs no more.
-    ProofMissing,
-}
-
-impl RejectedCode {
-    /// The code as it is shown and documented.
-    pub fn as_str(self) -> &'static str {
+impl Body {
+    /// A word for the event, as in the golden tables and metrics.
+    pub fn word(&self) -> &'static str {
         match self {
-            RejectedCode::NotFound => "loop.not_found",
-            RejectedCode::Exists => "loop.exists",
-            RejectedCode::Deleting => "loop.deleting",
-            RejectedCode::QueueFull => "loop.queue_full",
-            RejectedCode::Conflict => "loop.conflict",
-            RejectedCode::Invalid => "loop.invalid",
-            RejectedCode::WrongKind => "loop.wrong_kind",
-            RejectedCode::Stale => "loop.stale",
-            RejectedCode::RunnerMissing => "loop.runner_missing",
-            RejectedCode::WindowInvalid => "loop.window_invalid",
-            RejectedCode::ZoneUnknown => "loop.zone_unknown",
-            RejectedCode::FreezeInvalid => "loop.freeze_invalid",
-            RejectedCode::FreezeOverlaps => "loop.freeze_overlaps",
-            RejectedCode::RolloutInvalid => "loop.rollout_invalid",
-            RejectedCode::BelowFloor => "loop.below_floor",
-            RejectedCode::PlanStale => "loop.plan_stale",
-            RejectedCode::NotApprover => "loop.not_approver",
-            RejectedCode::BreakGlassInvalid => "loop.break_glass_invalid",
-            RejectedCode::ProofMissing => "loop.proof_missing",
+            Body::Signal(_) => "signal",
+            Body::Report(_) => "report",
+            Body::Notice(_) => "notice",
+            Body::Tick => "tick",
         }
     }
 }
 
-impl Rejected {
-    /// A rejection with its sentence.
-    pub fn new(code: RejectedCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
-    }
-}
-
-/// One reason why an object is not done yet.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Waiting {
-    /// A stable word for programs, e.g. `waiting.runner_offline`.
-    pub code: String,
-    /// One sentence for people.
-    pub reason: String,
-    /// Since when it has been so.
-    pub since: Timestamp,
-    /// The object to look at next, if it is not this one's own doing.
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
-    pub on: Option<ObjectId>,
-    /// What would end it.
-    pub remedy: String,
-    /// What it rests on, where somebody said more than this.
-    #[serde(default)]
-    pub evidence: Option<Evidence>,
-}
-
-/// What a reason rests on.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Evidence {
-    /// The words of the tool, or of whoever said it; empty where it is only under way.
-    pub words: String,
-    /// The stable code of the failure, if it was one.
-    pub code: Option<String>,
-    /// The attempt that it is about.
-    pub attempt: Option<AttemptId>,
-    /// The digest of the plan that it is about.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub plan: Option<String>,
-}
-
-impl Evidence {
-    pub(crate) fn of(failure: &Failure) -> Self {
-        Self { words: failure.message.clone(), code: Some(failure.code.clone()), ..Self::default() }
-    }
-}
-
-/// How much a reason matters, the most urgent first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum Urgency {
-    /// Something failed, and a person decides how it goes on.
-    Failed,
-    /// Something is not as it should be, and nothing happens about it by itself.
-    Attention,
-    /// It waits for somebody or something else.
-    Waiting,
-    /// It is being worked at, and ends by itself.
-    Underway,
-}
-
-impl Waiting {
-    /// How much it matters.
-    pub fn urgency(&self) -> Urgency {
-        match self.code.as_str() {
-            code if code.starts_with("held.") => Urgency::Failed,
-            "waiting.unconfirmed" | "waiting.runner_revoked" | "waiting.approval" => Urgency::Attention,
-            code if code.starts_with("attention.") => Urgency::Attention,
-            "waiting.step" | "waiting.rule" | "waiting.job" | "waiting.stop" | "waiting.retry" => {
-                Urgency::Underway
-            }
-            _ => Urgency::Waiting,
+impl Signal {
+    /// The kind of object that takes it.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Signal::Org(_) => Kind::Org,
+            Signal::App(_) => Kind::App,
+            Signal::Install(_) => Kind::Install,
+            Signal::Component(_) => Kind::Component,
+            Signal::Runner(_) => Kind::Runner,
         }
     }
 }
 
-/// Values by name, in a fixed order. Values are JSON texts or plain strings, as their owner says.
-pub type Values = BTreeMap<String, String>;
+/// The rejection of an event that this kind of object never takes.
+pub(crate) fn wrong_kind(id: &ObjectId, event: &Event) -> Rejected {
+    let message = format!("{id} takes no such {}: it is for another kind of object", event.body.word());
+    Rejected::new(RejectedCode::WrongKind, message)
+}
+
+/// The object that sent a notice.
+pub(crate) fn sender(event: &Event) -> Result<ObjectId, Rejected> {
+    match &event.by {
+        Actor::Object(id) => Ok(id.clone()),
+        Actor::Person(_) | Actor::Runner | Actor::Clock => {
+            Err(Rejected::new(RejectedCode::Invalid, "only another object may send a notice"))
+        }
+    }
+}
+
+pub(crate) fn record(code: &str, text: impl Into<String>) -> Effect {
+    Effect::Record(Entry { code: code.to_owned(), text: text.into(), level: Level::Info })
+}
+
+pub(crate) fn record_at(level: Level, code: &str, text: impl Into<String>) -> Effect {
+    Effect::Record(Entry { code: code.to_owned(), text: text.into(), level })
+}

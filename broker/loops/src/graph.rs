@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::Timestamp;
 use crate::health::UNHEALTHY;
-use crate::install::Mending;
 use crate::job::{Action, Failure};
 use crate::plan::{Asking, Stage};
-use crate::view::StepView;
+use crate::remediation::Remediation;
+use crate::status::StepView;
+use crate::time::Timestamp;
 
 /// A node of an operation's graph: one action on one component.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,7 +52,7 @@ pub struct Step {
     pub gate: Option<String>,
     /// It failed, and a rule has taken it on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mending: Option<Box<Mending>>,
+    pub mending: Option<Box<Remediation>>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's form")]
@@ -246,7 +246,7 @@ impl Graph {
     }
 
     /// The steps that rules have taken on, by their index.
-    pub fn mending(&self) -> impl Iterator<Item = (usize, &Mending)> {
+    pub fn mending(&self) -> impl Iterator<Item = (usize, &Remediation)> {
         self.steps.iter().enumerate().filter_map(|(index, step)| Some((index, step.mending.as_deref()?)))
     }
 
@@ -354,7 +354,7 @@ impl Graph {
 
 /// How a step that a rule has taken on is shown.
 fn mending_words(step: &Step) -> (&'static str, String) {
-    let note = |mending: &Mending| match mending.runs {
+    let note = |mending: &Remediation| match mending.runs {
         true => format!("rule {} runs its command; {}", mending.rule, mending.failure.message),
         false => format!("rule {} goes on {}; {}", mending.rule, mending.due, mending.failure.message),
     };

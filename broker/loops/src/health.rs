@@ -5,8 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::Timestamp;
 use crate::job::Failure;
+use crate::time::Timestamp;
 
 /// The code of a probe that says that its component does not do its work.
 pub use remit_seal::document::UNHEALTHY;

@@ -4,57 +4,56 @@
 //! It ends only when everything it had made is confirmed destroyed, or when a person
 //! forgets it, on the record.
 
-mod approve;
-mod ask;
-mod breaking;
-mod control;
-mod drifting;
-mod drive;
-mod gate;
-mod mending;
+mod approval;
+mod break_glass;
+mod drift;
+mod health;
+mod hold;
+mod lanes;
+mod lifecycle;
+pub(crate) mod message;
 mod operation;
 mod preview;
-mod probing;
-mod realm;
-mod rolling;
-mod show;
+mod reconcile;
+mod remediation;
+mod rollout;
+mod sandbox;
 mod signals;
 mod steps;
 mod tombstone;
 mod unchanged;
 mod updates;
+mod view;
+
+pub use message::{Answer, Offer, Policy, Rehearsal, Signal, UpdatesView};
+pub use preview::{NextWindow, Preview, When};
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::approval;
-use crate::component::Facts;
-use crate::event::{Actor, Body, Effect, Event, Notice, Rejected, Standing, Timestamp, Values};
-use crate::glass::Glass;
+use crate::actor::Actor;
+use crate::break_glass::BreakGlass;
+use crate::component::facts::Facts;
+use crate::event::{Body, Effect, Event, Notice, record, sender, wrong_kind};
 use crate::health::{Health, Probe};
 use crate::id::ObjectId;
-use crate::job::{Mode, Outcome, ReleaseRef};
-use crate::lanes::Lanes;
-use crate::life::{not_found, record, sender};
-use crate::object::wrong_kind;
+use crate::job::{Mode, Outcome};
 use crate::plan::{Needed, Terms};
-use crate::release::Release;
-use crate::runner::{Boot, Presence};
+use crate::rejected::{Rejected, not_found};
+use crate::release::{Release, ReleaseRef};
+use crate::runner::message::{Boot, Presence};
 use crate::scenario::Scenario;
-use crate::view::LastOperation;
-
-use drifting::Drifting;
-pub use mending::Mending;
-use mending::Uses;
-use operation::Operation;
-pub use preview::{NextWindow, Preview, When};
-pub use realm::Rehearsal;
-pub use signals::Signal;
-use signals::What;
+use crate::standing::Standing;
+use crate::status::LastOperation;
+use crate::time::Timestamp;
+use crate::values::Values;
+use drift::Drifting;
+use lanes::Lanes;
+use operation::{Operation, What};
+use remediation::Uses;
 use tombstone::Tombstone;
 use updates::Updates;
-pub use updates::{Answer, Offer, Policy, UpdatesView};
 
 /// An install.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,8 +87,8 @@ struct Live {
     scenario: Option<Scenario>,
     labels: Values,
     inputs: Values,
-    #[serde(default, skip_serializing_if = "approval::Policy::is_default")]
-    approval: approval::Policy,
+    #[serde(default, skip_serializing_if = "crate::approval::Policy::is_default")]
+    approval: crate::approval::Policy,
     parent: Standing,
     parent_since: Timestamp,
     runner: Presence,
@@ -120,7 +119,7 @@ struct Live {
     uses: Uses,
     /// Somebody lets it pass the vendor's own rules, for a time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    glass: Option<Glass>,
+    glass: Option<BreakGlass>,
     /// Commands that rules want to run, by their steps; only while an event is being handled.
     #[serde(skip)]
     to_run: Vec<(usize, String)>,
@@ -186,7 +185,7 @@ impl Install {
     pub(crate) fn apply(&mut self, event: &Event) -> Result<Vec<Effect>, Rejected> {
         let before = self.word();
         let mut effects = match &event.body {
-            Body::Signal(crate::Signal::Install(signal)) => self.signal(event, signal)?,
+            Body::Signal(crate::event::Signal::Install(signal)) => self.signal(event, signal)?,
             Body::Notice(notice) => self.notice(event, notice)?,
             Body::Tick => self.tick(event.at),
             Body::Signal(_) | Body::Report(_) => return Err(wrong_kind(&self.id, event)),
@@ -331,7 +330,7 @@ impl Live {
         }
         let drift = facts.drift.as_ref().filter(|_| !was_drifted)?;
         let text = format!("{component} is not as it was deployed: {}", drift.summary);
-        Some(crate::life::record_at(crate::event::Level::Warning, "drift.found", text))
+        Some(crate::event::record_at(crate::timeline::Level::Warning, "drift.found", text))
     }
 
     fn operation(&self, number: u64) -> Option<&Operation> {

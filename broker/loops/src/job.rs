@@ -4,12 +4,9 @@ use remit_seal::document;
 use serde::{Deserialize, Serialize};
 
 use crate::drift::Details;
-use crate::event::{Timestamp, Values};
-use crate::glass::Glass;
 use crate::id::ObjectId;
-use crate::plan::{Plan, Stage};
-use crate::release::Release;
-use crate::scenario::Act;
+use crate::plan::{Changes, Plan};
+use crate::values::Values;
 
 /// What a job does to its component.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -105,58 +102,6 @@ impl AttemptId {
     }
 }
 
-/// All that an envelope needs to know of one attempt, but for what the runner's loop adds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct JobSpec {
-    /// Which try at which job.
-    pub id: AttemptId,
-    /// The component's name.
-    pub component: String,
-    /// What to do.
-    pub action: Action,
-    /// Real or rehearsed.
-    pub mode: Mode,
-    /// The release to do it by: digest, counter, version.
-    pub release: ReleaseRef,
-    /// The install's inputs of broker authority, as JSON texts by name.
-    pub inputs: Values,
-    /// How long it may run, milliseconds.
-    pub longest_run_ms: i64,
-    /// What to pretend, where a scenario says so; only ever of a rehearsed job.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub act: Option<Act>,
-    /// It begins before this time or not at all: the end of a window, the beginning of a freeze.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub begin_by: Option<Timestamp>,
-    /// How much of the action.
-    #[serde(default, skip_serializing_if = "Stage::is_whole")]
-    pub stage: Stage,
-    /// To run: which command.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub command: Option<String>,
-    /// Somebody let it pass the vendor's own rules.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub glass: Option<Glass>,
-}
-
-/// Names a release.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct ReleaseRef {
-    /// The digest of the signed release's payload: `sha256:…`.
-    pub digest: String,
-    /// Its place in its channel.
-    pub counter: u64,
-    /// Its version, for people.
-    pub version: String,
-}
-
-impl From<&Release> for ReleaseRef {
-    fn from(release: &Release) -> Self {
-        Self { digest: release.digest.clone(), counter: release.counter, version: release.version.clone() }
-    }
-}
-
 /// How an attempt, a task or an operation ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -194,20 +139,6 @@ pub struct Success {
     /// For a drift check: what differs.
     #[serde(default, skip_serializing_if = "Details::is_empty")]
     pub differences: Box<Details>,
-}
-
-/// How many things were changed, by how.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Changes {
-    /// Made.
-    pub create: u32,
-    /// Changed in place.
-    pub update: u32,
-    /// Removed.
-    pub delete: u32,
-    /// Removed and made anew.
-    pub replace: u32,
 }
 
 /// What went wrong.

@@ -1,42 +1,54 @@
 //! The event loops: what every org, app, install, component and runner is, and how it changes.
 //!
-//! Pure: no async, no IO, no clock, no randomness, no map in random order. The broker's
-//! engine hosts these machines; simulators and tests drive them directly. The same events
-//! give the same states and effects, always.
+//! Pure: no async, no IO, no clock, no randomness, no map in random order. The same events give the same
+//! states and effects, always; the broker's engine, simulators and tests host the same machines.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+// From the ground up, each layer knowing only those below it: the words that everything uses; what jobs,
+// plans, rules and releases are; what each kind of object is told and tells (its `message.rs`, data); the
+// unions of these (`event`, `view`); mechanisms of no kind; the five machines; `object`, any of them.
+
+pub mod actor;
 pub mod app;
 pub mod approval;
+pub mod break_glass;
 mod children;
 pub mod component;
 pub mod drift;
+pub mod dry_run;
 pub mod event;
 pub mod freeze;
-pub mod glass;
+mod freezes;
 pub mod graph;
 pub mod health;
 pub mod id;
 pub mod install;
 pub mod job;
-pub mod lanes;
-mod life;
+mod lifecycle;
 pub mod object;
 pub mod org;
 pub mod page;
 pub mod plan;
+pub mod rejected;
 pub mod release;
-pub mod rules;
+pub mod remediation;
 pub mod runner;
 pub mod scenario;
-pub mod trial;
+pub mod standing;
+pub mod status;
+pub mod time;
+pub mod timeline;
+pub mod values;
 pub mod view;
+pub mod waiting;
 pub mod window;
 
+pub use actor::Actor;
 pub use children::Children;
-pub use event::{
-    Actor, Body, Effect, Entry, Event, Evidence, Notice, Rejected, RejectedCode, Signal, Timestamp, Urgency,
-    Waiting,
-};
+pub use event::{Body, Effect, Event, Notice, Signal};
 pub use id::{Kind, ObjectId};
 pub use object::Object;
+pub use rejected::{Rejected, RejectedCode};
+pub use time::Timestamp;
+pub use waiting::{Evidence, Urgency, Waiting};

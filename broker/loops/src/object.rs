@@ -1,15 +1,20 @@
 //! One object of any kind, and the one way in: `apply`.
 
+mod pages;
+
 use serde::{Deserialize, Serialize};
 
 use crate::app::App;
 use crate::component::Component;
-use crate::event::{Body, Effect, Event, Rejected, RejectedCode, Signal, Timestamp, Waiting};
+use crate::event::{Effect, Event};
 use crate::id::{Kind, ObjectId};
 use crate::install::Install;
 use crate::org::Org;
+use crate::rejected::Rejected;
 use crate::runner::Runner;
+use crate::time::Timestamp;
 use crate::view::View;
+use crate::waiting::Waiting;
 
 /// The state of one event loop. An object that nobody made yet is one too: its state says so.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -124,35 +129,4 @@ impl Object {
             Object::Org(_) | Object::Install(_) | Object::Component(_) | Object::Runner(_) => None,
         }
     }
-}
-
-impl Body {
-    /// A word for the event, as in the golden tables and metrics.
-    pub fn word(&self) -> &'static str {
-        match self {
-            Body::Signal(_) => "signal",
-            Body::Report(_) => "report",
-            Body::Notice(_) => "notice",
-            Body::Tick => "tick",
-        }
-    }
-}
-
-impl Signal {
-    /// The kind of object that takes it.
-    pub fn kind(&self) -> Kind {
-        match self {
-            Signal::Org(_) => Kind::Org,
-            Signal::App(_) => Kind::App,
-            Signal::Install(_) => Kind::Install,
-            Signal::Component(_) => Kind::Component,
-            Signal::Runner(_) => Kind::Runner,
-        }
-    }
-}
-
-/// The rejection of an event that this kind of object never takes.
-pub(crate) fn wrong_kind(id: &ObjectId, event: &Event) -> Rejected {
-    let message = format!("{id} takes no such {}: it is for another kind of object", event.body.word());
-    Rejected::new(RejectedCode::WrongKind, message)
 }

@@ -1,83 +1,21 @@
 //! The event loop of an org: a tenant of the broker. It lives, pauses and goes; apps wait for it.
 
+pub(crate) mod message;
+
+pub use message::{Quotas, Signal};
+
 use serde::{Deserialize, Serialize};
 
 use crate::children::Children;
-use crate::event::{Body, Effect, Event, Notice, Rejected, RejectedCode, Waiting};
-use crate::freeze::{AddFreeze, RemoveFreeze};
+use crate::event::{Body, Effect, Event, Notice, record, wrong_kind};
 use crate::id::ObjectId;
-use crate::life::{Life, record};
-use crate::object::wrong_kind;
+use crate::lifecycle::Life;
+use crate::rejected::{Rejected, RejectedCode};
 use crate::view::{Detail, View};
-
-/// What an org can be asked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Signal {
-    /// Make it.
-    Create {},
-    /// Start nothing new in it until it is resumed.
-    Pause {
-        /// Why, for people.
-        reason: String,
-    },
-    /// Go on.
-    Resume {},
-    /// Change how much it may hold; only the broker's operator may. What is there already stays.
-    SetQuotas {
-        /// The most apps.
-        #[serde(default)]
-        apps: Option<u32>,
-        /// The most installs of one app.
-        #[serde(default)]
-        installs_per_app: Option<u32>,
-        /// How many of its signals are taken a turn while other orgs wait, 1 to 100.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        weight: Option<u32>,
-    },
-    /// What is new in it is a sandbox from now on, or no longer; what is there stays as it is.
-    SetSandbox {
-        /// Whether it is to be.
-        on: bool,
-    },
-    /// Change nothing in a time: in no install below it. What runs when it begins is finished.
-    Freeze(AddFreeze),
-    /// Take a freeze away.
-    Unfreeze(RemoveFreeze),
-    /// Remove it, once nothing is left in it.
-    Delete {},
-}
-
-/// How much an org may hold. The edge refuses what would be more, before it is accepted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Quotas {
-    /// The most apps.
-    pub apps: u32,
-    /// The most installs of one app.
-    pub installs_per_app: u32,
-    /// How many of its signals are taken a turn while other orgs wait.
-    #[serde(default = "weight_default", skip_serializing_if = "is_weight_default")]
-    pub weight: u32,
-}
+use crate::waiting::Waiting;
 
 /// The most that an org can weigh.
 const WEIGHT_MAX: u32 = 100;
-
-fn weight_default() -> u32 {
-    1
-}
-
-fn is_weight_default(weight: &u32) -> bool {
-    *weight == weight_default()
-}
-
-impl Default for Quotas {
-    fn default() -> Self {
-        Self { apps: 100, installs_per_app: 10_000, weight: weight_default() }
-    }
-}
 
 /// An org.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,7 +46,7 @@ impl Org {
     pub(crate) fn apply(&mut self, event: &Event) -> Result<Vec<Effect>, Rejected> {
         let before = self.life.standing();
         let mut effects = match &event.body {
-            Body::Signal(crate::Signal::Org(signal)) => self.signal(event, signal)?,
+            Body::Signal(crate::event::Signal::Org(signal)) => self.signal(event, signal)?,
             Body::Notice(Notice::ChildCreated) => self.life.child_created(event, before, self.sandbox)?,
             Body::Notice(Notice::ChildGone) => self.life.child_gone(event)?,
             Body::Tick => vec![],

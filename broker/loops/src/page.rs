@@ -7,9 +7,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::app::MembersPage;
+use crate::app::rollout::members::Page as MembersPage;
 use crate::id::ObjectId;
-use crate::object::Object;
 
 /// One page of a state, as it is now.
 #[derive(Clone, Debug)]
@@ -28,11 +27,11 @@ enum Of {
 /// What a page holds, as it is written and read.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(transparent)]
-pub struct Content(Form);
+pub struct Content(pub(crate) Form);
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Form {
+pub(crate) enum Form {
     Children(BTreeSet<ObjectId>),
     Members(MembersPage),
 }
@@ -43,9 +42,11 @@ enum Form {
 pub struct Misplaced(pub u64);
 
 /// Where the numbers of a sort of pages begin.
-const CHILDREN: u64 = 1 << 32;
-const MEMBERS: u64 = 2 << 32;
-const WAVE: u64 = 1 << 16;
+pub(crate) const CHILDREN: u64 = 1 << 32;
+
+pub(crate) const MEMBERS: u64 = 2 << 32;
+
+pub(crate) const WAVE: u64 = 1 << 16;
 
 impl Page {
     pub(crate) fn of_children(number: u32, ids: &Arc<BTreeSet<ObjectId>>) -> Self {
@@ -79,42 +80,5 @@ impl Serialize for Page {
             Of::Children(ids) => serializer.serialize_newtype_variant("Form", 0, "children", &**ids),
             Of::Members(members) => serializer.serialize_newtype_variant("Form", 1, "members", &**members),
         }
-    }
-}
-
-impl Object {
-    /// The pages of a large state; none of any other: it is written whole.
-    pub fn pages(&self) -> Vec<Page> {
-        match self {
-            Object::App(app) => app.pages(),
-            Object::Org(_) | Object::Install(_) | Object::Component(_) | Object::Runner(_) => vec![],
-        }
-    }
-
-    /// The state without its pages, to be written beside them. It is no state to go on with.
-    pub fn without_pages(&self) -> Object {
-        match self {
-            Object::App(app) => Object::App(app.without_pages()),
-            Object::Org(_) | Object::Install(_) | Object::Component(_) | Object::Runner(_) => self.clone(),
-        }
-    }
-
-    /// Puts a page back to the state that was written without it.
-    ///
-    /// # Errors
-    /// The state has no place for it.
-    pub fn put_page(&mut self, number: u64, content: Content) -> Result<(), Misplaced> {
-        let placed = match (self, content.0) {
-            (Object::App(app), Form::Children(ids)) => number
-                .checked_sub(CHILDREN)
-                .and_then(|number| u32::try_from(number).ok())
-                .map(|number| app.put_children(number, ids)),
-            (Object::App(app), Form::Members(members)) => number
-                .checked_sub(MEMBERS)
-                .and_then(|number| usize::try_from(number / WAVE).ok())
-                .and_then(|wave| app.put_members(wave, members)),
-            (Object::Org(_) | Object::Install(_) | Object::Component(_) | Object::Runner(_), _) => None,
-        };
-        placed.ok_or(Misplaced(number))
     }
 }

@@ -5,8 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Rejected, RejectedCode, Timestamp};
-use crate::job::Changes;
+use crate::rejected::{Rejected, RejectedCode};
+use crate::time::Timestamp;
 
 /// What a plan would change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -252,4 +252,18 @@ impl Asking {
             (n, true) => format!("{n} of the vendor's people and the customer"),
         }
     }
+}
+
+/// How many things were changed, by how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Changes {
+    /// Made.
+    pub create: u32,
+    /// Changed in place.
+    pub update: u32,
+    /// Removed.
+    pub delete: u32,
+    /// Removed and made anew.
+    pub replace: u32,
 }

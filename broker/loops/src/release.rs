@@ -1,6 +1,7 @@
 //! A release as the loops need it: names, order and digests, never content.
 
 pub mod changes;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -8,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::drift::Schedule;
 use crate::health::Probe;
 use crate::plan::{Needed, Terms};
-use crate::rules::Rule;
+use crate::remediation::Rule;
 
 pub use remit_seal::verify::COMPONENTS_MAX;
 
@@ -110,4 +111,22 @@ pub struct Taken {
     pub component: String,
     /// Its name there.
     pub output: String,
+}
+
+/// Names a release.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ReleaseRef {
+    /// The digest of the signed release's payload: `sha256:…`.
+    pub digest: String,
+    /// Its place in its channel.
+    pub counter: u64,
+    /// Its version, for people.
+    pub version: String,
+}
+
+impl From<&Release> for ReleaseRef {
+    fn from(release: &Release) -> Self {
+        Self { digest: release.digest.clone(), counter: release.counter, version: release.version.clone() }
+    }
 }

@@ -4,59 +4,31 @@
 //! be handed out. What a former generation had begun is unconfirmed until a person has
 //! made sure that nothing of it runs: nobody else gets it before.
 
+mod abandon;
+mod attestation;
+mod clone;
 mod identity;
-mod marks;
-mod place;
-mod proof;
+pub(crate) mod message;
 mod receipts;
-mod report;
-mod show;
-mod signal;
-mod twins;
+mod restore;
+mod view;
 
-pub use identity::Boot;
-use place::Admission;
-pub use place::{Attestation, Claim, Place, Refusal};
-pub use proof::Proof;
-pub use receipts::Receipts;
-pub use report::{Info, Report};
-pub use signal::Signal;
-use twins::Starts;
+pub use attestation::{Claim, Refusal};
+pub use message::{Attestation, Boot, Info, Place, Presence, Proof, Receipts, Report, Signal};
 
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Body, Effect, Event, Level, Notice, Rejected, RejectedCode, Timestamp};
+use crate::component::message::JobSpec;
+use crate::event::{Body, Effect, Event, Notice, record, record_at, sender, wrong_kind};
 use crate::id::ObjectId;
-use crate::job::{AttemptId, JobSpec, Outcome};
-use crate::life::{check_reason, deleting, not_found, record, record_at, sender};
-use crate::object::wrong_kind;
-
-/// Whether a runner is there.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case", tag = "state")]
-pub enum Presence {
-    /// None has enrolled yet.
-    #[default]
-    Expected,
-    /// It is there.
-    Online {
-        /// Since when.
-        since: Timestamp,
-    },
-    /// It was there and is silent now.
-    Offline {
-        /// Since when.
-        since: Timestamp,
-    },
-    /// Its identity was taken away.
-    Revoked {
-        /// When.
-        since: Timestamp,
-    },
-}
+use crate::job::{AttemptId, Outcome};
+use crate::rejected::{Rejected, RejectedCode, check_reason, deleting, not_found};
+use crate::time::Timestamp;
+use crate::timeline::Level;
+use attestation::Admission;
+use clone::Starts;
 
 /// An attempt that may be handed to the runner now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -261,7 +233,7 @@ impl Runner {
     pub(crate) fn apply(&mut self, event: &Event) -> Result<Vec<Effect>, Rejected> {
         match &event.body {
             Body::Notice(notice) => self.notice(event, notice),
-            Body::Signal(crate::Signal::Runner(signal)) => self.signal(event, signal),
+            Body::Signal(crate::event::Signal::Runner(signal)) => self.signal(event, signal),
             Body::Report(report) => self.report(event.at, report),
             Body::Tick => Ok(vec![]),
             Body::Signal(_) => Err(wrong_kind(&self.id, event)),

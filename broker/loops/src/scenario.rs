@@ -6,9 +6,10 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::event::Timestamp;
 use crate::id::is_name;
-use crate::job::{Action, AttemptId, Changes, FailureClass};
+use crate::job::{Action, AttemptId, FailureClass};
+use crate::plan::Changes;
+use crate::time::Timestamp;
 
 /// The most rules of one scenario.
 pub const RULES_MAX: usize = 100;
@@ -18,6 +19,7 @@ pub use remit_seal::document::{
 };
 /// The most attempts that one rule names.
 const ATTEMPTS_MAX: usize = 32;
+
 /// The most changes of one kind that an attempt may pretend.
 const CHANGES_MAX: u32 = 100_000;
 

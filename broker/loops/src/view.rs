@@ -2,13 +2,22 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Standing, Timestamp, Values, Waiting};
+use crate::app::message as app;
+use crate::break_glass::BreakGlass;
+use crate::component::facts::{Facts, Removed};
 use crate::freeze::Freeze;
 use crate::id::ObjectId;
-use crate::job::{Action, AttemptId, Mode, Outcome, ReleaseRef};
-use crate::plan::Asking;
-use crate::release::Release;
-use crate::{app, approval, component, drift, glass, health, install, org, rules, runner, scenario};
+use crate::install::message as install;
+use crate::job::{Action, AttemptId, Mode};
+use crate::org::message as org;
+use crate::release::{Release, ReleaseRef};
+use crate::runner::message as runner;
+use crate::standing::Standing;
+use crate::status::{LastOperation, OperationView, QueuedView, Status};
+use crate::time::Timestamp;
+use crate::values::Values;
+use crate::waiting::Waiting;
+use crate::{approval, drift, health, remediation, scenario};
 
 /// One object, whole.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,82 +40,6 @@ pub struct View {
     pub why: Vec<Waiting>,
     /// What only this kind has.
     pub detail: Detail,
-}
-
-/// How an object is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Status {
-    /// A stable word, e.g. `active`, `provisioning`, `held`, `deleted`.
-    pub word: String,
-    /// One sentence.
-    pub description: String,
-    /// Since when it has been so.
-    pub since: Timestamp,
-}
-
-/// An operation that has begun.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct OperationView {
-    /// Its number in the object, from 1.
-    pub number: u64,
-    /// Its kind: `deploy`, `teardown`, `heal`, `drift check`.
-    pub kind: String,
-    /// The release it works by, if any.
-    pub release: Option<ReleaseRef>,
-    /// Who asked.
-    pub by: String,
-    /// When it began.
-    pub since: Timestamp,
-    /// Its graph.
-    pub steps: Vec<StepView>,
-    /// One digest for all plans that wait for an approval, where several do.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub all_plans: Option<String>,
-}
-
-/// One step of an operation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct StepView {
-    /// The component it is about.
-    pub component: String,
-    /// What it does.
-    pub action: Action,
-    /// The components whose steps come first.
-    pub needs: Vec<String>,
-    /// `waiting`, `ready`, `planning`, `approval`, `running`, `probing`, `mending`, `stopping`, `succeeded`, `failed`, `skipped` or `cancelled`.
-    pub state: String,
-    /// Since when.
-    pub since: Timestamp,
-    /// Why it was skipped, how it failed, what came of it.
-    pub note: String,
-    /// Which try is running or was the last; 0 before the first.
-    pub attempt: u32,
-    /// The plan that waits for somebody's yes, and whose.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub asking: Option<Asking>,
-}
-
-/// An operation that waits for its turn.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct QueuedView {
-    /// Its number.
-    pub number: u64,
-    /// Its place, from 1.
-    pub position: u32,
-    /// `work` or `read`.
-    pub lane: String,
-    /// Its kind.
-    pub kind: String,
-    /// Who asked.
-    pub by: String,
-    /// When it was asked for.
-    pub since: Timestamp,
-    /// What it waits for.
-    pub waits_for: String,
 }
 
 /// What only one kind of object has.
@@ -192,15 +125,15 @@ pub enum Detail {
         drift: Option<Box<drift::View>>,
         /// What is done by itself about failed steps, and how often it was.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        rules: Vec<rules::View>,
+        rules: Vec<remediation::View>,
         /// Somebody lets it pass the vendor's own rules.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        glass: Option<Box<glass::Glass>>,
+        glass: Option<Box<BreakGlass>>,
     },
     /// A component's.
     Component {
         /// What is there.
-        facts: component::Facts,
+        facts: Facts,
         /// The job in hand, if any.
         job: Option<AttemptId>,
     },
@@ -225,7 +158,7 @@ pub struct RemovedView {
     /// Its name.
     pub component: String,
     /// The receipt.
-    pub removed: component::Removed,
+    pub removed: Removed,
 }
 
 /// A component of an install.
@@ -239,24 +172,10 @@ pub struct ComponentView {
     /// `absent`, `deployed`, `unwell`, `drifted`, `failed`, or `incomplete`: a change of it was stopped.
     pub state: String,
     /// What is there.
-    pub facts: component::Facts,
+    pub facts: Facts,
     /// How it is probed, and what that said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health: Option<Box<health::View>>,
-}
-
-/// How an operation ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct LastOperation {
-    /// Its number.
-    pub number: u64,
-    /// Its kind.
-    pub kind: String,
-    /// When it ended.
-    pub at: Timestamp,
-    /// How.
-    pub outcome: Outcome,
 }
 
 /// An attempt in the hands of a runner, or offered to it.

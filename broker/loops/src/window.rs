@@ -11,15 +11,20 @@ use jiff::civil::{Date, Time};
 use jiff::tz::{AmbiguousOffset, TimeZone};
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Rejected, RejectedCode, Timestamp};
+use crate::rejected::{Rejected, RejectedCode};
+use crate::time::Timestamp;
 
 /// The shortest window, minutes: less is over before a step has begun.
 const LENGTH_MIN: u32 = 5;
+
 /// The longest window, minutes: a day. More days make more.
 const LENGTH_MAX: u32 = 24 * 60;
+
 const MINUTE_MS: i64 = 60_000;
+
 /// Windows that touch are one, up to this length: some are always open.
 const MERGED_MS_MAX: i64 = 14 * 24 * 60 * MINUTE_MS;
+
 /// How many days before a moment a window that is still open may have begun, with room for any clock.
 const DAYS_BEFORE: i8 = 2;
 

@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use http::StatusCode;
-use remit_loops::event::Values;
 use remit_loops::scenario::{Invalid, Scenario};
+use remit_loops::values::Values;
 use remit_loops::view::Detail;
 use remit_loops::{Kind, ObjectId, Signal, app, install, org, runner};
 use remit_seal::Digest;

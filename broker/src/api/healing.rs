@@ -3,7 +3,7 @@
 use remit_loops::drift::{Schedule, Then};
 use remit_loops::job::{Action, FailureClass};
 use remit_loops::release::Healing;
-use remit_loops::rules::{Budget, Match, Remedy, Rule};
+use remit_loops::remediation::{Budget, Match, Remedy, Rule};
 use remit_seal::document::{self, DriftThen, RuleAction, RuleClass, RuleOperation};
 
 pub(super) fn of(document: &document::Healing) -> Healing {

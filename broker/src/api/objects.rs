@@ -176,7 +176,7 @@ pub(super) async fn page(
 
 fn lines(object: &ObjectId, item: HistoryItem) -> Vec<TimelineEntry> {
     let HistoryItem { seq, at, by, entries, .. } = item;
-    let line = |entry: remit_loops::Entry| TimelineEntry {
+    let line = |entry: remit_loops::timeline::Entry| TimelineEntry {
         object: object.clone(),
         seq,
         at,

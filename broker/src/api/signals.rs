@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use remit_loops::trial::Trial;
+use remit_loops::dry_run::DryRun;
 use remit_loops::{Body as EventBody, Event, Kind, Object, Signal, app, component, install, org, runner};
 use serde::de::DeserializeOwned;
 
@@ -66,7 +66,7 @@ pub(super) async fn send(
     post, path = "/v1/objects/{id}/signals/dry-run", tag = "objects", request_body = AnySignal,
     params(("id" = String, Path), ("idempotency-key" = String, Header)),
     responses(
-        (status = 200, body = Trial), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody),
+        (status = 200, body = DryRun), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody),
         (status = 409, body = ErrorBody), (status = 422, body = ErrorBody), (status = 429, body = ErrorBody),
     ),
 )]
@@ -75,13 +75,13 @@ pub(super) async fn dry_run(
     target: Target,
     IdempotencyKey(_key): IdempotencyKey,
     Whole(body): Whole,
-) -> Result<Answer<Trial>, ApiError> {
+) -> Result<Answer<DryRun>, ApiError> {
     let signal = parse(target.id.kind(), &body)?;
     admit::check(&edge, &target, &signal).await?;
     let (at, by) = (edge.engine.now(), target.caller.actor());
     let found = edge.engine.query(&target.id).await?;
     let object = found.map_or_else(|| Arc::new(Object::new(&target.id)), |snapshot| snapshot.object);
-    let trial = object.trial(&Event { at, by, body: EventBody::Signal(signal) });
+    let trial = object.dry_run(&Event { at, by, body: EventBody::Signal(signal) });
     trial.map(Answer).map_err(|rejected| SubmitError::Rejected(rejected).into())
 }
 

@@ -9,8 +9,8 @@ pub mod updates;
 
 mod webhooks;
 
-use remit_loops::event::Level;
 use remit_loops::release::Release;
+use remit_loops::timeline::Level;
 use remit_loops::view::View;
 use remit_loops::{Actor, ObjectId, Timestamp, Urgency, Waiting, runner};
 use serde::{Deserialize, Serialize};

@@ -5,7 +5,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use remit_loops::event::{Effect, Entry, Level};
+use remit_loops::event::Effect;
+use remit_loops::timeline::{Entry, Level};
 use remit_loops::{Actor, Body, Event, ObjectId, Rejected, RejectedCode, Timestamp};
 
 use crate::engine::clock::Clock;

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
-use remit_loops::event::Entry;
 use remit_loops::page::Page;
+use remit_loops::timeline::Entry;
 use remit_loops::{Actor, Body, Object};
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -1,6 +1,6 @@
 //! The log of all objects, in order, for whoever tells others of it.
 
-use remit_loops::event::Entry;
+use remit_loops::timeline::Entry;
 use remit_loops::{Actor, Body, ObjectId, Timestamp};
 use remit_seal::Digest;
 

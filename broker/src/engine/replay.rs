@@ -4,7 +4,8 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use remit_loops::event::{Effect, Entry};
+use remit_loops::event::Effect;
+use remit_loops::timeline::Entry;
 use remit_loops::{Actor, Body, Event, Kind, Object, ObjectId, Timestamp};
 
 use crate::engine::batch::NOTICE_REFUSED;

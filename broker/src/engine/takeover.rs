@@ -9,10 +9,10 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 
 use remit_loops::approval::Policy;
-use remit_loops::event::Values;
 use remit_loops::job::{Mode, Outcome, Success};
 use remit_loops::release::{Release, ReleaseComponent};
 use remit_loops::runner::{Info, Report};
+use remit_loops::values::Values;
 use remit_loops::view::Detail;
 use remit_loops::{Actor, Body, Kind, Object, ObjectId, Signal, Timestamp, app, install, org, runner};
 use serde::{Deserialize, Serialize};

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use remit_loops::event::Notice;
-use remit_loops::job::{Action, Failure, FailureClass, Mode, Outcome, ReleaseRef};
+use remit_loops::job::{Action, Failure, FailureClass, Mode, Outcome};
+use remit_loops::release::ReleaseRef;
 use remit_loops::view::Detail;
 use remit_loops::{Actor, Body, Kind, ObjectId, RejectedCode, Signal, Timestamp};
 use remit_loops::{app, component, org};

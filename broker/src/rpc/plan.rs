@@ -2,7 +2,7 @@
 
 use remit_loops::plan::{self, Plan, Reply};
 use remit_loops::runner::Report;
-use remit_loops::view::StepView;
+use remit_loops::status::StepView;
 use remit_loops::{Actor, Body, RejectedCode, Timestamp};
 use remit_proto::convert::{self, PlanAnswer, PlanReply};
 use remit_proto::v1;
@@ -21,7 +21,7 @@ pub(super) fn of(plan: &convert::Plan) -> Plan {
     };
     Plan {
         digest: plan.digest.to_string(),
-        changes: remit_loops::job::Changes { create, update, delete, replace },
+        changes: remit_loops::plan::Changes { create, update, delete, replace },
         list: plan.list.iter().map(change).collect(),
         more: plan.more,
         customer_approval_needed: plan.customer_approval_needed,

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use remit_loops::job::{Changes, Failure, FailureClass, Outcome, Success};
+use remit_loops::job::{Failure, FailureClass, Outcome, Success};
+use remit_loops::plan::Changes;
 use remit_loops::runner::{Receipts, Report};
 use remit_loops::view::{Detail, JobView};
 use remit_loops::{Actor, Body, RejectedCode};

@@ -3,10 +3,10 @@
 
 use remit_loops::Timestamp;
 use remit_loops::app;
-use remit_loops::event::Values;
 use remit_loops::freeze::AddFreeze;
 use remit_loops::install::Policy;
 use remit_loops::scenario::Scenario;
+use remit_loops::values::Values;
 
 /// All installs.
 #[derive(Clone, Debug, Default)]

@@ -4,8 +4,8 @@ mod sums;
 
 use std::collections::BTreeMap;
 
-use remit_loops::event::{Entry, Level};
 use remit_loops::job::FailureClass;
+use remit_loops::timeline::{Entry, Level};
 use remit_loops::{Kind, ObjectId, Timestamp};
 
 use super::report::{State, Waited};

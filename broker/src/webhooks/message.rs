@@ -34,7 +34,7 @@ struct Data<'a> {
     seq: Option<u64>,
     by: Option<&'a Actor>,
     text: &'a str,
-    level: Option<remit_loops::event::Level>,
+    level: Option<remit_loops::timeline::Level>,
 }
 
 fn body(code: &str, at: Timestamp, data: Data<'_>) -> Vec<u8> {

@@ -1,7 +1,7 @@
 //! Dry runs: the same answer as in earnest, and nothing that changes.
 
 use remit_broker::api::{ObjectView, Timeline};
-use remit_loops::trial::Trial;
+use remit_loops::dry_run::DryRun;
 use reqwest::Method;
 use serde_json::json;
 
@@ -22,7 +22,7 @@ async fn a_dry_run_says_what_would_happen_and_changes_nothing() {
     ];
     for (signal, code) in signals {
         let request = world.with(&token).request(Method::POST, &path).json(&signal);
-        let trial: Trial = read(request).await;
+        let trial: DryRun = read(request).await;
         let codes: Vec<&str> = trial.timeline.iter().map(|entry| entry.code.as_str()).collect();
         assert!(codes.contains(&code), "{signal}: {codes:?}");
         assert_eq!(trial.before, before.view.status);

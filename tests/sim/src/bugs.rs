@@ -5,7 +5,7 @@
 use remit_loops::freeze::AddFreeze;
 use remit_loops::install::{Policy, Signal as Install};
 use remit_loops::view::View;
-use remit_loops::{Signal, Timestamp, app, glass, org};
+use remit_loops::{Signal, Timestamp, app, break_glass, org};
 
 use crate::people::wishes;
 
@@ -206,7 +206,7 @@ pub(crate) fn misheard(bug: Bug, mut signal: Signal, at: Timestamp, to: &View) -
             *signal = Install::SetInputs { inputs: Default::default() };
         }
         (Bug::GlassForLonger, Signal::Install(Install::BreakGlass { for_ms, .. })) => {
-            *for_ms = glass::FOR_MS_MAX;
+            *for_ms = break_glass::FOR_MS_MAX;
         }
         (_, Signal::App(signal)) => misheard_app(bug, signal),
         (_, Signal::Install(_) | Signal::Org(_) | Signal::Component(_) | Signal::Runner(_)) => {}

@@ -5,11 +5,11 @@ pub(crate) mod wishes;
 use std::collections::BTreeSet;
 
 use remit_loops::approval::Policy;
-use remit_loops::event::Values;
 use remit_loops::health::Probe;
 use remit_loops::job::{Action, FailureClass, Mode};
 use remit_loops::release::{Healing, Recipe, Release, ReleaseComponent};
-use remit_loops::rules::{Budget, Match, Remedy, Rule};
+use remit_loops::remediation::{Budget, Match, Remedy, Rule};
+use remit_loops::values::Values;
 use remit_loops::{Signal, app, install};
 
 const MINUTE_MS: i64 = 60_000;

@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use remit_loops::job::{AttemptId, JobSpec, Outcome};
+use remit_loops::component::JobSpec;
+use remit_loops::job::{AttemptId, Outcome};
 
 /// Names an attempt with its fence: what the journal is keyed by.
 pub(crate) type Key = (AttemptId, u64);

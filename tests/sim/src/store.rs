@@ -8,7 +8,7 @@ use remit_broker::store::{
     EventWrite, InboxNotice, MemoryStore, ObjectWrite, Peers, Reader, Row, SpilledKey, Store, StoreError,
     StoredEvent, StoredObject, StoredPage, Transaction,
 };
-use remit_loops::event::Entry;
+use remit_loops::timeline::Entry;
 use remit_loops::{Kind, ObjectId, Timestamp};
 
 use crate::bugs::Bug;

@@ -5,7 +5,9 @@ mod health;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use remit_loops::job::{Action, Changes, JobSpec};
+use remit_loops::component::JobSpec;
+use remit_loops::job::Action;
+use remit_loops::plan::Changes;
 use remit_loops::plan::Plan;
 
 use crate::people;

@@ -3,7 +3,7 @@
 use std::io::{IsTerminal as _, Write as _};
 
 use remit_broker::api::ObjectView;
-use remit_loops::trial::Trial;
+use remit_loops::dry_run::DryRun;
 use remit_loops::view::Detail;
 use remit_loops::{Kind, ObjectId, app, install, runner};
 use serde::Serialize;
@@ -153,8 +153,8 @@ async fn try_all(client: &Client, args: &BulkArgs, installs: &[ObjectView]) -> R
     for object in installs {
         let id = &object.view.id;
         let (to, signal) = asked(id, args)?;
-        let (now, then, first, refused) = match client.trial(&to, &signal).await {
-            Ok(Trial { before, view, timeline, .. }) => {
+        let (now, then, first, refused) = match client.dry_run(&to, &signal).await {
+            Ok(DryRun { before, view, timeline, .. }) => {
                 let first = timeline.into_iter().next().map(|entry| entry.text);
                 (before.word, view.status.word, first, None)
             }

@@ -2,11 +2,13 @@
 
 use std::fmt::Write as _;
 
-use remit_loops::event::{Level, Values};
 use remit_loops::job::Outcome;
 use remit_loops::runner::Presence;
 use remit_loops::scenario::Summary;
-use remit_loops::view::{ComponentView, Detail, LastOperation, OperationView, RemovedView, View};
+use remit_loops::status::{LastOperation, OperationView};
+use remit_loops::timeline::Level;
+use remit_loops::values::Values;
+use remit_loops::view::{ComponentView, Detail, RemovedView, View};
 use remit_loops::{Actor, ObjectId, Timestamp};
 
 use crate::context::Context;
@@ -175,7 +177,7 @@ fn detail(text: &mut String, detail: &Detail) {
     }
 }
 
-fn glass_line(glass: &remit_loops::glass::Glass) -> String {
+fn glass_line(glass: &remit_loops::break_glass::BreakGlass) -> String {
     format!("broken by {} until {}: {}", glass.by, time(glass.until), glass.reason)
 }
 

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use remit_loops::approval::{Ask, Policy};
 use remit_loops::plan::Asking;
-use remit_loops::view::{StepView, View};
+use remit_loops::status::StepView;
+use remit_loops::view::View;
 use remit_loops::{ObjectId, install};
 
 use crate::args::{AnswerArgs, PlanCommand};

@@ -1,7 +1,7 @@
 //! Remediation rules of an install, as people see them.
 
 use remit_loops::Timestamp;
-use remit_loops::rules::{Remedy, View};
+use remit_loops::remediation::{Remedy, View};
 
 use crate::output::time;
 
@@ -25,7 +25,7 @@ pub(super) fn line(View { rule, uses, acting }: &View, now: Timestamp) -> String
 
 #[cfg(test)]
 mod tests {
-    use remit_loops::rules::{Budget, Match, Rule, Use};
+    use remit_loops::remediation::{Budget, Match, Rule, Use};
 
     use super::*;
 

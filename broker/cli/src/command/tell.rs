@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use remit_loops::ObjectId;
-use remit_loops::event::Level;
-use remit_loops::trial::Trial;
+use remit_loops::dry_run::DryRun;
+use remit_loops::timeline::Level;
 use serde::Serialize;
 
 use crate::args::TryArgs;
@@ -33,13 +33,13 @@ pub(super) async fn tell(
 
 /// Says what a signal would do. Nothing changes.
 pub(super) async fn only_try(context: &Context, id: &ObjectId, signal: &impl Serialize) -> Result<()> {
-    let trial = context.client()?.trial(id, signal).await?;
+    let trial = context.client()?.dry_run(id, signal).await?;
     context.format().answer(&trial, || picture(id, &trial));
     Ok(())
 }
 
 /// A trial, for people.
-pub(super) fn picture(id: &ObjectId, trial: &Trial) -> String {
+pub(super) fn picture(id: &ObjectId, trial: &DryRun) -> String {
     let (before, after) = (&trial.before, &trial.view.status);
     let mut text = format!("{BOLD}{id}{BOLD:#}: nothing was changed; it would do this at once\n");
     let _ = writeln!(text, "  {DIM}now{DIM:#}    {}: {}", word(&before.word), before.description);

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use remit_loops::event::Level;
-use remit_loops::view::{Detail, StepView, View};
+use remit_loops::status::StepView;
+use remit_loops::timeline::Level;
+use remit_loops::view::{Detail, View};
 
 use super::lines::{entry_text, progress_text};
 use crate::client::Event;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use remit_broker::api::wire::{Progress, TimelineEntry};
-use remit_loops::event::Level;
+use remit_loops::timeline::Level;
 use remit_loops::view::View;
 use remit_loops::{Kind, Timestamp};
 

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::App;
-use super::rollout::MembersPage;
+use super::rollout::members::Page as MembersPage;
 use crate::children::Children;
 use crate::id::ObjectId;
-use crate::life::Life;
+use crate::lifecycle::Life;
 use crate::page::Page;
 
 /// An app with fewer installs and members is written whole.

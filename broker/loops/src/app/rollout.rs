@@ -3,98 +3,32 @@
 //! The app tells an install of the release; the install takes it by its own policy and says how it
 //! goes. More failures than the budget halt it: nothing new is told, and what waits is taken back.
 
-mod members;
-mod show;
+pub(crate) mod members;
+mod view;
 
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use super::message::{Plan, Progress, Wave};
 use crate::children::Children;
-use crate::event::{Effect, Event, Level, Notice, Rejected, RejectedCode, Timestamp};
+use crate::event::{Effect, Event, Notice, record, record_at};
 use crate::id::ObjectId;
-use crate::job::ReleaseRef;
-use crate::life::{check_reason, record, record_at};
-use crate::release::Release;
-
 use crate::page::Page;
-pub(crate) use members::Page as MembersPage;
-use members::{Counts, Member, Members, Sort};
-pub use show::{RolloutView, WaveView};
+use crate::rejected::{Rejected, RejectedCode, check_reason, conflict};
+use crate::release::{Release, ReleaseRef};
+use crate::time::Timestamp;
+use crate::timeline::Level;
+use members::{Counts, Member, Members, Page as MembersPage, Sort};
 
 /// The most installs of one rollout.
 const MEMBERS_MAX: usize = 10_000;
+
 /// The most waves of one rollout.
 const WAVES_MAX: usize = 50;
+
 /// The longest bake time: a month.
 const BAKE_MS_MAX: i64 = 31 * 24 * 3_600_000;
-
-/// A rollout, as it is asked for. Whoever asks has chosen the installs: what was previewed is what happens.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Plan {
-    /// The release's version.
-    pub version: String,
-    /// One after another; the canary is the first.
-    pub waves: Vec<Wave>,
-    /// How many installs may fail before it halts.
-    #[serde(default)]
-    pub failures_max: u32,
-    /// How many installs are at it at once; those that wait for a window or a person do not count.
-    #[serde(default = "at_once_default")]
-    pub at_once: u32,
-    /// A wave is over although installs of it still wait for a window or a person.
-    #[serde(default)]
-    pub leaves_waiting: bool,
-    /// It goes back to an older release.
-    #[serde(default)]
-    pub rollback: bool,
-}
-
-fn at_once_default() -> u32 {
-    100
-}
-
-/// Installs that are told together.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Wave {
-    /// Its name, for people: `canary`, `env=prod`.
-    pub name: String,
-    /// The installs, by their own names.
-    pub installs: Vec<String>,
-    /// How long it is watched before the next begins, milliseconds.
-    #[serde(default)]
-    pub bake_ms: i64,
-}
-
-/// How an update that an install was told of goes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum Progress {
-    /// It waits for a window, a freeze, a person or its turn.
-    Waiting {
-        /// For what.
-        why: String,
-    },
-    /// Its deploy runs.
-    Running {},
-    /// The install is on the release.
-    Done {},
-    /// Its deploy failed, or is held for a person.
-    Failed {
-        /// How.
-        why: String,
-    },
-    /// The install does not take it.
-    Refused {
-        /// Why.
-        why: String,
-    },
-}
 
 /// Where a rollout is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -425,8 +359,4 @@ fn check(plan: &Plan, installs: &Children) -> Result<(), Rejected> {
         }
     }
     Ok(())
-}
-
-pub(super) fn conflict(message: &str) -> Rejected {
-    Rejected::new(RejectedCode::Conflict, message)
 }

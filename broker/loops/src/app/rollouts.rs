@@ -1,9 +1,10 @@
 //! Which releases of an app are out, and for whom: held back, promoted to all, or rolled out in waves.
 
 use super::App;
-use super::rollout::{Plan, Rollout, conflict};
-use crate::event::{Effect, Event, Notice, Rejected, RejectedCode};
-use crate::life::record;
+use super::message::Plan;
+use super::rollout::Rollout;
+use crate::event::{Effect, Event, Notice, record};
+use crate::rejected::{Rejected, RejectedCode, conflict};
 use crate::release::Release;
 
 impl App {

@@ -1,14 +1,18 @@
 //! One operation on an install: what it is for, its graph, and how far it is.
 
-use super::signals::What;
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Actor, Effect, Level, Timestamp};
+use super::Part;
+use super::lanes::Lane;
+use crate::actor::Actor;
+use crate::drift::Word;
+use crate::event::{Effect, record, record_at};
 use crate::graph::{Graph, Progress, StepState};
-use crate::job::{Action, Changes, Failure, FailureClass, Outcome, Success};
-use crate::life::{record, record_at};
-use crate::plan::Stage;
+use crate::job::{Action, Failure, FailureClass, Outcome, Success};
+use crate::plan::{Changes, Stage};
 use crate::release::{Release, ReleaseComponent};
+use crate::time::Timestamp;
+use crate::timeline::Level;
 
 /// The code of a step that a person stopped.
 pub(super) const STOPPED: &str = "loop.step_stopped";
@@ -162,5 +166,110 @@ fn stopped_by_hand(reason: &str) -> Failure {
         code: STOPPED.to_owned(),
         message: format!("it was stopped: {reason}"),
         hint: String::new(),
+    }
+}
+
+/// What an operation is for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum What {
+    /// To bring the install to a release: this version, or the newest.
+    Deploy { version: Option<String> },
+    /// To deploy again what is not as it should be, or not there, by the release it is on.
+    Heal,
+    /// To deploy everything again.
+    Reprovision,
+    /// To deploy these again by the release that the install is on.
+    Revert { components: Vec<String> },
+    /// To take these as they are.
+    Adopt { components: Vec<String>, reason: String },
+    /// To find out what is not as it should be.
+    DriftCheck,
+    /// To find out whether these do their work.
+    HealthCheck { components: Vec<String> },
+    /// To let a rule act on one that does not.
+    Recover { component: String, failure: Failure },
+    /// To remove everything.
+    Teardown,
+}
+
+/// All that is particular to an operation.
+pub(super) struct Plan {
+    /// Its name.
+    pub(super) kind: &'static str,
+    /// What the install is called while it runs.
+    pub(super) word: &'static str,
+    pub(super) lane: Lane,
+    /// It begins only while the app is active.
+    pub(super) waits_for_parent: bool,
+    pub(super) steps: Steps,
+}
+
+/// Which steps an operation has.
+pub(super) enum Steps {
+    /// Those of a release of this version, or of the newest; what has not changed is left out.
+    OfRelease(Option<String>),
+    /// This action for each part that fits.
+    OfParts(Action, fn(&Part) -> bool),
+    /// Deploys of these parts.
+    OfNamed(Vec<String>),
+    /// What takes these parts for what they are.
+    Adopting(Vec<String>),
+    /// Probes of these parts.
+    Probing(Vec<String>),
+    /// A deploy of this part, which counts as failed in this way.
+    Failed(String, Failure),
+}
+
+impl What {
+    pub(super) fn plan(&self) -> Plan {
+        let work = |kind, word, steps| Plan { kind, word, lane: Lane::Work, waits_for_parent: true, steps };
+        match self {
+            What::Deploy { version } => work("deploy", "updating", Steps::OfRelease(version.clone())),
+            What::Heal => {
+                // What was never made, too: something that is to be mended may need it.
+                let is_unwell = |p: &Part| p.facts.drift.is_some() || !p.is_whole();
+                work("heal", "healing", Steps::OfParts(Action::Deploy, is_unwell))
+            }
+            What::Reprovision => {
+                work("reprovision", "reprovisioning", Steps::OfParts(Action::Deploy, |_| true))
+            }
+            What::Revert { components } => work("revert", "healing", Steps::OfNamed(components.clone())),
+            What::Adopt { components, .. } => work("adopt", "adopting", Steps::Adopting(components.clone())),
+            What::DriftCheck => {
+                let steps = Steps::OfParts(Action::Drift, |p| p.facts.deployed.is_some());
+                Plan { lane: Lane::Read, ..work("drift check", "active", steps) }
+            }
+            What::HealthCheck { components } => {
+                let steps = Steps::Probing(components.clone());
+                Plan { lane: Lane::Read, ..work("health check", "active", steps) }
+            }
+            What::Recover { component, failure } => {
+                work("recovery", "healing", Steps::Failed(component.clone(), failure.clone()))
+            }
+            What::Teardown => {
+                let steps = Steps::OfParts(Action::Destroy, |p| p.facts.may_exist);
+                Plan { waits_for_parent: false, ..work("teardown", "deleting", steps) }
+            }
+        }
+    }
+
+    pub(super) fn as_str(&self) -> &'static str {
+        self.plan().kind
+    }
+
+    /// Somebody's word that what is there is accepted, if that is what it is for.
+    pub(super) fn word(&self, by: &Actor) -> Option<Word> {
+        match self {
+            What::Adopt { reason, .. } => Some(Word { by: by.to_string(), reason: reason.clone() }),
+            What::Deploy { .. }
+            | What::Heal
+            | What::Revert { .. }
+            | What::Reprovision
+            | What::DriftCheck
+            | What::HealthCheck { .. }
+            | What::Recover { .. }
+            | What::Teardown => None,
+        }
     }
 }

@@ -2,11 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::updates::{Answer, Policy};
+use super::message::{Answer, Policy};
 use super::{Install, Live, State};
-use crate::event::{Rejected, Standing, Timestamp};
+use crate::rejected::Rejected;
 use crate::release::Release;
 use crate::release::changes::{ComponentChange, changes};
+use crate::standing::Standing;
+use crate::time::Timestamp;
 
 /// How many holds in a row are looked behind for the time at which a release would be taken.
 const HOLDS_MAX: usize = 100;
@@ -85,10 +87,10 @@ impl Install {
     }
 
     /// When it is changed, and what waits for that.
-    pub fn updates(&self) -> super::UpdatesView {
+    pub fn updates(&self) -> super::message::UpdatesView {
         match &self.state {
             State::Live(live) => live.updates.view(),
-            State::Absent | State::Gone(_) => super::UpdatesView::default(),
+            State::Absent | State::Gone(_) => super::message::UpdatesView::default(),
         }
     }
 
@@ -109,7 +111,7 @@ impl Install {
     }
 
     /// Its labels, as it was made.
-    pub fn labels(&self) -> Option<&crate::event::Values> {
+    pub fn labels(&self) -> Option<&crate::values::Values> {
         match &self.state {
             State::Live(live) => Some(&live.labels),
             State::Absent | State::Gone(_) => None,

@@ -2,12 +2,11 @@
 //! go on without it, stop it. What does not fit is refused in words that say why.
 
 use super::Live;
-use super::control::conflict;
 use super::operation::Operation;
-use crate::event::{Effect, Event, Notice, Rejected};
+use crate::event::{Effect, Event, Notice, record};
 use crate::graph::{Step, StepState};
 use crate::id::ObjectId;
-use crate::life::record;
+use crate::rejected::{Rejected, conflict};
 
 impl Live {
     pub(super) fn retry(&mut self, event: &Event, component: Option<&str>) -> Result<Vec<Effect>, Rejected> {

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::Live;
-use crate::component::Removed;
-use crate::event::{Actor, Effect, Level, Notice};
+use crate::actor::Actor;
+use crate::component::facts::Removed;
+use crate::event::{Effect, Notice, record, record_at};
 use crate::id::ObjectId;
-use crate::life::{record, record_at};
+use crate::timeline::Level;
 use crate::view::RemovedView;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

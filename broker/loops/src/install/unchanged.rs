@@ -8,13 +8,12 @@
 use sha2::{Digest as _, Sha256};
 
 use super::Live;
-use super::operation::Operation;
-use super::signals::Steps;
-use crate::event::{Effect, Timestamp};
+use super::operation::{Operation, Steps};
+use crate::event::{Effect, record};
 use crate::graph::StepState;
 use crate::job::{Action, Mode};
-use crate::life::record;
 use crate::release::{Recipe, ReleaseComponent, Taken};
+use crate::time::Timestamp;
 
 /// What is hashed first: another way of hashing gets another line.
 const SCHEME: &str = "remit input digest 1";

@@ -6,95 +6,18 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::control::conflict;
-use super::{Live, Signal};
-use crate::event::{Actor, Effect, Event, Rejected, Timestamp};
-use crate::freeze::{Freeze, Freezes};
+use super::Live;
+use super::message::{Answer, Offer, Policy, Signal, UpdatesView};
+use crate::actor::Actor;
+use crate::event::{Effect, Event, record};
+use crate::freezes::Freezes;
 use crate::id::ObjectId;
-use crate::job::ReleaseRef;
-use crate::life::{deleting, record};
-use crate::release::Release;
-use crate::window::Window;
+use crate::rejected::{Rejected, conflict, deleting};
+use crate::release::{Release, ReleaseRef};
+use crate::time::Timestamp;
 
 /// The most releases that wait; the oldest goes first.
 const INBOX_MAX: usize = 10;
-
-/// When an install takes a release that came out.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Policy {
-    /// At once.
-    Latest {},
-    /// While its window is open.
-    Window(Window),
-    /// When somebody says so.
-    Manual {},
-}
-
-impl Default for Policy {
-    fn default() -> Self {
-        Policy::Latest {}
-    }
-}
-
-impl std::fmt::Display for Policy {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Policy::Latest {} => f.write_str("latest"),
-            Policy::Manual {} => f.write_str("manual"),
-            Policy::Window(w) => {
-                let days: Vec<&str> = w.days.iter().map(|day| day.as_str()).collect();
-                let (hours, minutes) = (w.length_minutes / 60, w.length_minutes % 60);
-                write!(f, "window {} {} {} for {hours}h{minutes:02}", days.join(","), w.start, w.zone)
-            }
-        }
-    }
-}
-
-/// A release that waits in an install's inbox.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Offer {
-    /// The release.
-    pub release: ReleaseRef,
-    /// Its channel.
-    pub channel: String,
-    /// Who brought it.
-    pub by: Actor,
-    /// Since when it waits.
-    pub since: Timestamp,
-    /// What was said about it.
-    pub answer: Answer,
-}
-
-/// What was said about a release that waits.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum Answer {
-    /// Nothing yet.
-    Open,
-    /// Take it.
-    OptedIn {
-        /// Who said so.
-        by: String,
-    },
-    /// Never take it.
-    Declined {
-        /// Who said so.
-        by: String,
-        /// Why.
-        reason: String,
-    },
-    /// Not before this time.
-    Snoozed {
-        /// Who said so.
-        by: String,
-        /// The first moment at which it counts again.
-        until: Timestamp,
-    },
-}
 
 /// What an operation need not keep to, because a person said so.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,28 +40,14 @@ pub(super) struct Updates {
     /// The longest that a deploy took which succeeded.
     pub(super) longest_deploy_ms: i64,
     /// The rollout that it is part of.
-    pub(super) rolling: Option<super::rolling::Rolling>,
+    pub(super) rolling: Option<super::rollout::Rolling>,
     /// The rollout that brought it the release that it is on: it hears of it while it bakes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) rolled: Option<super::rolling::Rolled>,
+    pub(super) rolled: Option<super::rollout::Rolled>,
     /// When to look again, as long as something waits for a time.
     pub(super) wake: Option<Timestamp>,
     /// When it was looked at last, as long as something waits: nothing changes until the next time.
     pub(super) looked: Option<Timestamp>,
-}
-
-/// When an install is changed, for people and programs.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct UpdatesView {
-    /// When it takes a release.
-    pub policy: Policy,
-    /// The line of releases that it follows; every one, if it names none.
-    pub channel: Option<String>,
-    /// The freezes that hold for it, those of its app and org first.
-    pub freezes: Vec<Freeze>,
-    /// The releases that wait, in the order in which they came.
-    pub inbox: Vec<Offer>,
 }
 
 impl Updates {
@@ -265,7 +174,7 @@ impl Live {
     ) -> Result<Vec<Effect>, Rejected> {
         if let Some(bad) = channel.filter(|channel| !crate::id::is_name(channel)) {
             return Err(Rejected::new(
-                crate::RejectedCode::Invalid,
+                crate::rejected::RejectedCode::Invalid,
                 format!("`{bad}` is no name of a channel"),
             ));
         }

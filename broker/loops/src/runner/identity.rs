@@ -1,22 +1,13 @@
 //! Who may speak as the runner: epochs, one-time tokens, generations, and what becomes of
 //! attempts that another generation had begun.
 
-use serde::{Deserialize, Serialize};
-
-use super::{Attestation, Claim, Info, Phase, Presence, Runner};
-use crate::event::{Effect, Level, Notice, Rejected, Timestamp};
-use crate::life::{record, record_at};
-
-/// One start of the process of one generation. While it lasts, the customer's values are the same;
-/// another generation has none of the files of the one before.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Boot {
-    /// The generation.
-    pub generation: u64,
-    /// What the process calls its start; empty where it has not said so yet.
-    pub id: String,
-}
+use super::attestation::Claim;
+use super::message::{Attestation, Boot, Info, Presence};
+use super::{Phase, Runner};
+use crate::event::{Effect, Notice, record, record_at};
+use crate::rejected::Rejected;
+use crate::time::Timestamp;
+use crate::timeline::Level;
 
 impl Runner {
     pub(super) fn begin_epoch(&mut self, at: Timestamp, epoch: u64) -> Vec<Effect> {

@@ -1,20 +1,10 @@
 //! What a runner's receipts had come to, as it said with each ending: a later word that contradicts an
 //! earlier one proves that they were changed, or that another journal took their place.
 
-use serde::{Deserialize, Serialize};
-
 use super::Runner;
-use crate::event::{Effect, Level};
-use crate::life::record_at;
-
-/// A place in a runner's chain of receipts.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Receipts {
-    /// How many there were.
-    pub records: u64,
-    /// The digest of the last, hexadecimal: it proves all before it.
-    pub head: String,
-}
+use super::message::Receipts;
+use crate::event::{Effect, record_at};
+use crate::timeline::Level;
 
 impl Runner {
     /// How far its receipts had got when it last said so.

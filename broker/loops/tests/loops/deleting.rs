@@ -1,8 +1,8 @@
 //! Nothing is forgotten before it is destroyed, and what is left behind is on the record.
 
 use remit_loops::approval::Policy;
-use remit_loops::event::Values;
 use remit_loops::job::{Action, FailureClass, Mode, Outcome, Success};
+use remit_loops::values::Values;
 use remit_loops::view::{Detail, RemovedView};
 use remit_loops::{RejectedCode, Signal, app, install, org};
 

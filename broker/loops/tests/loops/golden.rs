@@ -9,10 +9,12 @@ use std::path::Path;
 
 use remit_loops::approval::Policy;
 use remit_loops::component::Task;
-use remit_loops::event::{Standing, Values};
 use remit_loops::freeze::{AddFreeze, RemoveFreeze};
-use remit_loops::job::{Action, AttemptId, FailureClass, Mode, Outcome, ReleaseRef};
+use remit_loops::job::{Action, AttemptId, FailureClass, Mode, Outcome};
+use remit_loops::release::ReleaseRef;
 use remit_loops::runner::{Boot, Info, Presence, Report};
+use remit_loops::standing::Standing;
+use remit_loops::values::Values;
 use remit_loops::view::Detail;
 use remit_loops::{
     Actor, Body, Effect, Event, Notice, Object, ObjectId, Signal, Timestamp, app, component, install, org,
@@ -22,7 +24,7 @@ pub(crate) use signals::{app_signals, install_signals, nights, runner_signals};
 use signals::{frozen, rollout};
 
 use crate::world::{World, drifted, failure, id, release, success, with_recipes};
-use crate::{places, plans};
+use crate::{attestation, plans};
 
 pub(crate) const INSTALL: &str = "ins_demo.shop.acme";
 const NETWORK: &str = "cmp_demo.shop.acme.network";
@@ -194,7 +196,7 @@ pub(crate) fn worlds() -> Vec<(&'static str, World)> {
     worlds.push(("deleting", world.clone()));
     world.work_off();
     worlds.push(("deleted", world));
-    worlds.push(("a rule waits", crate::rules::mending()));
+    worlds.push(("a rule waits", crate::remediation::mending()));
     worlds.extend(plan_worlds());
     worlds
 }
@@ -443,7 +445,7 @@ fn runner() {
         notice("unwanted", INSTALL, Notice::RunnerUnwanted),
         notice("revoke attempt", NETWORK, Notice::Revoke { attempt: attempt.clone(), reason: "x".into() }),
         report("enrol, no token", Report::Enrol { token_sha256: "zz".into(), spki_sha256: "bb".into() }),
-        report("enrol, proven", places::enrolment()),
+        report("enrol, proven", attestation::enrolment()),
         report("seen", Report::Seen { generation: 1, info: Info::default() }),
         report("seen, stale", Report::Seen { generation: 9, info: Info::default() }),
         report("lost", Report::Lost { generation: 1 }),

@@ -5,7 +5,7 @@ use remit_loops::app::{Plan, Wave};
 use remit_loops::health::{Health, Probe, UNHEALTHY};
 use remit_loops::job::{Action, Failure, FailureClass, Outcome};
 use remit_loops::release::{Healing, Release};
-use remit_loops::rules::{Budget, Match, Remedy, Rule};
+use remit_loops::remediation::{Budget, Match, Remedy, Rule};
 use remit_loops::view::Detail;
 use remit_loops::{Signal, app, install};
 

@@ -3,10 +3,10 @@
 
 use crate::world::{World, drifted, failure, release, success};
 use remit_loops::approval::Policy;
-use remit_loops::event::Values;
 use remit_loops::job::{AttemptId, FailureClass, Mode, Outcome};
 use remit_loops::release::ReleaseComponent;
 use remit_loops::runner::Report;
+use remit_loops::values::Values;
 use remit_loops::view::Detail;
 use remit_loops::{RejectedCode, Signal, Timestamp, app, install, org, runner};
 
@@ -282,7 +282,7 @@ fn words_of_an_older_generation_change_nothing() {
     assert_eq!(rejected.code, RejectedCode::Stale);
     assert_eq!(world.why("run_demo.shop.acme")[0].code, "waiting.unconfirmed");
     assert!(world.offers().is_empty(), "what may still run is given to nobody");
-    world.signal("run_demo.shop.acme", crate::proofs::lost(Some(crate::proofs::terminated()))).unwrap();
+    world.signal("run_demo.shop.acme", crate::abandon::lost(Some(crate::abandon::terminated()))).unwrap();
     world.tick();
     assert_eq!(world.offers()[0].spec.component, "network");
 }

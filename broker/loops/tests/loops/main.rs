@@ -1,23 +1,22 @@
 //! Tests of the loops from outside: whole lives, and the state × event tables.
 #![allow(clippy::unwrap_used)]
-
-mod breaking;
+mod abandon;
+mod attestation;
+mod break_glass;
+mod clone;
 mod deleting;
 mod drift;
 mod golden;
 mod graphs;
 mod health;
 mod lives;
-mod places;
 mod plans;
-mod proofs;
 mod receipts;
-mod rehearsing;
+mod remediation;
 mod rollouts;
-mod rules;
+mod sandbox;
 mod states;
 mod steps;
-mod twins;
 mod unchanged;
 mod windows;
 mod wiring;

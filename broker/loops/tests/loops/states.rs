@@ -12,8 +12,8 @@ use remit_loops::{Actor, Body, Event, Object, Signal, Timestamp, app, component,
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use crate::attestation;
 use crate::golden;
-use crate::places;
 use crate::world::{World, id, release, with_recipes};
 
 const EVENTS: &str = "events";
@@ -49,7 +49,7 @@ fn worlds() -> Vec<(&'static str, World)> {
     worlds.extend(golden::rollouts());
     worlds.push(("a deploy waits for its probe", crate::health::probing()));
     worlds.push(("a rule acts on what is unwell", crate::health::unwell()));
-    worlds.push(("its glass is broken", crate::breaking::broken()));
+    worlds.push(("its glass is broken", crate::break_glass::broken()));
     let mut world = worlds.iter().find(|(name, _)| *name == "active").unwrap().1.clone();
     world.publish(with_recipes(release("1.0.1", 2))).unwrap();
     world.work_off();
@@ -77,8 +77,8 @@ fn worlds() -> Vec<(&'static str, World)> {
     worlds.push(("parents are deleting", world.clone()));
     world.install(install::Signal::Forget { reason: reason() }).unwrap();
     worlds.push(("forgotten", world));
-    let mut proven = places::declared(places::place());
-    proven.report(places::enrolment()).unwrap();
+    let mut proven = attestation::declared(attestation::place());
+    proven.report(attestation::enrolment()).unwrap();
     worlds.push(("proven", proven));
     worlds
 }

@@ -1,8 +1,8 @@
 //! What people do with single steps, and what is refused.
 
 use remit_loops::approval::Policy;
-use remit_loops::event::Values;
 use remit_loops::job::{FailureClass, Mode, Outcome};
+use remit_loops::values::Values;
 use remit_loops::{RejectedCode, Signal, Urgency, app, install, org};
 
 use crate::world::{World, failure, release, success};

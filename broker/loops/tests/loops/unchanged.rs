@@ -1,9 +1,9 @@
 //! What a deploy leaves out, and what it must not.
 
 use remit_loops::approval::Policy;
-use remit_loops::event::Values;
 use remit_loops::job::{FailureClass, Mode, Outcome, Success};
 use remit_loops::release::Release;
+use remit_loops::values::Values;
 use remit_loops::view::Detail;
 use remit_loops::{Signal, app, install, org};
 

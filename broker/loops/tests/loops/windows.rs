@@ -1,6 +1,7 @@
 //! When an install is changed: windows, freezes, the inbox, and who may pass them.
 
-use remit_loops::event::{Actor, Body};
+use remit_loops::Actor;
+use remit_loops::event::Body;
 use remit_loops::freeze::{AddFreeze, RemoveFreeze};
 use remit_loops::install::{Answer, Policy, Signal};
 use remit_loops::view::Detail;

@@ -6,10 +6,10 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use proptest::prelude::*;
 use remit_loops::approval::Policy;
-use remit_loops::event::Values;
 use remit_loops::job::{Action, FailureClass, Mode, Outcome, Success};
 use remit_loops::release::{Recipe, Release, ReleaseComponent, Taken};
 use remit_loops::runner::Offer;
+use remit_loops::values::Values;
 use remit_loops::{Signal, app, install, org};
 
 use crate::world::{World, failure};

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use remit_loops::approval::Policy;
-use remit_loops::event::Entry;
 use remit_loops::job::{Failure, FailureClass, Outcome, Success};
 use remit_loops::release::{Recipe, Release, ReleaseComponent, Taken};
 use remit_loops::runner::{Info, Offer, Report};
+use remit_loops::timeline::Entry;
 use remit_loops::view::View;
 use remit_loops::{
     Actor, Body, Effect, Event, Notice, Object, ObjectId, Rejected, Signal, Timestamp, Waiting, app, install,

@@ -1,6 +1,6 @@
 //! Reasons that no loop knows: a key that does not sign, and a trust root that runs out.
 
-use remit_loops::event::Evidence;
+use remit_loops::Evidence;
 use remit_loops::runner::Runner;
 use remit_loops::{Object, Timestamp, Waiting};
 

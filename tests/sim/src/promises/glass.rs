@@ -1,7 +1,7 @@
 //! Broken glass as people broke it: what passes by it is begun while it lasts, and says so to the customer.
 
 use remit_loops::Timestamp;
-use remit_loops::glass::Glass;
+use remit_loops::break_glass::BreakGlass;
 
 /// The glasses that were broken of one install since it was made.
 #[derive(Clone, Default)]
@@ -9,7 +9,7 @@ pub(super) struct Glasses(Vec<Broken>);
 
 #[derive(Clone)]
 struct Broken {
-    glass: Glass,
+    glass: BreakGlass,
     /// When somebody ended it before its time, or broke it anew.
     ended: Option<Timestamp>,
 }
@@ -19,7 +19,7 @@ impl Glasses {
     pub(super) fn broken(&mut self, by: &str, reason: &str, since: Timestamp, for_ms: i64) {
         self.mended(since);
         let (by, reason, until) = (by.to_owned(), reason.to_owned(), since.plus_ms(for_ms));
-        self.0.push(Broken { glass: Glass { by, reason, since, until }, ended: None });
+        self.0.push(Broken { glass: BreakGlass { by, reason, since, until }, ended: None });
     }
 
     /// Somebody ends it.
@@ -40,7 +40,7 @@ impl Glasses {
     }
 
     /// What is wrong with what a job says to the customer of a broken glass.
-    pub(super) fn said(&self, said: &Glass) -> Option<String> {
+    pub(super) fn said(&self, said: &BreakGlass) -> Option<String> {
         let is_it = |broken: &Broken| broken.glass == *said;
         (!self.0.iter().any(is_it)).then(|| {
             format!("glass said to be broken by {} until {}, and nobody broke that", said.by, said.until.0)

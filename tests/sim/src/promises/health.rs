@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use remit_loops::event::Entry;
+use remit_loops::timeline::Entry;
 use remit_loops::{ObjectId, Timestamp};
 
 use crate::people;

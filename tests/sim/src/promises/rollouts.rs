@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use remit_loops::Timestamp;
 use remit_loops::app::{Plan, RolloutView, Signal};
-use remit_loops::job::{Action, JobSpec};
-use remit_loops::view::{Detail, OperationView, View};
+use remit_loops::component::JobSpec;
+use remit_loops::job::Action;
+use remit_loops::status::OperationView;
+use remit_loops::view::{Detail, View};
 
 /// The rollouts that were asked for, and how far the last one was seen to be.
 #[derive(Clone, Default)]

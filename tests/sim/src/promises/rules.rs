@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use remit_loops::event::Entry;
-use remit_loops::rules::{Remedy, Rule};
+use remit_loops::remediation::{Remedy, Rule};
+use remit_loops::timeline::Entry;
 use remit_loops::{ObjectId, Timestamp};
 
 use crate::people;

@@ -1,6 +1,6 @@
 //! How a runner gets work and begins it. Each call can be lost on the way there or on the way back, or come twice.
 
-use remit_loops::glass::Glass;
+use remit_loops::break_glass::BreakGlass;
 use remit_loops::job::{Action, Failure, FailureClass, Outcome};
 use remit_loops::plan::Stage;
 use remit_loops::runner::{Info, Offer, Presence, Report};
@@ -249,7 +249,7 @@ impl Run {
         if (offer.seq <= this.seq_high && !forgets) || apart_ms > START_WITHIN_MS {
             return self.refuse(runner, offer, apart_ms <= START_WITHIN_MS);
         }
-        let is_whole_again = |glass: &Glass| !glass.holds(Timestamp(self.now_ms + this.skew_ms));
+        let is_whole_again = |glass: &BreakGlass| !glass.holds(Timestamp(self.now_ms + this.skew_ms));
         if offer.spec.glass.as_ref().is_some_and(is_whole_again) {
             return self.glass_is_whole(runner, offer);
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::Progress;
+use crate::app::message::Progress;
 
 /// How many installs a page has at most.
 const PAGE_LEN_MAX: usize = 64;

@@ -2,9 +2,9 @@
 
 use remit_loops::app::{Plan, Wave};
 use remit_loops::approval::Policy;
-use remit_loops::event::Values;
 use remit_loops::freeze::{AddFreeze, Freeze, RemoveFreeze};
 use remit_loops::job::Mode;
+use remit_loops::values::Values;
 use remit_loops::window::{Day, Late, Window};
 use remit_loops::{Notice, Signal, Timestamp, app, install, runner};
 
@@ -119,7 +119,7 @@ pub(crate) fn runner_signals() -> Vec<Sample> {
     let expect = runner::Signal::Expect { token_sha256: "cc".into(), expires: Timestamp(9_999_999) };
     let all = [
         ("expect", expect),
-        ("declare", runner::Signal::Declare { place: Some(crate::places::place()), reason: "x".into() }),
+        ("declare", runner::Signal::Declare { place: Some(crate::attestation::place()), reason: "x".into() }),
         ("declare, anywhere", runner::Signal::Declare { place: None, reason: "x".into() }),
         ("revoke", runner::Signal::Revoke { reason: "x".into() }),
         ("drain", runner::Signal::Drain { reason: "x".into() }),

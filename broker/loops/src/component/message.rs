@@ -1,0 +1,118 @@
+//! What a component is asked by people and by its install, and what it asks of the runner. Data only.
+
+use serde::{Deserialize, Serialize};
+
+use crate::break_glass::BreakGlass;
+use crate::drift::Word;
+use crate::health::UNHEALTHY;
+use crate::job::{Action, AttemptId, Failure, Mode};
+use crate::plan::Stage;
+use crate::release::ReleaseRef;
+use crate::scenario::{Act, Play};
+use crate::time::Timestamp;
+use crate::values::Values;
+
+/// All that an envelope needs to know of one attempt, but for what the runner's loop adds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobSpec {
+    /// Which try at which job.
+    pub id: AttemptId,
+    /// The component's name.
+    pub component: String,
+    /// What to do.
+    pub action: Action,
+    /// Real or rehearsed.
+    pub mode: Mode,
+    /// The release to do it by: digest, counter, version.
+    pub release: ReleaseRef,
+    /// The install's inputs of broker authority, as JSON texts by name.
+    pub inputs: Values,
+    /// How long it may run, milliseconds.
+    pub longest_run_ms: i64,
+    /// What to pretend, where a scenario says so; only ever of a rehearsed job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub act: Option<Act>,
+    /// It begins before this time or not at all: the end of a window, the beginning of a freeze.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begin_by: Option<Timestamp>,
+    /// How much of the action.
+    #[serde(default, skip_serializing_if = "Stage::is_whole")]
+    pub stage: Stage,
+    /// To run: which command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
+    /// Somebody let it pass the vendor's own rules.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub glass: Option<BreakGlass>,
+}
+
+/// What a component can be asked. Changes come by its install's operations.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Signal {
+    /// Do not wait for the back-off: try again now.
+    RetryNow {},
+}
+
+/// What an install asks of a component: one step of one operation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Task {
+    /// The operation's number in the install.
+    pub operation: u64,
+    /// The install's epoch.
+    pub epoch: u64,
+    /// What to do.
+    pub action: Action,
+    /// Real or rehearsed.
+    pub mode: Mode,
+    /// By which release.
+    pub release: ReleaseRef,
+    /// The digest of the component's artefact in it.
+    pub digest: String,
+    /// Inputs of broker authority, as JSON texts by name.
+    pub inputs: Values,
+    /// How long one attempt may run, milliseconds.
+    pub longest_run_ms: i64,
+    /// For a deploy: the digest of all that goes into it, hexadecimal, where that is known.
+    #[serde(default)]
+    pub input_digest: Option<String>,
+    /// What its attempts pretend, where a scenario says so; only ever of a rehearsed task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub play: Option<Play>,
+    /// It begins before this time or not at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begin_by: Option<Timestamp>,
+    /// How much of the action.
+    #[serde(default, skip_serializing_if = "Stage::is_whole")]
+    pub stage: Stage,
+    /// To look, or to adopt: somebody's word that what is there is accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub word: Option<Word>,
+    /// To run: which command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
+    /// It looks, as the end of a change: nothing else is done with the component meanwhile.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gate: bool,
+    /// Somebody lets it pass the vendor's own rules.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub glass: Option<BreakGlass>,
+}
+
+impl Task {
+    /// Whether it may change the customer's world.
+    pub(crate) fn mutates(&self) -> bool {
+        self.action.makes() && self.stage != Stage::Plan
+    }
+
+    /// Whether it has the component for itself.
+    pub(crate) fn is_work(&self) -> bool {
+        self.action.mutates() || self.gate
+    }
+
+    /// Whether a failure of it may end by itself. What a probe says of its component is no such failure.
+    pub(crate) fn is_retryable(&self, failure: &Failure) -> bool {
+        failure.class.is_retryable() && failure.code != UNHEALTHY
+    }
+}
