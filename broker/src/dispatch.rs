@@ -10,10 +10,10 @@ mod statuses;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use remit_loops::component::JobSpec;
 use remit_loops::job::{Action, Mode};
 use remit_loops::plan::Changes;
 use remit_loops::plan::{self, Approval, Stage};
+use remit_loops::runner::JobSpec;
 use remit_loops::runner::{Offer, Place};
 use remit_loops::scenario::{Act, Fails};
 use remit_loops::{ObjectId, Timestamp};

@@ -11,11 +11,12 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
 
 use remit_loops::approval::Policy;
-use remit_loops::component::JobSpec;
 use remit_loops::health::UNHEALTHY;
 use remit_loops::install::Rehearsal;
+use remit_loops::install::ToInstall;
 use remit_loops::job::{Action, Failure, FailureClass, Mode, Outcome, Success};
 use remit_loops::release::Release;
+use remit_loops::runner::JobSpec;
 use remit_loops::runner::{Info, Report as RunnerSays};
 use remit_loops::view::Detail;
 use remit_loops::{
@@ -264,7 +265,7 @@ impl World {
         for effect in effects {
             match effect {
                 Effect::Tell { to: target, notice } => {
-                    if matches!(notice, Notice::UpdateOffered { .. }) {
+                    if matches!(notice, Notice::Install(ToInstall::UpdateOffered { .. })) {
                         self.tally.told(&target, self.now);
                     }
                     told.push((to.clone(), target, notice));

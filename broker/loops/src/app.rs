@@ -5,24 +5,28 @@ mod pages;
 pub(crate) mod rollout;
 mod rollouts;
 
-pub use message::{NamedMember, Plan, Progress, RolloutView, Signal, Wave, WaveView};
+pub use message::{NamedMember, Plan, Progress, RolloutView, Signal, ToApp, Wave, WaveView};
 
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
 use crate::children::Children;
-use crate::event::{Body, Effect, Event, Notice, record, sender, wrong_kind};
+use crate::event::{Body, Effect, Event, record, sender, wrong_kind};
 use crate::graph::{self, Node};
 use crate::id::{ObjectId, is_name};
+use crate::install::message::ToInstall;
 use crate::job::Action;
 use crate::lifecycle::{Life, Phase};
+use crate::notice::Notice;
+use crate::parent::{ToChild, ToParent};
 use crate::rejected::{Rejected, RejectedCode, check_reason};
 use crate::release::{COMPONENTS_MAX, Release};
 use crate::standing::Standing;
 use crate::time::Timestamp;
 use crate::view::{Detail, View};
 use crate::waiting::Waiting;
+use crate::wake::{self, Wake};
 use rollout::Rollout;
 
 /// The most releases that an app remembers; older ones stay in the artefact store.
@@ -95,7 +99,7 @@ impl App {
         effects.extend(self.turn(event));
         if let Some(gone) = self.life.finish_deletion(event.at) {
             effects.push(gone);
-            effects.extend(self.tell_parent(Notice::ChildGone));
+            effects.extend(self.tell_parent(Notice::Parent(ToParent::ChildGone)));
         }
         let after = self.standing();
         if after != before {
@@ -112,7 +116,7 @@ impl App {
                 self.sandbox = false;
                 self.held.clear();
                 self.rollout = None;
-                effects.extend(self.tell_parent(Notice::ChildCreated));
+                effects.extend(self.tell_parent(Notice::Parent(ToParent::ChildCreated)));
                 Ok(effects)
             }
             Signal::Publish { release, hold } => self.publish(event, release, *hold),
@@ -147,38 +151,40 @@ impl App {
 
     fn notice(&mut self, event: &Event, notice: &Notice) -> Result<Vec<Effect>, Rejected> {
         match notice {
-            Notice::ChildCreated => {
+            Notice::Parent(ToParent::ChildCreated) => {
                 self.life.child_created(event, self.standing(), self.sandbox || self.org_sandbox)
             }
-            Notice::Sandbox(on) => {
+            Notice::Child(ToChild::Sandbox(on)) => {
                 self.org_sandbox = *on;
                 Ok(vec![])
             }
-            Notice::ChildGone => {
+            Notice::Parent(ToParent::ChildGone) => {
                 if let Some(rollout) = &mut self.rollout {
                     rollout.forget(sender(event)?.name());
                 }
                 self.life.child_gone(event)
             }
-            Notice::UpdateIs { rollout, progress } => {
+            Notice::App(ToApp::UpdateIs { rollout, progress }) => {
                 let from = sender(event)?;
                 if let Some(current) = self.rollout.as_mut().filter(|current| current.number == *rollout) {
                     current.hear(from.name(), progress);
                 }
                 Ok(vec![])
             }
-            Notice::ParentIs(standing) => {
+            Notice::Child(ToChild::ParentIs(standing)) => {
                 self.parent = *standing;
                 Ok(vec![])
             }
-            Notice::FreezesAre(above) => {
+            Notice::Child(ToChild::FreezesAre(above)) => {
                 self.life.freezes.above.clone_from(above);
                 Ok(self.life.tell_freezes(event.at))
             }
-            Notice::ReleaseWanted { operation, version, channel } => {
+            Notice::App(ToApp::ReleaseWanted { operation, version, channel }) => {
                 self.answer(event, *operation, version.as_deref(), channel.as_deref())
             }
-            _ => Err(wrong_kind(&self.life.id, event)),
+            Notice::Install(_) | Notice::Component(_) | Notice::Runner(_) => {
+                Err(wrong_kind(&self.life.id, event))
+            }
         }
     }
 
@@ -207,12 +213,10 @@ impl App {
         }
         let text = format!("release {} was published by {}", release.version, event.by);
         let mut effects = vec![record("release.published", text)];
-        effects.extend(
-            self.life
-                .children
-                .iter()
-                .map(|to| Effect::Tell { to: to.clone(), notice: Notice::ReleasePublished(release.clone()) }),
-        );
+        effects.extend(self.life.children.iter().map(|to| Effect::Tell {
+            to: to.clone(),
+            notice: Notice::Install(ToInstall::ReleasePublished(release.clone())),
+        }));
         Ok(effects)
     }
 
@@ -228,8 +232,11 @@ impl App {
             Some(version) => self.releases.iter().rev().find(|r| r.version == version),
         };
         let notice = match found {
-            Some(release) => Notice::ReleaseIs { operation, release: release.clone() },
-            None => Notice::ReleaseUnknown { operation, message: self.unknown(version, channel) },
+            Some(release) => Notice::Install(ToInstall::ReleaseIs { operation, release: release.clone() }),
+            None => Notice::Install(ToInstall::ReleaseUnknown {
+                operation,
+                message: self.unknown(version, channel),
+            }),
         };
         Ok(vec![Effect::Tell { to: sender(event)?, notice }])
     }
@@ -274,8 +281,8 @@ impl App {
     }
 
     /// When to look again: the next wave of a rollout.
-    pub(crate) fn deadline(&self) -> Option<Timestamp> {
-        self.rollout.as_ref().and_then(|rollout| rollout.deadline())
+    pub(crate) fn wake(&self) -> Option<(Timestamp, Wake)> {
+        wake::first([(self.rollout.as_ref().and_then(|rollout| rollout.deadline()), Wake::Bake)])
     }
 
     pub(crate) fn view(&self) -> View {

@@ -10,17 +10,21 @@ pub(crate) mod message;
 mod view;
 
 pub use facts::{Deployed, Drift, Facts, Removed, Settled};
-pub use message::{JobSpec, Signal, Task};
+pub use message::{Signal, Task, ToComponent};
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Body, Effect, Event, Notice, record_at, wrong_kind};
+use crate::event::{Body, Effect, Event, record_at, wrong_kind};
 use crate::id::ObjectId;
+use crate::install::message::ToInstall;
 use crate::job::{Action, AttemptId, Failure, FailureClass, Mode, Outcome};
+use crate::notice::Notice;
 use crate::rejected::{Rejected, RejectedCode};
-use crate::runner::message::Boot;
+use crate::runner::message::JobSpec;
+use crate::runner::message::{Boot, ToRunner};
 use crate::time::Timestamp;
 use crate::timeline::Level;
+use crate::wake::{self, Wake};
 
 /// How many attempts a task gets when its failures may end by themselves.
 pub const ATTEMPTS_MAX: u32 = 4;
@@ -93,14 +97,16 @@ impl Component {
         self.epoch > 0
     }
 
-    pub(crate) fn deadline(&self) -> Option<Timestamp> {
-        let until = |current: &Current| match (&current.phase, current.task.begin_by) {
-            (Phase::BackingOff { until, .. }, Some(begin_by)) => Some(begin_by.min(*until)),
-            (Phase::BackingOff { until, .. }, None) => Some(*until),
-            (Phase::Offered, begin_by) => begin_by,
-            (Phase::Running | Phase::Stopping { .. }, _) => None,
+    pub(crate) fn wake(&self) -> Option<(Timestamp, Wake)> {
+        let wakes = |current: &Current| {
+            let begin_by = current.task.begin_by;
+            match current.phase {
+                Phase::BackingOff { until, .. } => [(Some(until), Wake::Retry), (begin_by, Wake::BeginBy)],
+                Phase::Offered => [(None, Wake::Retry), (begin_by, Wake::BeginBy)],
+                Phase::Running | Phase::Stopping { .. } => [(None, Wake::Retry), (None, Wake::BeginBy)],
+            }
         };
-        self.current().filter_map(until).min()
+        wake::first(self.current().flat_map(wakes))
     }
 
     fn current(&self) -> impl Iterator<Item = &Current> {
@@ -109,15 +115,29 @@ impl Component {
 
     pub(crate) fn apply(&mut self, event: &Event) -> Result<Vec<Effect>, Rejected> {
         match &event.body {
-            Body::Notice(Notice::Do(task)) => self.start(event.at, task),
-            Body::Notice(Notice::Stop { operation, reason }) => Ok(self.stop(event.at, *operation, reason)),
-            Body::Notice(Notice::JobStarted(id)) => self.started(event.at, id),
-            Body::Notice(Notice::JobEnded { attempt, outcome, ran_by }) => {
-                self.ended(event.at, attempt, outcome, ran_by.as_ref())
-            }
+            Body::Notice(Notice::Component(notice)) => self.notice(event.at, notice),
             Body::Signal(crate::event::Signal::Component(Signal::RetryNow {})) => self.retry_now(event.at),
             Body::Tick => Ok(self.tick(event.at)),
-            Body::Signal(_) | Body::Report(_) | Body::Notice(_) => Err(wrong_kind(&self.id, event)),
+            Body::Signal(_)
+            | Body::Report(_)
+            | Body::Notice(
+                Notice::Parent(_)
+                | Notice::Child(_)
+                | Notice::App(_)
+                | Notice::Install(_)
+                | Notice::Runner(_),
+            ) => Err(wrong_kind(&self.id, event)),
+        }
+    }
+
+    fn notice(&mut self, at: Timestamp, notice: &ToComponent) -> Result<Vec<Effect>, Rejected> {
+        match notice {
+            ToComponent::Do(task) => self.start(at, task),
+            ToComponent::Stop { operation, reason } => Ok(self.stop(at, *operation, reason)),
+            ToComponent::JobStarted(id) => self.started(at, id),
+            ToComponent::JobEnded { attempt, outcome, ran_by } => {
+                self.ended(at, attempt, outcome, ran_by.as_ref())
+            }
         }
     }
 
@@ -185,12 +205,15 @@ impl Component {
             command: task.command.clone(),
             glass: task.glass.clone(),
         };
-        self.tell_runner(Notice::Offer(spec))
+        self.tell_runner(Notice::Runner(ToRunner::Offer(spec)))
     }
 
     fn abandon(&self, read: &Current) -> Vec<Effect> {
         let reason = "a change is about to start";
-        let revoke = self.tell_runner(Notice::Revoke { attempt: read.id.clone(), reason: reason.into() });
+        let revoke = self.tell_runner(Notice::Runner(ToRunner::Revoke {
+            attempt: read.id.clone(),
+            reason: reason.into(),
+        }));
         let ended = self.tell_install(read.task.operation, cancelled(reason));
         revoke.into_iter().chain([ended]).collect()
     }
@@ -200,14 +223,17 @@ impl Component {
         let slot = match (&self.work, &self.read) {
             (Some(work), _) if of_operation(work) => &mut self.work,
             (_, Some(read)) if of_operation(read) => &mut self.read,
-            _ => return vec![],
+            (Some(_) | None, Some(_) | None) => return vec![],
         };
         let Some(current) = slot else { return vec![] };
         match current.phase {
             Phase::Offered | Phase::Running => {
                 current.phase = Phase::Stopping { reason: reason.to_owned() };
                 current.since = at;
-                let revoke = Notice::Revoke { attempt: current.id.clone(), reason: reason.to_owned() };
+                let revoke = Notice::Runner(ToRunner::Revoke {
+                    attempt: current.id.clone(),
+                    reason: reason.to_owned(),
+                });
                 self.tell_runner(revoke).into_iter().collect()
             }
             Phase::BackingOff { .. } => {
@@ -245,7 +271,7 @@ impl Component {
         self.facts.may_exist |= deploys;
         self.facts.removed = self.facts.removed.take().filter(|_| !deploys);
         self.facts.unfinished |= mutates;
-        Ok(vec![self.tell(Notice::TaskStarted { operation, attempt: id.attempt })])
+        Ok(vec![self.tell(Notice::Install(ToInstall::TaskStarted { operation, attempt: id.attempt }))])
     }
 
     fn ended(
@@ -315,7 +341,7 @@ impl Component {
     }
 
     fn retry_now(&mut self, at: Timestamp) -> Result<Vec<Effect>, Rejected> {
-        let Some(until) = self.deadline() else {
+        let Some((until, _)) = self.wake() else {
             return Err(Rejected::new(
                 RejectedCode::Conflict,
                 format!("{} is not waiting to try again", self.id),
@@ -330,7 +356,7 @@ impl Component {
     }
 
     fn tell_install(&self, operation: u64, outcome: Outcome) -> Effect {
-        self.tell(Notice::TaskEnded { operation, outcome, facts: self.facts.clone() })
+        self.tell(Notice::Install(ToInstall::TaskEnded { operation, outcome, facts: self.facts.clone() }))
     }
 
     fn tell_runner(&self, notice: Notice) -> Option<Effect> {

@@ -2,10 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Effect, Event, Notice};
+use crate::app::message::ToApp;
+use crate::component::message::ToComponent;
+use crate::event::{Effect, Event};
 use crate::id::ObjectId;
+use crate::install::message::ToInstall;
+use crate::notice::Notice;
 use crate::object::Object;
+use crate::parent::{ToChild, ToParent};
 use crate::rejected::Rejected;
+use crate::runner::message::ToRunner;
 use crate::status::Status;
 use crate::timeline::Entry;
 use crate::view::View;
@@ -56,27 +62,44 @@ impl Object {
 /// What a notice asks or says, for people.
 fn words(notice: &Notice) -> String {
     match notice {
-        Notice::Do(task) => format!("{} by release {}", task.action.as_str(), task.release.version),
-        Notice::Stop { reason, .. } | Notice::Revoke { reason, .. } => format!("stop: {reason}"),
-        Notice::Offer(spec) => format!("run {}, attempt {}", spec.id.job, spec.id.attempt),
-        Notice::ReleaseWanted { version: Some(version), .. } => format!("which release is {version}?"),
-        Notice::ReleaseWanted { version: None, .. } => "which release is the newest?".to_owned(),
-        Notice::ReleasePublished(release) => format!("release {} is out", release.version),
-        Notice::UpdateOffered { release, .. } => format!("take release {} by your policy", release.version),
-        Notice::UpdateWithdrawn { .. } => "do not begin what you were told of".to_owned(),
-        Notice::ParentIs(standing) => format!("what you are in is {standing}"),
-        Notice::Sandbox(on) => format!("you are {}a sandbox", if *on { "" } else { "no longer " }),
-        Notice::FreezesAre(freezes) => format!("{} freezes hold for you", freezes.len()),
-        Notice::ChildCreated => "one more is in you".to_owned(),
-        Notice::ChildGone => "one in you is gone".to_owned(),
-        Notice::RunnerWanted { .. } => "wait for a runner to enrol".to_owned(),
-        Notice::RunnerUnwanted => "your identity is gone".to_owned(),
-        Notice::RunnerIs(_) | Notice::RunnerBooted(_) => "how the runner is now".to_owned(),
-        Notice::UpdateIs { .. } | Notice::TaskStarted { .. } | Notice::JobStarted(_) => {
-            "how it goes".to_owned()
+        Notice::Component(ToComponent::Do(task)) => {
+            format!("{} by release {}", task.action.as_str(), task.release.version)
         }
-        Notice::TaskEnded { .. } | Notice::JobEnded { .. } => "it is over".to_owned(),
-        Notice::ReleaseIs { .. } | Notice::ReleaseUnknown { .. } => "which release is meant".to_owned(),
-        Notice::PlanAnswered { .. } => "what the customer says of a plan".to_owned(),
+        Notice::Component(ToComponent::Stop { reason, .. })
+        | Notice::Runner(ToRunner::Revoke { reason, .. }) => format!("stop: {reason}"),
+        Notice::Runner(ToRunner::Offer(spec)) => format!("run {}, attempt {}", spec.id.job, spec.id.attempt),
+        Notice::App(ToApp::ReleaseWanted { version: Some(version), .. }) => {
+            format!("which release is {version}?")
+        }
+        Notice::App(ToApp::ReleaseWanted { version: None, .. }) => "which release is the newest?".to_owned(),
+        Notice::Install(ToInstall::ReleasePublished(release)) => {
+            format!("release {} is out", release.version)
+        }
+        Notice::Install(ToInstall::UpdateOffered { release, .. }) => {
+            format!("take release {} by your policy", release.version)
+        }
+        Notice::Install(ToInstall::UpdateWithdrawn { .. }) => "do not begin what you were told of".to_owned(),
+        Notice::Child(ToChild::ParentIs(standing)) => format!("what you are in is {standing}"),
+        Notice::Child(ToChild::Sandbox(on)) => {
+            format!("you are {}a sandbox", if *on { "" } else { "no longer " })
+        }
+        Notice::Child(ToChild::FreezesAre(freezes)) => format!("{} freezes hold for you", freezes.len()),
+        Notice::Parent(ToParent::ChildCreated) => "one more is in you".to_owned(),
+        Notice::Parent(ToParent::ChildGone) => "one in you is gone".to_owned(),
+        Notice::Runner(ToRunner::RunnerWanted { .. }) => "wait for a runner to enrol".to_owned(),
+        Notice::Runner(ToRunner::RunnerUnwanted) => "your identity is gone".to_owned(),
+        Notice::Install(ToInstall::RunnerIs(_) | ToInstall::RunnerBooted(_)) => {
+            "how the runner is now".to_owned()
+        }
+        Notice::App(ToApp::UpdateIs { .. })
+        | Notice::Install(ToInstall::TaskStarted { .. })
+        | Notice::Component(ToComponent::JobStarted(_)) => "how it goes".to_owned(),
+        Notice::Install(ToInstall::TaskEnded { .. }) | Notice::Component(ToComponent::JobEnded { .. }) => {
+            "it is over".to_owned()
+        }
+        Notice::Install(ToInstall::ReleaseIs { .. } | ToInstall::ReleaseUnknown { .. }) => {
+            "which release is meant".to_owned()
+        }
+        Notice::Install(ToInstall::PlanAnswered { .. }) => "what the customer says of a plan".to_owned(),
     }
 }

@@ -6,20 +6,16 @@
 use serde::{Deserialize, Serialize};
 
 use crate::actor::Actor;
-use crate::component::facts::Facts;
-use crate::freeze::Freeze;
+use crate::app::message as app;
+use crate::component::message as component;
 use crate::id::{Kind, ObjectId};
-use crate::job::{AttemptId, Outcome};
-use crate::plan::Reply;
+use crate::install::message as install;
+use crate::notice::Notice;
+use crate::org::message as org;
 use crate::rejected::{Rejected, RejectedCode};
-use crate::release::Release;
-use crate::standing::Standing;
+use crate::runner::message as runner;
 use crate::time::Timestamp;
 use crate::timeline::{Entry, Level};
-use crate::{
-    app::message as app, component::message as component, install::message as install, org::message as org,
-    runner::message as runner,
-};
 
 /// One thing that happened to one object. `at` is the only clock a loop knows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,135 +56,6 @@ pub enum Signal {
     Component(component::Signal),
     /// To the runner of an install.
     Runner(runner::Signal),
-}
-
-/// What one loop tells another. The sender is the event's `by`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Notice {
-    /// To a parent: I exist now and want to know how you are.
-    ChildCreated,
-    /// To a parent: nothing of me is left.
-    ChildGone,
-    /// To a child: this is how your parent is now.
-    ParentIs(Standing),
-    /// To a child: what is new in you is a sandbox (or no longer).
-    Sandbox(bool),
-    /// To a child: these freezes hold for you.
-    FreezesAre(Vec<Freeze>),
-    /// Install to app: which release has this version (the newest, if none is named)?
-    ReleaseWanted {
-        /// The operation that asks.
-        operation: u64,
-        /// The version, or the newest.
-        version: Option<String>,
-        /// The newest of this channel only.
-        #[serde(default)]
-        channel: Option<String>,
-    },
-    /// App to install: this one.
-    ReleaseIs {
-        /// The operation that asked.
-        operation: u64,
-        /// The release.
-        release: Release,
-    },
-    /// App to install: there is none.
-    ReleaseUnknown {
-        /// The operation that asked.
-        operation: u64,
-        /// What was looked for and what there is instead.
-        message: String,
-    },
-    /// App to install: a newer release came out.
-    ReleasePublished(Release),
-    /// App to install: take this release by your policy, and say how it goes.
-    UpdateOffered {
-        /// The release.
-        release: Release,
-        /// The rollout's number in the app.
-        rollout: u64,
-        /// It is older than what the install is on.
-        rollback: bool,
-    },
-    /// App to install: if you have not begun it, do not.
-    UpdateWithdrawn {
-        /// The rollout's number in the app.
-        rollout: u64,
-    },
-    /// Install to app: this is how an update goes.
-    UpdateIs {
-        /// The rollout that told of it.
-        rollout: u64,
-        /// How it goes.
-        progress: app::Progress,
-    },
-    /// Install to component: do this.
-    Do(component::Task),
-    /// Install to component: stop doing what you do for this operation.
-    Stop {
-        /// The operation.
-        operation: u64,
-        /// Why, for people.
-        reason: String,
-    },
-    /// Component to install: the task's job was started by the runner.
-    TaskStarted {
-        /// The operation.
-        operation: u64,
-        /// Which try it is.
-        attempt: u32,
-    },
-    /// Component to install: the task is over for good.
-    TaskEnded {
-        /// The operation.
-        operation: u64,
-        /// How it ended.
-        outcome: Outcome,
-        /// What the component is like now.
-        facts: Facts,
-    },
-    /// Component to runner: run this attempt.
-    Offer(component::JobSpec),
-    /// Component to runner: this attempt must stop.
-    Revoke {
-        /// The attempt.
-        attempt: AttemptId,
-        /// Why, for people.
-        reason: String,
-    },
-    /// Runner to component: it began.
-    JobStarted(AttemptId),
-    /// Runner to component: its terminal word.
-    JobEnded {
-        /// The attempt.
-        attempt: AttemptId,
-        /// How it ended.
-        outcome: Outcome,
-        /// The start of the runner that ran it, if one did.
-        #[serde(default)]
-        ran_by: Option<runner::Boot>,
-    },
-    /// Install to runner: the install exists from now on and wants a runner.
-    RunnerWanted {
-        /// The install's epoch: how many installs have had this name.
-        epoch: u64,
-    },
-    /// Install to runner: the install is gone; so is your identity.
-    RunnerUnwanted,
-    /// Runner to install: how the runner is now.
-    RunnerIs(runner::Presence),
-    /// Runner to install: what the customer says of a plan.
-    PlanAnswered {
-        /// Whose plan.
-        component: String,
-        /// The plan's digest.
-        digest: String,
-        /// What they say.
-        reply: Reply,
-    },
-    /// Runner to install: its process was started anew, or another runner took its place.
-    RunnerBooted(runner::Boot),
 }
 
 /// What a loop asks for. Let out only by the commit that stored the state it belongs to.

@@ -12,6 +12,7 @@ mod hold;
 mod lanes;
 mod lifecycle;
 pub(crate) mod message;
+pub(crate) mod offers;
 mod operation;
 mod preview;
 mod reconcile;
@@ -25,7 +26,8 @@ mod unchanged;
 mod updates;
 mod view;
 
-pub use message::{Answer, Offer, Policy, Rehearsal, Signal, UpdatesView};
+pub use message::{Rehearsal, Signal, ToInstall};
+pub use offers::{Answer, Offer, Policy, UpdatesView};
 pub use preview::{NextWindow, Preview, When};
 
 use std::collections::BTreeMap;
@@ -35,10 +37,12 @@ use serde::{Deserialize, Serialize};
 use crate::actor::Actor;
 use crate::break_glass::BreakGlass;
 use crate::component::facts::Facts;
-use crate::event::{Body, Effect, Event, Notice, record, sender, wrong_kind};
+use crate::event::{Body, Effect, Event, record, sender, wrong_kind};
 use crate::health::{Health, Probe};
 use crate::id::ObjectId;
 use crate::job::{Mode, Outcome};
+use crate::notice::Notice;
+use crate::parent::ToChild;
 use crate::plan::{Needed, Terms};
 use crate::rejected::{Rejected, not_found};
 use crate::release::{Release, ReleaseRef};
@@ -206,7 +210,9 @@ impl Install {
 
     fn notice(&mut self, event: &Event, notice: &Notice) -> Result<Vec<Effect>, Rejected> {
         let id = self.id.clone();
-        if let (Notice::UpdateOffered { release, rollout, rollback }, true) = (notice, self.is_known()) {
+        if let (Notice::Install(ToInstall::UpdateOffered { release, rollout, rollback }), true) =
+            (notice, self.is_known())
+        {
             return Ok(self.update_offered(event, release, *rollout, *rollback));
         }
         let live = match &mut self.state {
@@ -216,41 +222,48 @@ impl Install {
             State::Gone(_) => return Ok(vec![]),
         };
         match notice {
-            Notice::ParentIs(standing) => {
+            Notice::Child(ToChild::ParentIs(standing)) => {
                 live.parent = *standing;
                 live.parent_since = event.at;
                 Ok(vec![])
             }
-            Notice::Sandbox(on) => Ok(if *on { live.born_in_sandbox() } else { vec![] }),
-            Notice::FreezesAre(above) => {
+            Notice::Child(ToChild::Sandbox(on)) => Ok(if *on { live.born_in_sandbox() } else { vec![] }),
+            Notice::Child(ToChild::FreezesAre(above)) => {
                 live.updates.freezes.above.clone_from(above);
                 Ok(vec![])
             }
-            Notice::UpdateWithdrawn { rollout } => Ok(live.update_withdrawn(*rollout)),
-            Notice::RunnerIs(presence) => {
+            Notice::Install(ToInstall::UpdateWithdrawn { rollout }) => Ok(live.update_withdrawn(*rollout)),
+            Notice::Install(ToInstall::RunnerIs(presence)) => {
                 live.runner = *presence;
                 Ok(vec![])
             }
-            Notice::RunnerBooted(boot) => {
+            Notice::Install(ToInstall::RunnerBooted(boot)) => {
                 live.boot = boot.clone();
                 Ok(vec![])
             }
-            Notice::ReleasePublished(release) => Ok(live.published(event, release)),
-            Notice::ReleaseIs { operation, release } => Ok(live.resolved(event.at, *operation, release)),
-            Notice::ReleaseUnknown { operation, message } => {
+            Notice::Install(ToInstall::ReleasePublished(release)) => Ok(live.published(event, release)),
+            Notice::Install(ToInstall::ReleaseIs { operation, release }) => {
+                Ok(live.resolved(event.at, *operation, release))
+            }
+            Notice::Install(ToInstall::ReleaseUnknown { operation, message }) => {
                 Ok(live.unresolved(event.at, *operation, message))
             }
-            Notice::PlanAnswered { component, digest, reply } => {
+            Notice::Install(ToInstall::PlanAnswered { component, digest, reply }) => {
                 Ok(live.answered(event.at, component, digest, reply))
             }
-            Notice::TaskStarted { operation, attempt } => {
+            Notice::Install(ToInstall::TaskStarted { operation, attempt }) => {
                 live.task_started(event.at, *operation, sender(event)?.name(), *attempt);
                 Ok(vec![])
             }
-            Notice::TaskEnded { operation, outcome, facts } => {
+            Notice::Install(ToInstall::TaskEnded { operation, outcome, facts }) => {
                 Ok(live.task_ended(&id, event.at, *operation, sender(event)?.name(), outcome, facts))
             }
-            _ => Err(wrong_kind(&id, event)),
+            // It was taken above, where anybody ever made the install: else it is absent.
+            Notice::Install(ToInstall::UpdateOffered { .. })
+            | Notice::Parent(_)
+            | Notice::App(_)
+            | Notice::Component(_)
+            | Notice::Runner(_) => Err(wrong_kind(&id, event)),
         }
     }
 }
@@ -317,12 +330,13 @@ impl Live {
         let part = self.parts.get_mut(component)?;
         let (was_drifted, was_accepted) = (part.facts.drift.is_some(), part.facts.accepted.is_some());
         part.facts = facts.clone();
-        match outcome {
-            // A plan, or a look, made nothing better, and nothing worse.
-            _ if only_planned || only_looked => {}
-            Outcome::Succeeded(_) => part.failed = None,
-            Outcome::Failed(failure) => part.failed = Some(failure.message.clone()),
-            Outcome::Cancelled { .. } => {}
+        // A plan, or a look, made nothing better, and nothing worse.
+        if !only_planned && !only_looked {
+            match outcome {
+                Outcome::Succeeded(_) => part.failed = None,
+                Outcome::Failed(failure) => part.failed = Some(failure.message.clone()),
+                Outcome::Cancelled { .. } => {}
+            }
         }
         if let Some(accepted) = facts.accepted.as_deref().filter(|_| !was_accepted) {
             let text = format!("{} accepts how {component} is: {}", accepted.by, accepted.reason);

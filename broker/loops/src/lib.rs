@@ -7,7 +7,7 @@
 
 // From the ground up, each layer knowing only those below it: the words that everything uses; what jobs,
 // plans, rules and releases are; what each kind of object is told and tells (its `message.rs`, data); the
-// unions of these (`event`, `view`); mechanisms of no kind; the five machines; `object`, any of them.
+// unions of these (`notice`, `event`, `view`); mechanisms of no kind; the five machines; `object`, any of them.
 
 pub mod actor;
 pub mod app;
@@ -26,9 +26,11 @@ pub mod id;
 pub mod install;
 pub mod job;
 mod lifecycle;
+pub mod notice;
 pub mod object;
 pub mod org;
 pub mod page;
+pub mod parent;
 pub mod plan;
 pub mod rejected;
 pub mod release;
@@ -42,13 +44,16 @@ pub mod timeline;
 pub mod values;
 pub mod view;
 pub mod waiting;
+pub mod wake;
 pub mod window;
 
 pub use actor::Actor;
 pub use children::Children;
-pub use event::{Body, Effect, Event, Notice, Signal};
+pub use event::{Body, Effect, Event, Signal};
 pub use id::{Kind, ObjectId};
+pub use notice::Notice;
 pub use object::Object;
 pub use rejected::{Rejected, RejectedCode};
 pub use time::Timestamp;
 pub use waiting::{Evidence, Urgency, Waiting};
+pub use wake::Wake;

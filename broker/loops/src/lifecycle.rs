@@ -5,10 +5,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::actor::Actor;
 use crate::children::Children;
-use crate::event::{Effect, Event, Notice, record, sender};
+use crate::event::{Effect, Event, record, sender};
 use crate::freeze::{AddFreeze, RemoveFreeze};
 use crate::freezes::Freezes;
 use crate::id::ObjectId;
+use crate::notice::Notice;
+use crate::parent::ToChild;
 use crate::rejected::{Rejected, check_reason, deleting, exists, not_found};
 use crate::standing::Standing;
 use crate::status::Status;
@@ -127,9 +129,11 @@ impl Life {
         self.children.insert(child.clone());
         let freezes = Some(self.freezes.told(event.at)).filter(|freezes| !freezes.is_empty());
         // Before it may begin, it knows whether it is a sandbox, and which freezes hold for it.
-        let known =
-            sandbox.then_some(Notice::Sandbox(true)).into_iter().chain(freezes.map(Notice::FreezesAre));
-        let notices = known.chain([Notice::ParentIs(standing)]);
+        let known = sandbox
+            .then_some(Notice::Child(ToChild::Sandbox(true)))
+            .into_iter()
+            .chain(freezes.map(|freezes| Notice::Child(ToChild::FreezesAre(freezes))));
+        let notices = known.chain([Notice::Child(ToChild::ParentIs(standing))]);
         Ok(notices.map(|notice| Effect::Tell { to: child.clone(), notice }).collect())
     }
 
@@ -138,7 +142,8 @@ impl Life {
         let how = if on { "a sandbox from now on" } else { "no sandbox any more" };
         let entry = record("sandbox", format!("what is new in {} is {how}, says {}", self.id, event.by));
         let told = self.children.iter().filter(|_| tell);
-        let told = told.map(|to| Effect::Tell { to: to.clone(), notice: Notice::Sandbox(on) });
+        let told =
+            told.map(|to| Effect::Tell { to: to.clone(), notice: Notice::Child(ToChild::Sandbox(on)) });
         [entry].into_iter().chain(told).collect()
     }
 
@@ -157,8 +162,10 @@ impl Life {
     /// Tells its children which freezes hold for them.
     pub(crate) fn tell_freezes(&self, at: Timestamp) -> Vec<Effect> {
         let freezes = self.freezes.told(at);
-        let tell =
-            |to: &ObjectId| Effect::Tell { to: to.clone(), notice: Notice::FreezesAre(freezes.clone()) };
+        let tell = |to: &ObjectId| Effect::Tell {
+            to: to.clone(),
+            notice: Notice::Child(ToChild::FreezesAre(freezes.clone())),
+        };
         self.children.iter().map(tell).collect()
     }
 
@@ -177,7 +184,10 @@ impl Life {
     }
 
     pub(crate) fn tell_children(&self, standing: Standing) -> Vec<Effect> {
-        let tell = |to: &ObjectId| Effect::Tell { to: to.clone(), notice: Notice::ParentIs(standing) };
+        let tell = |to: &ObjectId| Effect::Tell {
+            to: to.clone(),
+            notice: Notice::Child(ToChild::ParentIs(standing)),
+        };
         self.children.iter().map(tell).collect()
     }
 

@@ -15,6 +15,7 @@ use crate::runner::Runner;
 use crate::time::Timestamp;
 use crate::view::View;
 use crate::waiting::Waiting;
+use crate::wake::Wake;
 
 /// The state of one event loop. An object that nobody made yet is one too: its state says so.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,10 +58,15 @@ impl Object {
 
     /// When to give the object a tick, if ever.
     pub fn deadline(&self) -> Option<Timestamp> {
+        self.wake().map(|(at, _)| at)
+    }
+
+    /// The same, and what wakes it then.
+    pub fn wake(&self) -> Option<(Timestamp, Wake)> {
         match self {
-            Object::Component(o) => o.deadline(),
-            Object::Install(o) => o.deadline(),
-            Object::App(o) => o.deadline(),
+            Object::Component(o) => o.wake(),
+            Object::Install(o) => o.wake(),
+            Object::App(o) => o.wake(),
             Object::Org(_) | Object::Runner(_) => None,
         }
     }

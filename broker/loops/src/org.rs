@@ -7,9 +7,11 @@ pub use message::{Quotas, Signal};
 use serde::{Deserialize, Serialize};
 
 use crate::children::Children;
-use crate::event::{Body, Effect, Event, Notice, record, wrong_kind};
+use crate::event::{Body, Effect, Event, record, wrong_kind};
 use crate::id::ObjectId;
 use crate::lifecycle::Life;
+use crate::notice::Notice;
+use crate::parent::ToParent;
 use crate::rejected::{Rejected, RejectedCode};
 use crate::view::{Detail, View};
 use crate::waiting::Waiting;
@@ -47,10 +49,20 @@ impl Org {
         let before = self.life.standing();
         let mut effects = match &event.body {
             Body::Signal(crate::event::Signal::Org(signal)) => self.signal(event, signal)?,
-            Body::Notice(Notice::ChildCreated) => self.life.child_created(event, before, self.sandbox)?,
-            Body::Notice(Notice::ChildGone) => self.life.child_gone(event)?,
+            Body::Notice(Notice::Parent(ToParent::ChildCreated)) => {
+                self.life.child_created(event, before, self.sandbox)?
+            }
+            Body::Notice(Notice::Parent(ToParent::ChildGone)) => self.life.child_gone(event)?,
             Body::Tick => vec![],
-            Body::Signal(_) | Body::Report(_) | Body::Notice(_) => {
+            Body::Signal(_)
+            | Body::Report(_)
+            | Body::Notice(
+                Notice::Child(_)
+                | Notice::App(_)
+                | Notice::Install(_)
+                | Notice::Component(_)
+                | Notice::Runner(_),
+            ) => {
                 return Err(wrong_kind(&self.life.id, event));
             }
         };

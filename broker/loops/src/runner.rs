@@ -14,16 +14,20 @@ mod restore;
 mod view;
 
 pub use attestation::{Claim, Refusal};
-pub use message::{Attestation, Boot, Info, Place, Presence, Proof, Receipts, Report, Signal};
+pub use message::{
+    Attestation, Boot, Info, JobSpec, Place, Presence, Proof, Receipts, Report, Signal, ToRunner,
+};
 
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use crate::component::message::JobSpec;
-use crate::event::{Body, Effect, Event, Notice, record, record_at, sender, wrong_kind};
+use crate::component::message::ToComponent;
+use crate::event::{Body, Effect, Event, record, record_at, sender, wrong_kind};
 use crate::id::ObjectId;
+use crate::install::message::ToInstall;
 use crate::job::{AttemptId, Outcome};
+use crate::notice::Notice;
 use crate::rejected::{Rejected, RejectedCode, check_reason, deleting, not_found};
 use crate::time::Timestamp;
 use crate::timeline::Level;
@@ -242,17 +246,23 @@ impl Runner {
 
     fn notice(&mut self, event: &Event, notice: &Notice) -> Result<Vec<Effect>, Rejected> {
         match notice {
-            Notice::RunnerWanted { epoch } => Ok(self.begin_epoch(event.at, *epoch)),
-            Notice::RunnerUnwanted => {
+            Notice::Runner(ToRunner::RunnerWanted { epoch }) => Ok(self.begin_epoch(event.at, *epoch)),
+            Notice::Runner(ToRunner::RunnerUnwanted) => {
                 self.wanted = false;
                 self.token = None;
                 self.slots.clear();
                 self.become_present(event.at, Presence::Revoked { since: event.at });
                 Ok(vec![Effect::WakeRunner(self.id.clone())])
             }
-            Notice::Offer(spec) => self.offer(event.at, spec),
-            Notice::Revoke { attempt, reason } => self.revoke_attempt(event, attempt, reason),
-            _ => Err(wrong_kind(&self.id, event)),
+            Notice::Runner(ToRunner::Offer(spec)) => self.offer(event.at, spec),
+            Notice::Runner(ToRunner::Revoke { attempt, reason }) => {
+                self.revoke_attempt(event, attempt, reason)
+            }
+            Notice::Parent(_)
+            | Notice::Child(_)
+            | Notice::App(_)
+            | Notice::Install(_)
+            | Notice::Component(_) => Err(wrong_kind(&self.id, event)),
         }
     }
 
@@ -326,7 +336,7 @@ impl Runner {
             Report::PlanAnswered { generation, component, digest, reply } => {
                 self.check_generation(*generation)?;
                 let (component, digest, reply) = (component.clone(), digest.clone(), reply.clone());
-                let notice = Notice::PlanAnswered { component, digest, reply };
+                let notice = Notice::Install(ToInstall::PlanAnswered { component, digest, reply });
                 Ok(self.id.install().map(|to| Effect::Tell { to, notice }).into_iter().collect())
             }
             Report::Ended { generation, attempt, fence, outcome, receipts } => {
@@ -400,7 +410,10 @@ impl Runner {
                 slot.since = at;
                 slot.ran_by = Some(boot);
                 let (component, id) = (slot.spec.component.clone(), id.clone());
-                Ok(self.tell_component(&component, Notice::JobStarted(id)).into_iter().collect())
+                Ok(self
+                    .tell_component(&component, Notice::Component(ToComponent::JobStarted(id)))
+                    .into_iter()
+                    .collect())
             }
             Phase::Running | Phase::Stopping { .. } => Ok(vec![]),
             Phase::Unconfirmed | Phase::Unnumbered => Err(stale_attempt(id)),
@@ -421,7 +434,8 @@ impl Runner {
             self.ended.pop_front();
         }
         self.ended.push_back(Ended { id: slot.spec.id.clone(), fence: slot.fence });
-        let ended = Notice::JobEnded { attempt: slot.spec.id, outcome, ran_by: slot.ran_by };
+        let ended =
+            Notice::Component(ToComponent::JobEnded { attempt: slot.spec.id, outcome, ran_by: slot.ran_by });
         self.tell_component(&slot.spec.component, ended).into_iter().collect()
     }
 
@@ -436,7 +450,9 @@ impl Runner {
     }
 
     fn tell_install(&self) -> Option<Effect> {
-        self.id.install().map(|to| Effect::Tell { to, notice: Notice::RunnerIs(self.presence) })
+        self.id
+            .install()
+            .map(|to| Effect::Tell { to, notice: Notice::Install(ToInstall::RunnerIs(self.presence)) })
     }
 }
 

@@ -251,9 +251,9 @@ impl Span {
     }
 
     fn pick(self, dice: u64) -> i64 {
-        let (low, high) = match dice % 2 {
-            0 => (self.from_ms, self.usually_ms),
-            _ => (self.usually_ms, self.to_ms),
+        let (low, high) = match dice.is_multiple_of(2) {
+            true => (self.from_ms, self.usually_ms),
+            false => (self.usually_ms, self.to_ms),
         };
         let width = u64::try_from(high.saturating_sub(low)).unwrap_or(0).saturating_add(1);
         low.saturating_add(i64::try_from((dice >> 1) % width).unwrap_or(0))

@@ -7,7 +7,7 @@ use crate::break_glass::BreakGlass;
 use crate::component::facts::{Facts, Removed};
 use crate::freeze::Freeze;
 use crate::id::ObjectId;
-use crate::install::message as install;
+use crate::install::offers as install;
 use crate::job::{Action, AttemptId, Mode};
 use crate::org::message as org;
 use crate::release::{Release, ReleaseRef};

@@ -62,17 +62,23 @@ pub enum Urgency {
     Underway,
 }
 
+/// What waits, and nothing happens about it by itself.
+const ATTENTION: [&str; 3] = ["waiting.unconfirmed", "waiting.runner_revoked", "waiting.approval"];
+/// What is being worked at.
+const UNDERWAY: [&str; 5] = ["waiting.step", "waiting.rule", "waiting.job", "waiting.stop", "waiting.retry"];
+
 impl Waiting {
     /// How much it matters.
     pub fn urgency(&self) -> Urgency {
-        match self.code.as_str() {
-            code if code.starts_with("held.") => Urgency::Failed,
-            "waiting.unconfirmed" | "waiting.runner_revoked" | "waiting.approval" => Urgency::Attention,
-            code if code.starts_with("attention.") => Urgency::Attention,
-            "waiting.step" | "waiting.rule" | "waiting.job" | "waiting.stop" | "waiting.retry" => {
-                Urgency::Underway
-            }
-            _ => Urgency::Waiting,
+        let code = self.code.as_str();
+        if code.starts_with("held.") {
+            Urgency::Failed
+        } else if code.starts_with("attention.") || ATTENTION.contains(&code) {
+            Urgency::Attention
+        } else if UNDERWAY.contains(&code) {
+            Urgency::Underway
+        } else {
+            Urgency::Waiting
         }
     }
 }

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use remit_loops::event::Notice;
+use remit_loops::component::ToComponent;
 use remit_loops::job::{Action, Failure, FailureClass, Mode, Outcome};
 use remit_loops::release::ReleaseRef;
 use remit_loops::view::Detail;
-use remit_loops::{Actor, Body, Kind, ObjectId, RejectedCode, Signal, Timestamp};
+use remit_loops::{Actor, Body, Kind, Notice, ObjectId, RejectedCode, Signal, Timestamp};
 use remit_loops::{app, component, org};
 use remit_postgres::Database;
 
@@ -332,9 +332,9 @@ fn task() -> component::Task {
     }
 }
 
-fn notice(notice: Notice) -> Submission {
+fn notice(notice: ToComponent) -> Submission {
     let by = Actor::Person("test".into());
-    Submission { to: id("cmp_a.b.c.d"), by, key: None, body: Body::Notice(notice) }
+    Submission { to: id("cmp_a.b.c.d"), by, key: None, body: Body::Notice(Notice::Component(notice)) }
 }
 
 fn attempt(object: &remit_loops::Object) -> remit_loops::job::AttemptId {
@@ -352,7 +352,7 @@ fn a_deadline_brings_a_tick_even_over_a_restart() {
     let path = dir.path().join("remit.db");
     tokio::runtime::Runtime::new().unwrap().block_on(async {
         let engine = Engine::start(SqliteStore::open(&path).unwrap(), options.clone()).unwrap();
-        let begun = engine.submit(notice(Notice::Do(task()))).await.unwrap();
+        let begun = engine.submit(notice(ToComponent::Do(task()))).await.unwrap();
         let first = attempt(&begun.snapshot.object);
         let failure = Failure {
             class: FailureClass::Transient,
@@ -361,7 +361,7 @@ fn a_deadline_brings_a_tick_even_over_a_restart() {
             hint: String::new(),
         };
         let ended =
-            Notice::JobEnded { attempt: first.clone(), outcome: Outcome::Failed(failure), ran_by: None };
+            ToComponent::JobEnded { attempt: first.clone(), outcome: Outcome::Failed(failure), ran_by: None };
         let waiting = engine.submit(notice(ended)).await.unwrap();
         let deadline = waiting.snapshot.object.deadline().expect("it backs off");
         engine.stop().await;

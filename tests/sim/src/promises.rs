@@ -9,11 +9,11 @@ mod rules;
 use std::collections::{BTreeMap, BTreeSet};
 
 use remit_loops::approval::{Ask, Policy as Approval};
-use remit_loops::component::JobSpec;
 use remit_loops::freeze::{AddFreeze, RemoveFreeze};
 use remit_loops::install::{Policy, Signal as InstallSignal};
 use remit_loops::job::Outcome;
 use remit_loops::plan::{Plan, Side, Stage};
+use remit_loops::runner::JobSpec;
 use remit_loops::status::OperationView;
 use remit_loops::view::{Detail, View};
 use remit_loops::{ObjectId, Signal, Timestamp, app, org};

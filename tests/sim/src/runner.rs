@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use remit_loops::component::JobSpec;
 use remit_loops::job::{AttemptId, Outcome};
+use remit_loops::runner::JobSpec;
 
 /// Names an attempt with its fence: what the journal is keyed by.
 pub(crate) type Key = (AttemptId, u64);

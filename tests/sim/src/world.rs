@@ -5,10 +5,10 @@ mod health;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use remit_loops::component::JobSpec;
 use remit_loops::job::Action;
 use remit_loops::plan::Changes;
 use remit_loops::plan::Plan;
+use remit_loops::runner::JobSpec;
 
 use crate::people;
 pub(crate) use health::{Cure, Look, Looks};

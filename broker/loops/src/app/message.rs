@@ -206,3 +206,26 @@ pub struct NamedMember {
     /// Why.
     pub why: String,
 }
+
+/// What an install tells its app, beside what every child tells.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ToApp {
+    /// Install to app: which release has this version (the newest, if none is named)?
+    ReleaseWanted {
+        /// The operation that asks.
+        operation: u64,
+        /// The version, or the newest.
+        version: Option<String>,
+        /// The newest of this channel only.
+        #[serde(default)]
+        channel: Option<String>,
+    },
+    /// Install to app: this is how an update goes.
+    UpdateIs {
+        /// The rollout that told of it.
+        rollout: u64,
+        /// How it goes.
+        progress: Progress,
+    },
+}

@@ -12,8 +12,10 @@ use serde::{Deserialize, Serialize};
 
 use super::message::{Plan, Progress, Wave};
 use crate::children::Children;
-use crate::event::{Effect, Event, Notice, record, record_at};
+use crate::event::{Effect, Event, record, record_at};
 use crate::id::ObjectId;
+use crate::install::message::ToInstall;
+use crate::notice::Notice;
 use crate::page::Page;
 use crate::rejected::{Rejected, RejectedCode, check_reason, conflict};
 use crate::release::{Release, ReleaseRef};
@@ -179,7 +181,11 @@ impl Rollout {
         let told = wave.members.tell(room);
         let (rollout, rollback) = (self.number, self.rollback);
         let tell = |name: String| {
-            let notice = Notice::UpdateOffered { release: self.release.clone(), rollout, rollback };
+            let notice = Notice::Install(ToInstall::UpdateOffered {
+                release: self.release.clone(),
+                rollout,
+                rollback,
+            });
             app.child(&name).ok().map(|to| Effect::Tell { to, notice })
         };
         told.into_iter().filter_map(tell).collect()
@@ -225,7 +231,10 @@ impl Rollout {
         let rollout = self.number;
         let withdrawn = self.waves.iter_mut().flat_map(|wave| wave.members.withdraw());
         let withdraw = |name: String| {
-            app.child(&name).ok().map(|to| Effect::Tell { to, notice: Notice::UpdateWithdrawn { rollout } })
+            app.child(&name).ok().map(|to| Effect::Tell {
+                to,
+                notice: Notice::Install(ToInstall::UpdateWithdrawn { rollout }),
+            })
         };
         withdrawn.filter_map(withdraw).collect()
     }

@@ -3,7 +3,9 @@
 use super::App;
 use super::message::Plan;
 use super::rollout::Rollout;
-use crate::event::{Effect, Event, Notice, record};
+use crate::event::{Effect, Event, record};
+use crate::install::message::ToInstall;
+use crate::notice::Notice;
 use crate::rejected::{Rejected, RejectedCode, conflict};
 use crate::release::Release;
 
@@ -48,7 +50,7 @@ impl App {
         let text = format!("{} promoted release {version}: every install may take it", event.by);
         let tell = |to: &crate::id::ObjectId| Effect::Tell {
             to: to.clone(),
-            notice: Notice::ReleasePublished(release.clone()),
+            notice: Notice::Install(ToInstall::ReleasePublished(release.clone())),
         };
         Ok([record("release.promoted", text)]
             .into_iter()

@@ -5,46 +5,13 @@ use serde::{Deserialize, Serialize};
 use crate::break_glass::BreakGlass;
 use crate::drift::Word;
 use crate::health::UNHEALTHY;
-use crate::job::{Action, AttemptId, Failure, Mode};
+use crate::job::{Action, AttemptId, Failure, Mode, Outcome};
 use crate::plan::Stage;
 use crate::release::ReleaseRef;
-use crate::scenario::{Act, Play};
+use crate::runner::message::Boot;
+use crate::scenario::Play;
 use crate::time::Timestamp;
 use crate::values::Values;
-
-/// All that an envelope needs to know of one attempt, but for what the runner's loop adds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct JobSpec {
-    /// Which try at which job.
-    pub id: AttemptId,
-    /// The component's name.
-    pub component: String,
-    /// What to do.
-    pub action: Action,
-    /// Real or rehearsed.
-    pub mode: Mode,
-    /// The release to do it by: digest, counter, version.
-    pub release: ReleaseRef,
-    /// The install's inputs of broker authority, as JSON texts by name.
-    pub inputs: Values,
-    /// How long it may run, milliseconds.
-    pub longest_run_ms: i64,
-    /// What to pretend, where a scenario says so; only ever of a rehearsed job.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub act: Option<Act>,
-    /// It begins before this time or not at all: the end of a window, the beginning of a freeze.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub begin_by: Option<Timestamp>,
-    /// How much of the action.
-    #[serde(default, skip_serializing_if = "Stage::is_whole")]
-    pub stage: Stage,
-    /// To run: which command.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub command: Option<String>,
-    /// Somebody let it pass the vendor's own rules.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub glass: Option<BreakGlass>,
-}
 
 /// What a component can be asked. Changes come by its install's operations.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,4 +82,31 @@ impl Task {
     pub(crate) fn is_retryable(&self, failure: &Failure) -> bool {
         failure.class.is_retryable() && failure.code != UNHEALTHY
     }
+}
+
+/// What a component is told by its install and by the runner.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ToComponent {
+    /// Install to component: do this.
+    Do(Task),
+    /// Install to component: stop doing what you do for this operation.
+    Stop {
+        /// The operation.
+        operation: u64,
+        /// Why, for people.
+        reason: String,
+    },
+    /// Runner to component: it began.
+    JobStarted(AttemptId),
+    /// Runner to component: its terminal word.
+    JobEnded {
+        /// The attempt.
+        attempt: AttemptId,
+        /// How it ended.
+        outcome: Outcome,
+        /// The start of the runner that ran it, if one did.
+        #[serde(default)]
+        ran_by: Option<Boot>,
+    },
 }

@@ -6,12 +6,13 @@ use super::drift::spread;
 use super::operation::{Operation, What};
 use crate::actor::Actor;
 use crate::component::facts::Facts;
-use crate::component::message::Task;
-use crate::event::{Effect, Event, Notice, record, record_at};
+use crate::component::message::{Task, ToComponent};
+use crate::event::{Effect, Event, record, record_at};
 use crate::graph::StepState;
 use crate::health::{News, View};
 use crate::id::ObjectId;
 use crate::job::{Action, Failure, Outcome, Success};
+use crate::notice::Notice;
 use crate::plan::Stage;
 use crate::rejected::{Rejected, conflict};
 use crate::time::Timestamp;
@@ -60,7 +61,10 @@ impl Live {
         let to = id.child(component).ok()?;
         let task = Task { gate: true, stage: Stage::Whole, ..self.task_of(op, index, Action::Health)? };
         let text = format!("{component}: deploy made; {}; it is done when its probe passes", success.summary);
-        Some(vec![record("step.probed", text), Effect::Tell { to, notice: Notice::Do(task) }])
+        Some(vec![
+            record("step.probed", text),
+            Effect::Tell { to, notice: Notice::Component(ToComponent::Do(task)) },
+        ])
     }
 
     /// Takes the end of the probe that a deploy waits for. None for any other end.

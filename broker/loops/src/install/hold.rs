@@ -5,21 +5,24 @@
 //! teardown; looking is held by nothing. What runs at the end is finished, and nothing new begins.
 
 use super::lanes::{Lane, Queued};
-use super::message::{Answer, Offer, Policy};
+use super::offers::{Answer, Offer, Policy};
 use super::operation::{Operation, Steps, What};
 use super::reconcile::gives_way;
 use super::updates::Pass;
 use super::{Install, Live, State};
 use crate::actor::Actor;
-use crate::event::{Effect, Event, Notice, record, record_at};
+use crate::component::message::ToComponent;
+use crate::event::{Effect, Event, record, record_at};
 use crate::freeze::Freeze;
 use crate::graph::StepState;
 use crate::id::ObjectId;
+use crate::notice::Notice;
 use crate::rejected::Rejected;
 use crate::release::Release;
 use crate::time::Timestamp;
 use crate::timeline::Level;
 use crate::waiting::Waiting;
+use crate::wake::{self, Wake};
 use crate::window::{Late, Opening, Schedule, Window};
 
 /// How soon to look again where no better time is known: a zone that a newer table no longer has.
@@ -78,20 +81,17 @@ impl Hold {
 }
 
 impl Install {
-    /// When to look again, if something waits for a time.
-    pub(crate) fn deadline(&self) -> Option<Timestamp> {
+    /// When to look again, and for what, if something waits for a time.
+    pub(crate) fn wake(&self) -> Option<(Timestamp, Wake)> {
         match &self.state {
-            State::Live(live) => {
-                let wakes = [
-                    live.updates.wake,
-                    live.plan_deadline(),
-                    live.look_due(&self.id),
-                    live.probe_due(&self.id),
-                    live.mend_deadline(),
-                    live.glass_until(),
-                ];
-                wakes.into_iter().flatten().min()
-            }
+            State::Live(live) => wake::first([
+                (live.updates.wake, Wake::Hold),
+                (live.plan_deadline(), Wake::PlanAge),
+                (live.look_due(&self.id), Wake::DriftCheck),
+                (live.probe_due(&self.id), Wake::Probe),
+                (live.mend_deadline(), Wake::Rule),
+                (live.glass_until(), Wake::BreakGlass),
+            ]),
             State::Absent | State::Gone(_) => None,
         }
     }
@@ -277,7 +277,7 @@ impl Live {
                 None => continue,
             };
             step.recalled = true;
-            let stop = Notice::Stop { operation, reason };
+            let stop = Notice::Component(ToComponent::Stop { operation, reason });
             effects.extend(id.child(&step.component).ok().map(|to| Effect::Tell { to, notice: stop }));
         }
         effects

@@ -4,12 +4,15 @@ use super::lanes::{Lane, Lanes};
 use super::message::Rehearsal;
 use super::operation::{Operation, Phase, What};
 use super::{Install, Live, Mark, State, Tombstone};
-use crate::event::{Effect, Event, Notice, record};
+use crate::component::message::ToComponent;
+use crate::event::{Effect, Event, record};
 use crate::graph::StepState;
 use crate::id::ObjectId;
 use crate::job::Mode;
+use crate::notice::Notice;
+use crate::parent::ToParent;
 use crate::rejected::{Rejected, RejectedCode, conflict, deleting, exists};
-use crate::runner::message::{Boot, Presence};
+use crate::runner::message::{Boot, Presence, ToRunner};
 use crate::standing::Standing;
 use crate::time::Timestamp;
 use crate::values::Values;
@@ -49,8 +52,8 @@ impl Install {
         self.state = State::Live(Box::new(live));
         let tell = |to: Option<ObjectId>, notice: Notice| to.map(|to| Effect::Tell { to, notice });
         let tells = [
-            tell(self.id.runner(), Notice::RunnerWanted { epoch: self.epoch }),
-            tell(self.id.parent(), Notice::ChildCreated),
+            tell(self.id.runner(), Notice::Runner(ToRunner::RunnerWanted { epoch: self.epoch })),
+            tell(self.id.parent(), Notice::Parent(ToParent::ChildCreated)),
         ];
         let entry = record("install.created", text);
         Ok([entry].into_iter().chain(tells.into_iter().flatten()).collect())
@@ -132,7 +135,9 @@ impl Live {
         let lane = match (&self.work, &self.read) {
             (Some(op), _) if op.number == number => Lane::Work,
             (_, Some(op)) if op.number == number => Lane::Read,
-            _ => return Err(conflict(&format!("operation {number} neither runs nor waits"))),
+            (Some(_) | None, Some(_) | None) => {
+                return Err(conflict(&format!("operation {number} neither runs nor waits")));
+            }
         };
         Ok(self.stop(id, event.at, lane, &reason))
     }
@@ -197,7 +202,7 @@ impl Live {
 fn stop_running(id: &ObjectId, op: &Operation, reason: &str) -> Vec<Effect> {
     let running = op.graph.steps.iter().filter(|s| s.state == StepState::Running);
     let stop = |component: &str| {
-        let notice = Notice::Stop { operation: op.number, reason: reason.to_owned() };
+        let notice = Notice::Component(ToComponent::Stop { operation: op.number, reason: reason.to_owned() });
         id.child(component).ok().map(|to| Effect::Tell { to, notice })
     };
     running.filter_map(|s| stop(&s.component)).collect()

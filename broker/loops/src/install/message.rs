@@ -1,18 +1,19 @@
 //! What an install is asked, and when it takes releases. Data only.
 
-use serde::{Deserialize, Serialize};
-
-use crate::actor::Actor;
+use super::offers::Policy;
 use crate::approval;
+use crate::component::facts::Facts;
 use crate::drift::Choice;
-use crate::freeze::{AddFreeze, Freeze, RemoveFreeze};
+use crate::freeze::{AddFreeze, RemoveFreeze};
 use crate::id::ObjectId;
-use crate::job::Mode;
-use crate::release::ReleaseRef;
+use crate::job::{Mode, Outcome};
+use crate::plan::Reply;
+use crate::release::Release;
+use crate::runner::message::{Boot, Presence};
 use crate::scenario::Scenario;
 use crate::time::Timestamp;
 use crate::values::Values;
-use crate::window::Window;
+use serde::{Deserialize, Serialize};
 
 /// What an install can be asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -288,93 +289,67 @@ pub struct Rehearsal {
     pub version: Option<String>,
 }
 
-/// When an install takes a release that came out.
+/// What an install is told by its app, its components and its runner.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Policy {
-    /// At once.
-    Latest {},
-    /// While its window is open.
-    Window(Window),
-    /// When somebody says so.
-    Manual {},
-}
-
-impl Default for Policy {
-    fn default() -> Self {
-        Policy::Latest {}
-    }
-}
-
-impl std::fmt::Display for Policy {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Policy::Latest {} => f.write_str("latest"),
-            Policy::Manual {} => f.write_str("manual"),
-            Policy::Window(w) => {
-                let days: Vec<&str> = w.days.iter().map(|day| day.as_str()).collect();
-                let (hours, minutes) = (w.length_minutes / 60, w.length_minutes % 60);
-                write!(f, "window {} {} {} for {hours}h{minutes:02}", days.join(","), w.start, w.zone)
-            }
-        }
-    }
-}
-
-/// A release that waits in an install's inbox.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Offer {
-    /// The release.
-    pub release: ReleaseRef,
-    /// Its channel.
-    pub channel: String,
-    /// Who brought it.
-    pub by: Actor,
-    /// Since when it waits.
-    pub since: Timestamp,
-    /// What was said about it.
-    pub answer: Answer,
-}
-
-/// What was said about a release that waits.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
-pub enum Answer {
-    /// Nothing yet.
-    Open,
-    /// Take it.
-    OptedIn {
-        /// Who said so.
-        by: String,
+pub enum ToInstall {
+    /// App to install: this one.
+    ReleaseIs {
+        /// The operation that asked.
+        operation: u64,
+        /// The release.
+        release: Release,
     },
-    /// Never take it.
-    Declined {
-        /// Who said so.
-        by: String,
-        /// Why.
-        reason: String,
+    /// App to install: there is none.
+    ReleaseUnknown {
+        /// The operation that asked.
+        operation: u64,
+        /// What was looked for and what there is instead.
+        message: String,
     },
-    /// Not before this time.
-    Snoozed {
-        /// Who said so.
-        by: String,
-        /// The first moment at which it counts again.
-        until: Timestamp,
+    /// App to install: a newer release came out.
+    ReleasePublished(Release),
+    /// App to install: take this release by your policy, and say how it goes.
+    UpdateOffered {
+        /// The release.
+        release: Release,
+        /// The rollout's number in the app.
+        rollout: u64,
+        /// It is older than what the install is on.
+        rollback: bool,
     },
-}
-
-/// When an install is changed, for people and programs.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct UpdatesView {
-    /// When it takes a release.
-    pub policy: Policy,
-    /// The line of releases that it follows; every one, if it names none.
-    pub channel: Option<String>,
-    /// The freezes that hold for it, those of its app and org first.
-    pub freezes: Vec<Freeze>,
-    /// The releases that wait, in the order in which they came.
-    pub inbox: Vec<Offer>,
+    /// App to install: if you have not begun it, do not.
+    UpdateWithdrawn {
+        /// The rollout's number in the app.
+        rollout: u64,
+    },
+    /// Component to install: the task's job was started by the runner.
+    TaskStarted {
+        /// The operation.
+        operation: u64,
+        /// Which try it is.
+        attempt: u32,
+    },
+    /// Component to install: the task is over for good.
+    TaskEnded {
+        /// The operation.
+        operation: u64,
+        /// How it ended.
+        outcome: Outcome,
+        /// What the component is like now.
+        facts: Facts,
+    },
+    /// Runner to install: how the runner is now.
+    RunnerIs(Presence),
+    /// Runner to install: what the customer says of a plan.
+    PlanAnswered {
+        /// Whose plan.
+        component: String,
+        /// The plan's digest.
+        digest: String,
+        /// What they say.
+        reply: Reply,
+    },
+    /// Runner to install: its process was started anew, or another runner took its place.
+    RunnerBooted(Boot),
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::message::{Answer, Policy};
+use super::offers::{Answer, Policy};
 use super::{Install, Live, State};
 use crate::rejected::Rejected;
 use crate::release::Release;
@@ -87,10 +87,10 @@ impl Install {
     }
 
     /// When it is changed, and what waits for that.
-    pub fn updates(&self) -> super::message::UpdatesView {
+    pub fn updates(&self) -> super::offers::UpdatesView {
         match &self.state {
             State::Live(live) => live.updates.view(),
-            State::Absent | State::Gone(_) => super::message::UpdatesView::default(),
+            State::Absent | State::Gone(_) => super::offers::UpdatesView::default(),
         }
     }
 

@@ -5,12 +5,14 @@ use super::lanes::{Lane, Queued};
 use super::operation::{Operation, Phase, Steps, What};
 use super::{Install, Live, Part, State, Tombstone};
 use crate::actor::Actor;
+use crate::app::message::ToApp;
 use crate::component::facts::Facts;
-use crate::component::message::Task;
-use crate::event::{Effect, Notice, record, record_at};
+use crate::component::message::{Task, ToComponent};
+use crate::event::{Effect, record, record_at};
 use crate::graph::{Graph, Node, Step, StepState};
 use crate::id::ObjectId;
 use crate::job::{Action, Mode, Outcome};
+use crate::notice::Notice;
 use crate::plan::Stage;
 use crate::release::{Release, ReleaseRef};
 use crate::standing::Standing;
@@ -166,7 +168,7 @@ impl Live {
             Steps::OfRelease(version) => {
                 op.phase = Phase::Resolving;
                 let channel = self.updates.channel.clone();
-                let notice = Notice::ReleaseWanted { operation: op.number, version, channel };
+                let notice = Notice::App(ToApp::ReleaseWanted { operation: op.number, version, channel });
                 effects.extend(id.parent().map(|to| Effect::Tell { to, notice }));
             }
             Steps::OfParts(action, fits) => {
@@ -320,7 +322,7 @@ impl Live {
             let begin_by = begin_by.into_iter().chain(by_glass).min();
             (op.graph.steps[index].begin_by, op.graph.steps[index].by_glass) = (begin_by, by_glass.is_some());
             let task = Task { begin_by, ..task };
-            effects.push(Effect::Tell { to, notice: Notice::Do(task) });
+            effects.push(Effect::Tell { to, notice: Notice::Component(ToComponent::Do(task)) });
         }
         *self.slot(lane) = Some(op);
         effects
@@ -432,7 +434,15 @@ impl Part {
         match (action, self.probe) {
             (Action::Health, Some(probe)) if gate => probe.within_ms,
             (Action::Health, Some(probe)) => probe.timeout_ms,
-            _ => self.longest_run_ms,
+            (
+                Action::Deploy
+                | Action::Destroy
+                | Action::Drift
+                | Action::Adopt
+                | Action::Run
+                | Action::Health,
+                Some(_) | None,
+            ) => self.longest_run_ms,
         }
     }
 }

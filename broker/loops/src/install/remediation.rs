@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 
 use super::Live;
 use super::operation::{Operation, Phase};
-use crate::event::{Effect, Notice, record, record_at};
+use crate::component::message::ToComponent;
+use crate::event::{Effect, record, record_at};
 use crate::graph::StepState;
 use crate::id::ObjectId;
 use crate::job::{Action, Failure, Outcome};
+use crate::notice::Notice;
 use crate::plan::Stage;
 use crate::remediation::{Remediation, Remedy, Rule, Use, View};
 use crate::time::Timestamp;
@@ -246,7 +248,7 @@ impl Live {
                     input_digest: None,
                     ..task
                 };
-                effects.push(Effect::Tell { to, notice: Notice::Do(task) });
+                effects.push(Effect::Tell { to, notice: Notice::Component(ToComponent::Do(task)) });
             }
         }
         self.work = Some(op);

@@ -2,13 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::message::{Answer, Policy};
+use super::offers::{Answer, Policy};
 use super::operation::Operation;
 use super::{Install, Live, State};
-use crate::app::message::Progress;
-use crate::event::{Effect, Event, Notice, record};
+use crate::app::message::{Progress, ToApp};
+use crate::event::{Effect, Event, record};
 use crate::id::ObjectId;
 use crate::job::Outcome;
+use crate::notice::Notice;
 use crate::release::{Release, ReleaseRef};
 use crate::time::Timestamp;
 
@@ -50,7 +51,7 @@ impl Install {
         match live.offered(event, release, rollout, rollback) {
             Ok(entry) => entry.into_iter().collect(),
             Err(progress) => {
-                let notice = Notice::UpdateIs { rollout, progress };
+                let notice = Notice::App(ToApp::UpdateIs { rollout, progress });
                 app.map(|to| Effect::Tell { to, notice }).into_iter().collect()
             }
         }
@@ -137,7 +138,7 @@ impl Live {
             Some(progress) => self.news_of_rollout(progress)?,
             None => self.news_of_health()?,
         };
-        let notice = Notice::UpdateIs { rollout, progress };
+        let notice = Notice::App(ToApp::UpdateIs { rollout, progress });
         id.parent().map(|to| Effect::Tell { to, notice })
     }
 

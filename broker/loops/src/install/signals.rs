@@ -31,14 +31,20 @@ impl Install {
                 live.check_open(&id)?;
                 Ok(live.deploy_now(event, version.clone(), reason, *override_freeze))
             }
-            Signal::Proceed { .. }
-            | Signal::SetPolicy { .. }
-            | Signal::SetChannel { .. }
-            | Signal::OptIn { .. }
-            | Signal::Decline { .. }
-            | Signal::Snooze { .. }
-            | Signal::Freeze(_)
-            | Signal::Unfreeze(_) => live.update_signal(&id, event, signal),
+            Signal::Proceed { operation, reason, override_freeze } => {
+                live.kept(&id)?.proceed(event, *operation, reason, *override_freeze)
+            }
+            Signal::SetPolicy { policy } => live.kept(&id)?.set_policy(event, policy),
+            Signal::SetChannel { channel } => live.kept(&id)?.set_channel(event, channel.as_deref()),
+            Signal::OptIn { version } => live.kept(&id)?.opt_in(event, version.as_deref()),
+            Signal::Decline { version, reason } => live.kept(&id)?.decline(event, version.as_deref(), reason),
+            Signal::Snooze { version, until } => live.kept(&id)?.snooze(event, version.as_deref(), *until),
+            Signal::Freeze(freeze) => {
+                live.kept(&id)?.updates.freezes.add(&id, event, freeze).map(|entry| vec![entry])
+            }
+            Signal::Unfreeze(freeze) => {
+                live.kept(&id)?.updates.freezes.remove(&id, event, freeze).map(|entry| vec![entry])
+            }
             Signal::Heal {} => live.ask(&id, event, &What::Heal),
             Signal::Reprovision {} => live.ask(&id, event, &What::Reprovision),
             Signal::CheckDrift {} => live.ask(&id, event, &What::DriftCheck),
@@ -77,6 +83,14 @@ impl Install {
 }
 
 impl Live {
+    /// It, unless it is being deleted: then it takes nothing more that is about its changes.
+    fn kept(&mut self, id: &ObjectId) -> Result<&mut Self, Rejected> {
+        if self.deleting.is_some() {
+            return Err(deleting(id));
+        }
+        Ok(self)
+    }
+
     /// Refuses when it is being deleted or its queue is full: before anything is accepted.
     fn check_open(&self, id: &ObjectId) -> Result<(), Rejected> {
         if self.deleting.is_some() {

@@ -3,9 +3,11 @@
 
 use super::Live;
 use super::operation::Operation;
-use crate::event::{Effect, Event, Notice, record};
+use crate::component::message::ToComponent;
+use crate::event::{Effect, Event, record};
 use crate::graph::{Step, StepState};
 use crate::id::ObjectId;
+use crate::notice::Notice;
 use crate::rejected::{Rejected, conflict};
 
 impl Live {
@@ -85,7 +87,7 @@ impl Live {
         step.stopping = Some(reason.clone());
         let text = format!("{component}: to be stopped, {reason}");
         let to = id.child(component).ok();
-        let stop = Notice::Stop { operation: op.number, reason };
+        let stop = Notice::Component(ToComponent::Stop { operation: op.number, reason });
         let tell = to.map(|to| Effect::Tell { to, notice: stop });
         Ok([record("step.stopping", text)].into_iter().chain(tell).collect())
     }

@@ -7,8 +7,11 @@ use serde::{Deserialize, Serialize};
 use super::Live;
 use crate::actor::Actor;
 use crate::component::facts::Removed;
-use crate::event::{Effect, Notice, record, record_at};
+use crate::event::{Effect, record, record_at};
 use crate::id::ObjectId;
+use crate::notice::Notice;
+use crate::parent::ToParent;
+use crate::runner::message::ToRunner;
 use crate::timeline::Level;
 use crate::view::RemovedView;
 
@@ -34,7 +37,10 @@ impl Tombstone {
             (None, false) => warn("install.deleted"),
             (Some(_), _) => warn("install.forgotten"),
         };
-        let others = [tell(id.runner(), Notice::RunnerUnwanted), tell(id.parent(), Notice::ChildGone)];
+        let others = [
+            tell(id.runner(), Notice::Runner(ToRunner::RunnerUnwanted)),
+            tell(id.parent(), Notice::Parent(ToParent::ChildGone)),
+        ];
         [entry].into_iter().chain(others.into_iter().flatten()).collect()
     }
 

@@ -7,12 +7,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::Live;
-use super::message::{Answer, Offer, Policy, Signal, UpdatesView};
+use super::offers::{Answer, Offer, Policy, UpdatesView};
 use crate::actor::Actor;
 use crate::event::{Effect, Event, record};
 use crate::freezes::Freezes;
-use crate::id::ObjectId;
-use crate::rejected::{Rejected, conflict, deleting};
+use crate::rejected::{Rejected, conflict};
 use crate::release::{Release, ReleaseRef};
 use crate::time::Timestamp;
 
@@ -131,34 +130,6 @@ impl Updates {
 }
 
 impl Live {
-    /// What is said about when it is changed.
-    pub(super) fn update_signal(
-        &mut self,
-        id: &ObjectId,
-        event: &Event,
-        signal: &Signal,
-    ) -> Result<Vec<Effect>, Rejected> {
-        if self.deleting.is_some() {
-            return Err(deleting(id));
-        }
-        match signal {
-            Signal::Proceed { operation, reason, override_freeze } => {
-                self.proceed(event, *operation, reason, *override_freeze)
-            }
-            Signal::SetPolicy { policy } => self.set_policy(event, policy),
-            Signal::SetChannel { channel } => self.set_channel(event, channel.as_deref()),
-            Signal::OptIn { version } => self.opt_in(event, version.as_deref()),
-            Signal::Decline { version, reason } => self.decline(event, version.as_deref(), reason),
-            Signal::Snooze { version, until } => self.snooze(event, version.as_deref(), *until),
-            Signal::Freeze(freeze) => self.updates.freezes.add(id, event, freeze).map(|entry| vec![entry]),
-            Signal::Unfreeze(freeze) => {
-                self.updates.freezes.remove(id, event, freeze).map(|entry| vec![entry])
-            }
-            // Everything else is another file's.
-            _ => Ok(vec![]),
-        }
-    }
-
     pub(super) fn set_policy(&mut self, event: &Event, policy: &Policy) -> Result<Vec<Effect>, Rejected> {
         if let Policy::Window(window) = policy {
             window.schedule()?;

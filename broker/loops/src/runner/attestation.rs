@@ -138,8 +138,10 @@ impl Runner {
     }
 
     fn token_refusal(&self, at: Timestamp, claim: &Claim<'_>) -> Option<Refusal> {
+        if self.is_again(claim) {
+            return None;
+        }
         match (claim.token_sha256, &self.token) {
-            _ if self.is_again(claim) => None,
             (None, _) => Some(Refusal::TokenNeeded),
             (Some(_), None) => Some(Refusal::NoToken),
             (Some(shown), Some(token)) if token.sha256 != shown => Some(Refusal::WrongToken),

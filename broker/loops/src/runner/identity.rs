@@ -4,7 +4,9 @@
 use super::attestation::Claim;
 use super::message::{Attestation, Boot, Info, Presence};
 use super::{Phase, Runner};
-use crate::event::{Effect, Notice, record, record_at};
+use crate::event::{Effect, record, record_at};
+use crate::install::message::ToInstall;
+use crate::notice::Notice;
 use crate::rejected::Rejected;
 use crate::time::Timestamp;
 use crate::timeline::Level;
@@ -76,7 +78,9 @@ impl Runner {
     }
 
     fn tell_boot(&self) -> Option<Effect> {
-        self.id.install().map(|to| Effect::Tell { to, notice: Notice::RunnerBooted(self.boot()) })
+        self.id
+            .install()
+            .map(|to| Effect::Tell { to, notice: Notice::Install(ToInstall::RunnerBooted(self.boot())) })
     }
 
     pub(super) fn become_present(&mut self, at: Timestamp, presence: Presence) {

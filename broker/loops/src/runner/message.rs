@@ -3,10 +3,14 @@
 use remit_seal::verify::{is_account, is_region};
 use serde::{Deserialize, Serialize};
 
-use crate::job::{AttemptId, Outcome};
-use crate::plan::Reply;
+use crate::break_glass::BreakGlass;
+use crate::job::{Action, AttemptId, Mode, Outcome};
+use crate::plan::{Reply, Stage};
 use crate::rejected::{Rejected, RejectedCode};
+use crate::release::ReleaseRef;
+use crate::scenario::Act;
 use crate::time::Timestamp;
+use crate::values::Values;
 
 /// What a runner can be asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -332,4 +336,60 @@ pub struct Receipts {
     pub records: u64,
     /// The digest of the last, hexadecimal: it proves all before it.
     pub head: String,
+}
+
+/// All that an envelope needs to know of one attempt, but for what the runner's loop adds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobSpec {
+    /// Which try at which job.
+    pub id: AttemptId,
+    /// The component's name.
+    pub component: String,
+    /// What to do.
+    pub action: Action,
+    /// Real or rehearsed.
+    pub mode: Mode,
+    /// The release to do it by: digest, counter, version.
+    pub release: ReleaseRef,
+    /// The install's inputs of broker authority, as JSON texts by name.
+    pub inputs: Values,
+    /// How long it may run, milliseconds.
+    pub longest_run_ms: i64,
+    /// What to pretend, where a scenario says so; only ever of a rehearsed job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub act: Option<Act>,
+    /// It begins before this time or not at all: the end of a window, the beginning of a freeze.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begin_by: Option<Timestamp>,
+    /// How much of the action.
+    #[serde(default, skip_serializing_if = "Stage::is_whole")]
+    pub stage: Stage,
+    /// To run: which command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
+    /// Somebody let it pass the vendor's own rules.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub glass: Option<BreakGlass>,
+}
+
+/// What a runner is told by its install and by its components.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ToRunner {
+    /// Component to runner: run this attempt.
+    Offer(JobSpec),
+    /// Component to runner: this attempt must stop.
+    Revoke {
+        /// The attempt.
+        attempt: AttemptId,
+        /// Why, for people.
+        reason: String,
+    },
+    /// Install to runner: the install exists from now on and wants a runner.
+    RunnerWanted {
+        /// The install's epoch: how many installs have had this name.
+        epoch: u64,
+    },
+    /// Install to runner: the install is gone; so is your identity.
+    RunnerUnwanted,
 }

@@ -3,28 +3,27 @@
 //! Run with `UPDATE_GOLDEN=1` to write them anew; then read the difference.
 
 mod signals;
+mod table;
 
-use std::fmt::Write as _;
-use std::path::Path;
-
+use remit_loops::app::{self, ToApp};
 use remit_loops::approval::Policy;
-use remit_loops::component::Task;
+use remit_loops::component::{self, Task, ToComponent};
 use remit_loops::freeze::{AddFreeze, RemoveFreeze};
+use remit_loops::install::{self, ToInstall};
 use remit_loops::job::{Action, AttemptId, FailureClass, Mode, Outcome};
+use remit_loops::parent::{ToChild, ToParent};
 use remit_loops::release::ReleaseRef;
-use remit_loops::runner::{Boot, Info, Presence, Report};
+use remit_loops::runner::{Boot, Info, Presence, Report, ToRunner};
 use remit_loops::standing::Standing;
 use remit_loops::values::Values;
-use remit_loops::view::Detail;
-use remit_loops::{
-    Actor, Body, Effect, Event, Notice, Object, ObjectId, Signal, Timestamp, app, component, install, org,
-};
-
-pub(crate) use signals::{app_signals, install_signals, nights, runner_signals};
-use signals::{frozen, rollout};
+use remit_loops::{Actor, Body, Event, Notice, Object, ObjectId, Signal, Timestamp, org};
 
 use crate::world::{World, drifted, failure, id, release, success, with_recipes};
 use crate::{attestation, plans};
+
+pub(crate) use signals::{app_signals, install_signals, nights, runner_signals};
+use signals::{frozen, rollout};
+use table::check;
 
 pub(crate) const INSTALL: &str = "ins_demo.shop.acme";
 const NETWORK: &str = "cmp_demo.shop.acme.network";
@@ -51,80 +50,6 @@ fn report(name: &str, report: Report) -> Sample {
 
 fn tick() -> Sample {
     Sample { name: "tick".into(), by: Actor::Clock, body: Body::Tick }
-}
-
-#[expect(clippy::disallowed_methods, reason = "only on request, and only in the source tree")]
-fn check(file: &str, states: &[(&str, Object)], events: &[Sample]) {
-    let mut table = String::new();
-    for (state, object) in states {
-        writeln!(table, "## {state}: {}", word(object)).unwrap();
-        for event in events {
-            writeln!(table, "  {:<28} {}", event.name, cell(object, event)).unwrap();
-        }
-        writeln!(table).unwrap();
-    }
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/loops/golden").join(file);
-    if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(&path, &table).unwrap();
-    }
-    let golden = std::fs::read_to_string(&path).unwrap_or_default();
-    let differs = golden.lines().zip(table.lines()).find(|(a, b)| a != b);
-    assert!(golden == table, "{file} differs, first at {differs:?}; UPDATE_GOLDEN=1 writes it anew");
-}
-
-/// What the event does to the object: the new state and the effects, or the rejection.
-fn cell(object: &Object, sample: &Sample) -> String {
-    let mut object = object.clone();
-    let before = object.clone();
-    let event = Event { at: Timestamp(9_000_000), by: sample.by.clone(), body: sample.body.clone() };
-    match object.apply(&event) {
-        Err(rejected) => {
-            assert_eq!(object, before, "a rejection changes nothing");
-            format!("✗ {}", rejected.code.as_str())
-        }
-        Ok(effects) => {
-            let state = if object == before { "same".to_owned() } else { word(&object) };
-            let effects: Vec<String> = effects.iter().map(effect_word).collect();
-            format!("→ {state}  {}", effects.join(", ")).trim_end().to_owned()
-        }
-    }
-}
-
-fn word(object: &Object) -> String {
-    let view = object.view();
-    let mut word = view.status.word;
-    if let Some(op) = view.operation {
-        write!(word, " [{}]", op.kind).unwrap();
-    }
-    if let Some(op) = view.reading {
-        write!(word, " [{}]", op.kind).unwrap();
-    }
-    if !view.queue.is_empty() {
-        write!(word, " +{} queued", view.queue.len()).unwrap();
-    }
-    if let Detail::Runner { jobs, .. } = view.detail {
-        let states: Vec<String> = jobs.into_iter().map(|j| j.state).collect();
-        if !states.is_empty() {
-            write!(word, " ({})", states.join(", ")).unwrap();
-        }
-    }
-    word
-}
-
-fn effect_word(effect: &Effect) -> String {
-    match effect {
-        Effect::Record(entry) => format!("“{}”", entry.code),
-        Effect::WakeRunner(_) => "wake".to_owned(),
-        Effect::Tell { to, notice } => {
-            let text = serde_json::to_value(notice).unwrap();
-            let name = match &text {
-                serde_json::Value::String(name) => name.clone(),
-                other => other.as_object().unwrap().keys().next().unwrap().clone(),
-            };
-            format!("{name}→{}_{}", to.kind().prefix(), to.name())
-        }
-    }
 }
 
 pub(crate) fn object(world: &World, of: &str) -> Object {
@@ -196,6 +121,7 @@ pub(crate) fn worlds() -> Vec<(&'static str, World)> {
     worlds.push(("deleting", world.clone()));
     world.work_off();
     worlds.push(("deleted", world));
+    worlds.push(("its glass is broken", crate::break_glass::broken()));
     worlds.push(("a rule waits", crate::remediation::mending()));
     worlds.extend(plan_worlds());
     worlds
@@ -282,9 +208,9 @@ fn org() {
             Signal::Org(org::Signal::Unfreeze(RemoveFreeze { name: "year-end".into(), reason: "x".into() })),
         ),
         signal("delete", Signal::Org(org::Signal::Delete {})),
-        notice("child created", "app_demo.other", Notice::ChildCreated),
-        notice("child gone", "app_demo.shop", Notice::ChildGone),
-        notice("parent is", "app_demo.shop", Notice::ParentIs(Standing::Active)),
+        notice("child created", "app_demo.other", Notice::Parent(ToParent::ChildCreated)),
+        notice("child gone", "app_demo.shop", Notice::Parent(ToParent::ChildGone)),
+        notice("parent is", "app_demo.shop", Notice::Child(ToChild::ParentIs(Standing::Active))),
         tick(),
     ];
     check("org.txt", &states, &events);
@@ -294,18 +220,18 @@ fn org() {
 fn app() {
     let mut events = app_signals();
     events.extend([
-        notice("child created", "ins_demo.shop.other", Notice::ChildCreated),
-        notice("child gone", INSTALL, Notice::ChildGone),
-        notice("parent is paused", "org_demo", Notice::ParentIs(Standing::Paused)),
+        notice("child created", "ins_demo.shop.other", Notice::Parent(ToParent::ChildCreated)),
+        notice("child gone", INSTALL, Notice::Parent(ToParent::ChildGone)),
+        notice("parent is paused", "org_demo", Notice::Child(ToChild::ParentIs(Standing::Paused))),
         notice(
             "release wanted",
             INSTALL,
-            Notice::ReleaseWanted { operation: 1, version: None, channel: None },
+            Notice::App(ToApp::ReleaseWanted { operation: 1, version: None, channel: None }),
         ),
         notice(
             "release wanted of beta",
             INSTALL,
-            Notice::ReleaseWanted { operation: 1, version: None, channel: Some("beta".into()) },
+            Notice::App(ToApp::ReleaseWanted { operation: 1, version: None, channel: Some("beta".into()) }),
         ),
         notice("freezes are", "org_demo", frozen("org_demo")),
         signal(
@@ -324,7 +250,7 @@ fn app() {
         notice(
             "release wanted 7.7",
             INSTALL,
-            Notice::ReleaseWanted { operation: 1, version: Some("7.7".into()), channel: None },
+            Notice::App(ToApp::ReleaseWanted { operation: 1, version: Some("7.7".into()), channel: None }),
         ),
         tick(),
     ]);
@@ -343,36 +269,61 @@ fn app() {
 #[test]
 fn install() {
     let mut events = install_signals();
-    let ended = |outcome| Notice::TaskEnded { operation: 1, outcome, facts: component::Facts::default() };
+    let ended = |outcome| {
+        Notice::Install(ToInstall::TaskEnded { operation: 1, outcome, facts: component::Facts::default() })
+    };
     events.extend([
-        notice("parent is deleting", "app_demo.shop", Notice::ParentIs(Standing::Deleting)),
-        notice("app is a sandbox", "app_demo.shop", Notice::Sandbox(true)),
-        notice("release published", "app_demo.shop", Notice::ReleasePublished(release("3.0.0", 3))),
+        notice("parent is deleting", "app_demo.shop", Notice::Child(ToChild::ParentIs(Standing::Deleting))),
+        notice("app is a sandbox", "app_demo.shop", Notice::Child(ToChild::Sandbox(true))),
+        notice(
+            "release published",
+            "app_demo.shop",
+            Notice::Install(ToInstall::ReleasePublished(release("3.0.0", 3))),
+        ),
         notice("freezes are", "app_demo.shop", frozen("app_demo.shop")),
         notice(
             "update offered",
             "app_demo.shop",
-            Notice::UpdateOffered { release: release("3.0.0", 3), rollout: 1, rollback: false },
+            Notice::Install(ToInstall::UpdateOffered {
+                release: release("3.0.0", 3),
+                rollout: 1,
+                rollback: false,
+            }),
         ),
-        notice("update withdrawn", "app_demo.shop", Notice::UpdateWithdrawn { rollout: 1 }),
+        notice(
+            "update withdrawn",
+            "app_demo.shop",
+            Notice::Install(ToInstall::UpdateWithdrawn { rollout: 1 }),
+        ),
         notice(
             "release is, stale",
             "app_demo.shop",
-            Notice::ReleaseIs { operation: 77, release: release("3.0.0", 3) },
+            Notice::Install(ToInstall::ReleaseIs { operation: 77, release: release("3.0.0", 3) }),
         ),
-        notice("task started", NETWORK, Notice::TaskStarted { operation: 1, attempt: 1 }),
+        notice("task started", NETWORK, Notice::Install(ToInstall::TaskStarted { operation: 1, attempt: 1 })),
         notice("task succeeded", NETWORK, ended(success())),
         notice("task failed", NETWORK, ended(failure(FailureClass::Bug))),
         notice("task cancelled", NETWORK, ended(Outcome::Cancelled { message: "x".into() })),
         notice("plan answered", RUNNER, plans::answered("network", 1)),
-        notice("runner is offline", RUNNER, Notice::RunnerIs(Presence::Offline { since: Timestamp(5) })),
-        notice("runner booted", RUNNER, Notice::RunnerBooted(Boot { generation: 1, id: "boot 2".into() })),
+        notice(
+            "runner is offline",
+            RUNNER,
+            Notice::Install(ToInstall::RunnerIs(Presence::Offline { since: Timestamp(5) })),
+        ),
+        notice(
+            "runner booted",
+            RUNNER,
+            Notice::Install(ToInstall::RunnerBooted(Boot { generation: 1, id: "boot 2".into() })),
+        ),
         notice(
             "release is, the same",
             "app_demo.shop",
-            Notice::ReleaseIs { operation: 3, release: with_recipes(release("1.0.0", 1)) },
+            Notice::Install(ToInstall::ReleaseIs {
+                operation: 3,
+                release: with_recipes(release("1.0.0", 1)),
+            }),
         ),
-        notice("child created", NETWORK, Notice::ChildCreated),
+        notice("child created", NETWORK, Notice::Parent(ToParent::ChildCreated)),
         tick(),
     ]);
     let mut states = states(INSTALL);
@@ -383,7 +334,7 @@ fn install() {
 fn task(operation: u64, action: Action) -> Notice {
     let release = ReleaseRef { digest: "sha256:1".into(), counter: 1, version: "1.0.0".into() };
     let (digest, inputs) = ("sha256:network".to_owned(), Values::new());
-    Notice::Do(Task {
+    Notice::Component(ToComponent::Do(Task {
         operation,
         epoch: 1,
         action,
@@ -400,7 +351,7 @@ fn task(operation: u64, action: Action) -> Notice {
         command: None,
         gate: false,
         glass: None,
-    })
+    }))
 }
 
 fn deploy_attempt(attempt: u32) -> AttemptId {
@@ -409,15 +360,20 @@ fn deploy_attempt(attempt: u32) -> AttemptId {
 
 #[test]
 fn component() {
-    let ended =
-        |attempt, outcome| Notice::JobEnded { attempt: deploy_attempt(attempt), outcome, ran_by: None };
+    let ended = |attempt, outcome| {
+        Notice::Component(ToComponent::JobEnded { attempt: deploy_attempt(attempt), outcome, ran_by: None })
+    };
     let events = [
         notice("do deploy", INSTALL, task(9, Action::Deploy)),
         notice("do drift", INSTALL, task(9, Action::Drift)),
-        notice("stop", INSTALL, Notice::Stop { operation: 1, reason: "x".into() }),
-        notice("stop, stale", INSTALL, Notice::Stop { operation: 55, reason: "x".into() }),
-        notice("job started", RUNNER, Notice::JobStarted(deploy_attempt(1))),
-        notice("job started, stale", RUNNER, Notice::JobStarted(deploy_attempt(7))),
+        notice("stop", INSTALL, Notice::Component(ToComponent::Stop { operation: 1, reason: "x".into() })),
+        notice(
+            "stop, stale",
+            INSTALL,
+            Notice::Component(ToComponent::Stop { operation: 55, reason: "x".into() }),
+        ),
+        notice("job started", RUNNER, Notice::Component(ToComponent::JobStarted(deploy_attempt(1)))),
+        notice("job started, stale", RUNNER, Notice::Component(ToComponent::JobStarted(deploy_attempt(7)))),
         notice("job succeeded", RUNNER, ended(1, success())),
         notice("job failed, transient", RUNNER, ended(1, failure(FailureClass::Transient))),
         notice("job failed, permission", RUNNER, ended(1, failure(FailureClass::Permission))),
@@ -441,9 +397,13 @@ fn runner() {
     };
     let mut events = runner_signals();
     events.extend([
-        notice("wanted", INSTALL, Notice::RunnerWanted { epoch: 2 }),
-        notice("unwanted", INSTALL, Notice::RunnerUnwanted),
-        notice("revoke attempt", NETWORK, Notice::Revoke { attempt: attempt.clone(), reason: "x".into() }),
+        notice("wanted", INSTALL, Notice::Runner(ToRunner::RunnerWanted { epoch: 2 })),
+        notice("unwanted", INSTALL, Notice::Runner(ToRunner::RunnerUnwanted)),
+        notice(
+            "revoke attempt",
+            NETWORK,
+            Notice::Runner(ToRunner::Revoke { attempt: attempt.clone(), reason: "x".into() }),
+        ),
         report("enrol, no token", Report::Enrol { token_sha256: "zz".into(), spki_sha256: "bb".into() }),
         report("enrol, proven", attestation::enrolment()),
         report("seen", Report::Seen { generation: 1, info: Info::default() }),

@@ -2,16 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::world::{World, failure, release, success};
 use proptest::prelude::*;
 use remit_loops::approval::{Ask, Policy};
 use remit_loops::freeze::{AddFreeze, RemoveFreeze};
+use remit_loops::install::{self, ToInstall};
 use remit_loops::job::{Action, Failure, FailureClass, Outcome, Success};
-use remit_loops::plan::Changes;
-use remit_loops::plan::{Change, ChangeAction, Needed, Plan, Reply, Side, Stage};
+use remit_loops::plan::{Change, ChangeAction, Changes, Needed, Plan, Reply, Side, Stage};
 use remit_loops::runner::Report;
-use remit_loops::{Actor, Body, Notice, RejectedCode, Signal, Timestamp, install};
-
-use crate::world::{World, failure, release, success};
+use remit_loops::{Actor, Body, Notice, RejectedCode, Signal, Timestamp};
 
 const INSTALL: &str = "ins_demo.shop.acme";
 
@@ -26,7 +25,11 @@ pub(crate) fn digest(component: &str, n: u32) -> String {
 
 pub(crate) fn answered(component: &str, n: u32) -> Notice {
     let reply = Reply::Approved { by: "customer".into(), until: Timestamp(i64::MAX) };
-    Notice::PlanAnswered { component: component.into(), digest: digest(component, n), reply }
+    Notice::Install(ToInstall::PlanAnswered {
+        component: component.into(),
+        digest: digest(component, n),
+        reply,
+    })
 }
 
 fn planned(digest: String, action: ChangeAction, customer: bool) -> Outcome {

@@ -6,15 +6,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use crate::world::{World, id, release, with_recipes};
+use crate::{attestation, golden};
+use remit_loops::install::{self, ToInstall};
 use remit_loops::job::Outcome;
-use remit_loops::runner::Report;
-use remit_loops::{Actor, Body, Event, Object, Signal, Timestamp, app, component, install, org, runner};
+use remit_loops::runner::{self, Report};
+use remit_loops::{Actor, Body, Event, Object, Signal, Timestamp, app, component, org};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-
-use crate::attestation;
-use crate::golden;
-use crate::world::{World, id, release, with_recipes};
 
 const EVENTS: &str = "events";
 
@@ -192,7 +191,9 @@ fn what_was_stored_can_go_on() {
     for version in versions() {
         for (name, value) in kept(version).remove("install").unwrap() {
             let mut install: Object = serde_json::from_value(value).unwrap();
-            let body = Body::Notice(remit_loops::Notice::RunnerIs(remit_loops::runner::Presence::Expected));
+            let body = Body::Notice(remit_loops::Notice::Install(ToInstall::RunnerIs(
+                remit_loops::runner::Presence::Expected,
+            )));
             let by = Actor::Object(id("run_demo.shop.acme"));
             let taken = install.apply(&Event { at: Timestamp(9_000_000), by, body });
             assert_eq!(taken.is_ok(), install.is_known(), "v{version}, {name}");

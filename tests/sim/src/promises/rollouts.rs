@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use remit_loops::Timestamp;
 use remit_loops::app::{Plan, RolloutView, Signal};
-use remit_loops::component::JobSpec;
 use remit_loops::job::Action;
+use remit_loops::runner::JobSpec;
 use remit_loops::status::OperationView;
 use remit_loops::view::{Detail, View};
 

@@ -1,8 +1,8 @@
 //! Probes, as runners make them: what they see is the world's truth, as long as no bug is planted.
 
-use remit_loops::component::JobSpec;
 use remit_loops::health::UNHEALTHY;
 use remit_loops::job::{Failure, FailureClass, Outcome, Success};
+use remit_loops::runner::JobSpec;
 use remit_loops::{Signal, install};
 
 use super::calls::failure;

@@ -1,10 +1,10 @@
 //! What people do about updates: when an install is changed, what is approved, who gets a release first.
 //! And what is written down of it, apart from the brokers, to hold them to it.
 
-use remit_loops::component::JobSpec;
 use remit_loops::freeze::RemoveFreeze;
 use remit_loops::job::{Failure, FailureClass, Outcome};
 use remit_loops::plan::{Reply, Stage};
+use remit_loops::runner::JobSpec;
 use remit_loops::runner::Report;
 use remit_loops::view::{Detail, View};
 use remit_loops::{Actor, Body, ObjectId, Signal, Timestamp, app, install, org};

@@ -1,16 +1,16 @@
 //! The signals of installs and runners, one sample of each, and what is told about windows and freezes.
 
-use remit_loops::app::{Plan, Wave};
-use remit_loops::approval::Policy;
-use remit_loops::freeze::{AddFreeze, Freeze, RemoveFreeze};
-use remit_loops::job::Mode;
-use remit_loops::values::Values;
-use remit_loops::window::{Day, Late, Window};
-use remit_loops::{Notice, Signal, Timestamp, app, install, runner};
-
 use super::{INSTALL, Sample, notice, signal};
 use crate::plans;
 use crate::world::{id, release};
+use remit_loops::app::{self, Plan, ToApp, Wave};
+use remit_loops::approval::Policy;
+use remit_loops::freeze::{AddFreeze, Freeze, RemoveFreeze};
+use remit_loops::job::Mode;
+use remit_loops::parent::ToChild;
+use remit_loops::values::Values;
+use remit_loops::window::{Day, Late, Window};
+use remit_loops::{Notice, Signal, Timestamp, install, runner};
 
 /// Open from 22:00 to 02:00 UTC: closed at all times of the golden tables.
 pub(crate) fn nights() -> install::Policy {
@@ -34,18 +34,18 @@ pub(super) fn rollout(version: &str, rollback: bool) -> Signal {
 }
 
 pub(super) fn update_is(progress: app::Progress) -> Notice {
-    Notice::UpdateIs { rollout: 1, progress }
+    Notice::App(ToApp::UpdateIs { rollout: 1, progress })
 }
 
 pub(super) fn frozen(of: &str) -> Notice {
-    Notice::FreezesAre(vec![Freeze {
+    Notice::Child(ToChild::FreezesAre(vec![Freeze {
         name: "year-end".into(),
         of: id(of),
         from: Timestamp(0),
         until: Timestamp(10_000_000),
         reason: "x".into(),
         by: "ann".into(),
-    }])
+    }]))
 }
 
 pub(crate) fn install_signals() -> Vec<Sample> {
@@ -156,7 +156,7 @@ pub(crate) fn app_signals() -> Vec<Sample> {
         signal("pause", Signal::App(app::Signal::Pause { reason: "x".into() })),
         signal("resume", Signal::App(app::Signal::Resume {})),
         signal("set_sandbox", Signal::App(app::Signal::SetSandbox { on: true })),
-        notice("org is a sandbox", "org_demo", Notice::Sandbox(true)),
+        notice("org is a sandbox", "org_demo", Notice::Child(ToChild::Sandbox(true))),
         signal("delete", Signal::App(app::Signal::Delete {})),
     ]
 }
