@@ -96,6 +96,20 @@ impl Graph {
         circles.into_iter().collect()
     }
 
+    /// The top folders (with the file beside each) and the others that their files name.
+    pub(crate) fn rooms(&self) -> BTreeMap<&str, BTreeMap<&str, &str>> {
+        let mut rooms: BTreeMap<&str, BTreeMap<&str, &str>> = BTreeMap::new();
+        for (place, module) in &self.modules {
+            let Some(room) = place.first() else { continue };
+            let others = rooms.entry(room).or_default();
+            let targets = self.arrows(place, module).into_iter().filter_map(|target| target.first());
+            others.extend(
+                targets.filter(|other| *other != room).map(|other| (other.as_str(), module.file.as_str())),
+            );
+        }
+        rooms
+    }
+
     fn arrows<'a>(&'a self, place: &'a [String], module: &'a Module) -> BTreeSet<&'a [String]> {
         let targets = module.paths.iter().filter_map(|path| self.resolve(place, path, 0));
         targets.filter(|target| !place.starts_with(target)).collect()

@@ -6,6 +6,7 @@ mod circles;
 mod crates;
 mod imports;
 mod references;
+mod rooms;
 mod scan;
 mod shapes;
 mod shrinking;

@@ -3,7 +3,7 @@
 
 use crate::scan::Source;
 use crate::shrinking::{Known, only_shrinks};
-use crate::sources;
+use crate::{none, sources};
 
 /// A struct with more is several things, of which each function needs two.
 const FIELDS_MAX: usize = 12;
@@ -108,6 +108,40 @@ fn an_error_leaves_its_source_to_the_chain() {
         }
     }
     only_shrinks("`Display` prints no field called `source`", TWICE, &found);
+}
+
+const PASSED_OVER: Known = &[("runner/tests/it/confine.rs", 6), ("runner/tests/it/luck.rs", 1)];
+
+/// A test that ends well without having looked says what nobody knows. What a kernel cannot do is still passed over.
+#[test]
+fn no_test_passes_over_what_it_needs() {
+    let mut found = Vec::new();
+    for source in sources().iter().filter(|s| s.path.contains("tests/")) {
+        let said = source.literals().into_iter().filter(|(_, text)| text.starts_with(concat!("SKIP", "PED")));
+        found.extend(said.map(|(line, text)| (source.path.clone(), format!("line {line}: {text}"))));
+    }
+    only_shrinks("a test fails where something is missing", PASSED_OVER, &found);
+}
+
+/// `cargo verify` runs no doc tests: an example in a comment would only seem to be tried.
+#[test]
+fn comments_hold_no_code_to_run() {
+    let mut broken = Vec::new();
+    for source in sources() {
+        let mut is_open = false;
+        for (line, text) in source.comments() {
+            let Some((_, language)) =
+                text.split_once("```").filter(|_| text.starts_with("///") || text.starts_with("//!"))
+            else {
+                continue;
+            };
+            is_open = !is_open;
+            if is_open && language.trim() != "text" {
+                broken.push(format!("{}:{line}", source.path));
+            }
+        }
+    }
+    none("blocks in doc comments are `text`: put what can be run into a test", &broken);
 }
 
 /// A new file has at most this many lines; what is longer today may only be split.
