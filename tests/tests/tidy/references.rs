@@ -121,3 +121,49 @@ fn a_name_is_told_from_other_words() {
     assert!(is_there(&all, "b.rs", "src/x.rs") && !is_there(&all, "b.rs", "rc/x.rs"));
     assert!(!is_there(&all, "docs/proof.md", "TRUST.md"));
 }
+
+/// The map leads to what is there: folders and files, and tests that have such a name.
+#[test]
+fn the_map_of_the_house_is_true() {
+    let all: BTreeSet<String> = files().into_iter().collect();
+    let page = std::fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let mut broken = Vec::new();
+    for (number, line) in page.lines().enumerate().filter(|(_, line)| line.starts_with('|')) {
+        for word in line.split('`').skip(1).step_by(2) {
+            let is_path = word.contains('/') && !word.contains([' ', ':']);
+            let there = all.contains(word)
+                || all.iter().any(|path| path.starts_with(&format!("{}/", word.trim_end_matches('/'))));
+            if is_path && !there {
+                broken.push(format!("ARCHITECTURE.md:{}: {word}", number + 1));
+            }
+            if let Some(command) = word.strip_prefix("cargo test ").filter(|command| !finds_a_test(command)) {
+                broken.push(format!("ARCHITECTURE.md:{}: cargo test {command} finds no test", number + 1));
+            }
+        }
+    }
+    none("what the map names is there", &broken);
+}
+
+/// `-p CRATE NAME` or `--workspace NAME`: whether a test of that crate has that name, or its file has.
+fn finds_a_test(command: &str) -> bool {
+    let words: Vec<&str> = command.split(' ').collect();
+    let (folder, name) = match words[..] {
+        ["-p", package, ref rest @ ..] => (folder_of(package), rest.first().copied()),
+        ["--workspace", name] => (Some(String::new()), Some(name)),
+        _ => (None, None),
+    };
+    let Some(folder) = folder else { return false };
+    sources().iter().filter(|source| source.path.starts_with(&folder)).any(|source| {
+        let tests = source.tests();
+        let named = |name: &str| source.path.contains(name) || tests.iter().any(|test| test.contains(name));
+        !tests.is_empty() && (name.is_none() || name.is_some_and(named) || name == Some("NAME"))
+    })
+}
+
+/// Where a package of this name lies, with a `/` at its end.
+fn folder_of(package: &str) -> Option<String> {
+    let manifests = files().into_iter().filter(|path| path.ends_with("/Cargo.toml"));
+    let named = format!("name = \"{package}\"");
+    let of_package = |path: &String| std::fs::read_to_string(root().join(path)).unwrap().contains(&named);
+    manifests.into_iter().find(of_package).map(|path| path.trim_end_matches("Cargo.toml").to_owned())
+}
