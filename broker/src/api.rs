@@ -16,6 +16,7 @@ pub(crate) mod logs;
 mod objects;
 mod orgs;
 mod past;
+mod permits;
 mod recipe;
 mod releases;
 mod request;
@@ -88,6 +89,7 @@ fn short() -> Routes {
         .routes(routes!(webhooks::deliveries))
         .routes(routes!(releases::publish))
         .routes(routes!(releases::get))
+        .routes(routes!(permits::permit_rollback))
         .routes(routes!(logs::index))
 }
 

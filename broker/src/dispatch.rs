@@ -144,16 +144,16 @@ impl DispatchKeys {
         self.signed(PayloadType::Seen, document, Timestamp(document.at_ms)).await
     }
 
-    /// The envelope of an offer, for one generation of an install's runner.
+    /// The envelope of an offer, for one generation of an install's runner, which keeps to this channel.
     pub(crate) async fn sign(
         &self,
         offer: &Offer,
-        install: &ObjectId,
+        (install, channel): (&ObjectId, &str),
         (epoch, generation): (u64, u64),
         now: Timestamp,
     ) -> Result<Vec<u8>, Error> {
         let refused = |why: String| Error::Job { job: offer.spec.id.job.clone(), why };
-        let audience = audience(install, epoch, generation, offer.place.as_ref())
+        let audience = audience(install, (epoch, generation), channel, offer.place.as_ref())
             .ok_or_else(|| refused(format!("{install} is no install")))?;
         let spec = &offer.spec;
         let job = Job {
@@ -185,11 +185,17 @@ impl DispatchKeys {
     }
 }
 
-fn audience(install: &ObjectId, epoch: u64, generation: u64, place: Option<&Place>) -> Option<Audience> {
+fn audience(
+    install: &ObjectId,
+    (epoch, generation): (u64, u64),
+    channel: &str,
+    place: Option<&Place>,
+) -> Option<Audience> {
     let (account, region) = place.map(|place| (place.account.clone(), place.region.clone())).unzip();
     let mut names = install.path().split('.').map(str::to_owned);
     let (org, app, install) = (names.next()?, names.next()?, names.next()?);
-    Some(Audience { org, app, install, epoch, generation, account, region })
+    let channel = channel.to_owned();
+    Some(Audience { org, app, channel, install, epoch, generation, account, region })
 }
 
 fn class(action: Action) -> Class {

@@ -13,6 +13,7 @@ use crate::dispatch::DispatchKeys;
 use crate::engine::Engine;
 use crate::logs::Logs;
 use crate::metrics::Metrics;
+use crate::permits::Permits;
 use crate::pki::Authority;
 use crate::presence::Presence;
 use crate::progress::Progress;
@@ -39,6 +40,7 @@ pub(crate) struct Edge {
     pub(crate) dispatch: Arc<DispatchKeys>,
     pub(crate) audit: Arc<Audit>,
     pub(crate) trust: Trust,
+    pub(crate) permits: Permits,
     pub(crate) reminders: Arc<Reminders>,
     pub(crate) metrics: Metrics,
     pub(crate) webhooks: Arc<Webhooks>,

@@ -14,6 +14,7 @@ pub mod engine;
 mod logs;
 mod metrics;
 mod nonce;
+mod permits;
 mod pki;
 mod presence;
 mod private_file;

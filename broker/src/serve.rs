@@ -26,6 +26,7 @@ use crate::edge::Edge;
 use crate::engine::{Engine, Options, Submission, SubmitError};
 use crate::logs::Logs;
 use crate::metrics::Metrics;
+use crate::permits::Permits;
 use crate::pki::{self, Authority};
 use crate::presence::Presence;
 use crate::progress::Progress;
@@ -330,6 +331,7 @@ async fn edge(
         audit: Arc::new(Audit::new(engine.clone(), config.audit)),
         sts: Sts::new(config.sts_endpoint.as_deref())?,
         trust: Trust::new(engine.clone()),
+        permits: Permits::new(engine.clone()),
         metrics: Metrics::new(engine.clone(), presence.clone(), dispatch.clone(), reminders.clone()),
         dispatch,
         reminders,

@@ -8,7 +8,7 @@ use crate::Error;
 mod form;
 
 use form::form;
-pub use form::{AccountId, Certificate, HttpsUrl, InstallId, PolicyArn, Region, RoleName};
+pub use form::{AccountId, Certificate, ChannelName, HttpsUrl, InstallId, PolicyArn, Region, RoleName};
 
 /// All that the template of one install says.
 #[derive(Debug, Clone)]
@@ -23,6 +23,8 @@ pub struct InstallFacts {
     pub ca: Option<Certificate>,
     /// The pinned digest of the vendor's trust root.
     pub root_sha256: Digest,
+    /// The channel of releases that the runner keeps to.
+    pub channel: ChannelName,
     /// The runner program.
     pub runner: Download,
     /// What the program was built for.

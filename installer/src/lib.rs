@@ -10,8 +10,8 @@ mod template;
 
 pub use error::Error;
 pub use fact::{
-    AccountId, Architecture, Certificate, CustomerInput, Download, HttpsUrl, InputKind, InstallFacts,
-    InstallId, Place, PolicyArn, Region, RoleName,
+    AccountId, Architecture, Certificate, ChannelName, CustomerInput, Download, HttpsUrl, InputKind,
+    InstallFacts, InstallId, Place, PolicyArn, Region, RoleName,
 };
 pub use link::{TemplateUrl, quick_create_link};
 pub use template::{TEMPLATE_LEN_MAX, TOKEN_PARAMETER, Template, render};

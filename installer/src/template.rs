@@ -94,6 +94,7 @@ fn values(facts: &InstallFacts, user_data: &str) -> minijinja::Value {
         broker => facts.broker.to_string(),
         ca => facts.ca.as_ref().map(ToString::to_string),
         root_sha256 => facts.root_sha256.hex(),
+        channel => facts.channel.to_string(),
         runner_url => facts.runner.url.to_string(),
         runner_sha256 => facts.runner.digest.hex(),
         instance_type => facts.architecture.instance_type(),

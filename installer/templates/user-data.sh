@@ -41,6 +41,7 @@ cat > /etc/remit-runner/config.toml <<'REMIT_END'
 broker = "{{ broker }}"
 install = "{{ install }}"
 root_sha256 = "{{ root_sha256 }}"
+channel = "{{ channel }}"
 {% if ca %}
 ca_file = "/etc/remit-runner/ca.pem"
 {% else %}

@@ -168,6 +168,15 @@ fn code(field: &'static str, text: String) -> Result<String, WireError> {
     Err(WireError::Malformed { field, expected: "a code such as `area.what`" })
 }
 
+/// A bare name, such as a channel's.
+fn name(field: &'static str, text: String) -> Result<String, WireError> {
+    non_empty(field, &text)?;
+    if remit_seal::verify::is_name(&text) {
+        return Ok(text);
+    }
+    Err(WireError::Malformed { field, expected: "a name of a-z, 0-9 and `-`" })
+}
+
 /// The id of an install: `ins_` and three names.
 fn install_id(field: &'static str, text: String) -> Result<String, WireError> {
     non_empty(field, &text)?;

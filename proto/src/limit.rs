@@ -39,6 +39,10 @@ pub const CERTIFICATE_SIZE_MAX: usize = 16 << 10;
 pub const CERTIFICATES_MAX: usize = 4;
 /// The largest envelope in a lease.
 pub const ENVELOPE_SIZE_MAX: usize = 64 << 10;
+/// The most rollback permits in a lease.
+pub const PERMITS_MAX: usize = 4;
+/// The largest rollback permit.
+pub const PERMIT_SIZE_MAX: usize = 4 << 10;
 /// The most roots of one `FetchTrust`: what leaves room for a status in `CONTROL_SIZE_MAX`.
 pub const ROOTS_MAX: usize = 2;
 /// The largest root or status.

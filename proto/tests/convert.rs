@@ -23,7 +23,12 @@ fn attempt() -> AttemptRef {
 
 fn info() -> RunnerInfo {
     let executors = vec!["terraform".to_owned(), "script".to_owned()];
-    RunnerInfo { version: "0.1.0+abc".to_owned(), boot: "b00t".to_owned(), capacity: 2, executors }
+    let (version, boot, channel) = ("0.1.0+abc".to_owned(), "b00t".to_owned(), "stable".to_owned());
+    RunnerInfo { version, boot, capacity: 2, executors, channel }
+}
+
+fn lease() -> Lease {
+    Lease { attempt: attempt(), envelope: b"{}".to_vec(), lease_ms: 1, permits: vec![] }
 }
 
 fn lease_request() -> LeaseRequest {
@@ -133,7 +138,7 @@ fn every_message_reads_back_as_it_was_written() {
     back::<_, v1::RenewRequest>(&Renewal { csr: vec![1, 2] });
     back::<_, v1::Identity>(&identity());
     back::<_, v1::LeaseJobRequest>(&lease_request());
-    back::<_, v1::Lease>(&Lease { attempt: attempt(), envelope: b"{}".to_vec(), lease_ms: 30_000 });
+    back::<_, v1::Lease>(&Lease { permits: vec![b"{}".to_vec(); 4], ..lease() });
     for phase in [LeasePhase::Start, LeasePhase::Running] {
         back::<_, v1::RenewLeaseRequest>(&RenewLease { attempt: attempt(), phase, wait_ms: 0 });
     }
@@ -217,6 +222,8 @@ fn a_lease_message_that_breaks_a_rule_is_refused() {
             ("version of lines", |w| w.info.as_mut().unwrap().version = "1\n2".to_owned(), "wire.malformed"),
             ("endless boot", |w| w.info.as_mut().unwrap().boot = "b".repeat(65), "wire.too_long"),
             ("capacity 0", |w| w.info.as_mut().unwrap().capacity = 0, "wire.out_of_range"),
+            ("no channel", |w| w.info.as_mut().unwrap().channel.clear(), "wire.missing"),
+            ("channel of a path", |w| w.info.as_mut().unwrap().channel = "../x".to_owned(), "wire.malformed"),
             ("capacity 65", |w| w.info.as_mut().unwrap().capacity = 65, "wire.out_of_range"),
             (
                 "17 executors",
@@ -228,13 +235,16 @@ fn a_lease_message_that_breaks_a_rule_is_refused() {
         ],
     );
     check::<_, v1::Lease>(
-        &Lease { attempt: attempt(), envelope: b"{}".to_vec(), lease_ms: 1 },
+        &lease(),
         &[
             ("no attempt", |w| w.attempt = None, "wire.missing"),
             ("no envelope", |w| w.envelope.clear(), "wire.missing"),
             ("huge envelope", |w| w.envelope = vec![0; limit::ENVELOPE_SIZE_MAX + 1], "wire.too_long"),
             ("no time", |w| w.lease_ms = 0, "wire.out_of_range"),
             ("for ever", |w| w.lease_ms = u32::MAX, "wire.out_of_range"),
+            ("5 permits", |w| w.permits = vec![vec![1]; 5], "wire.too_many"),
+            ("an empty permit", |w| w.permits = vec![vec![]], "wire.missing"),
+            ("a huge permit", |w| w.permits = vec![vec![0; limit::PERMIT_SIZE_MAX + 1]], "wire.too_long"),
         ],
     );
     assert_eq!(

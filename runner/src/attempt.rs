@@ -9,6 +9,7 @@ mod execute;
 pub mod inputs;
 mod lock;
 pub mod metrics;
+pub mod pin;
 pub mod plan_answers;
 pub mod report;
 pub mod runner;

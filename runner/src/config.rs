@@ -104,6 +104,8 @@ pub struct Config {
     pub install: Install,
     /// The pinned digest of the vendor's root.
     pub root_sha256: Option<Digest>,
+    /// The channel to pin where none is pinned yet.
+    pub channel: Option<String>,
     /// The broker's certificate authority, PEM.
     pub ca_pem: Vec<u8>,
     /// Where the enrolment token is.
@@ -184,6 +186,7 @@ struct File {
     proxy: Option<String>,
     install: Option<String>,
     root_sha256: Option<String>,
+    channel: Option<String>,
     ca_file: Option<PathBuf>,
     token_file: Option<PathBuf>,
     token_from: Option<String>,
@@ -236,6 +239,7 @@ fn merge(mut args: RunArgs, file: File) -> Merged {
     args.proxy = args.proxy.or(file.proxy);
     args.install = args.install.or(file.install);
     args.root_sha256 = args.root_sha256.or(file.root_sha256);
+    args.channel = args.channel.or(file.channel);
     args.ca_file = args.ca_file.or(file.ca_file);
     args.token_file = args.token_file.or(file.token_file);
     args.token_from = args.token_from.or(file.token_from);
@@ -291,6 +295,7 @@ fn resolve(
         proxy: args.proxy.as_deref().map_or(Ok(Proxy::Environment), parse_proxy)?,
         install: install.parse().map_err(|detail| Error::Invalid { name: "install", detail })?,
         root_sha256: args.root_sha256.as_deref().map(parse_root).transpose()?,
+        channel: args.channel.map(install::channel).transpose()?,
         ca_pem: read(&ca_file)?.into_bytes(),
         token: token_source(args.token_file, args.token_from.as_deref(), has_token_variable)?,
         consume_token: args.consume_token,

@@ -109,7 +109,7 @@ async fn poll(runner: &Runner, wait_ms: u32) -> Option<Result<LeaseAnswer, Error
     let mut mode = runner.follow_mode();
     let held: Vec<Attempt> = runner.active().into_keys().collect();
     runner.metrics.polls.inc();
-    let install = runner.config.install.id();
+    let (install, info) = (runner.config.install.id(), runner.info());
     let marks = {
         let state = runner.journal.state();
         let (root_version, status_ms) = runner.trust.marks();
@@ -119,7 +119,7 @@ async fn poll(runner: &Runner, wait_ms: u32) -> Option<Result<LeaseAnswer, Error
         Marks { seq_high, fence_high, root_version, status_ms }
     };
     tokio::select! {
-        answer = runner.link.lease(&install, &runner.info, &held, marks, wait_ms) => Some(answer),
+        answer = runner.link.lease(&install, &info, &held, marks, wait_ms) => Some(answer),
         _ = mode.wait_for(|m| m.draining || m.paused || m.halted) => None,
     }
 }
@@ -153,7 +153,7 @@ async fn take(runner: &Arc<Runner>, lease: Lease, slot: OwnedSemaphorePermit) ->
     if is_known(runner, &attempt).await {
         return Taken::Not;
     }
-    match admission::admit(runner, &attempt, &lease.envelope).await {
+    match admission::admit(runner, &attempt, &lease.envelope, &lease.permits).await {
         Ok(admitted) => {
             let (confirmed, wait) = oneshot::channel();
             tokio::spawn(attempt::run(runner.clone(), admitted, confirmed, slot));

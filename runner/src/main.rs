@@ -41,6 +41,7 @@ fn main() -> ExitCode {
         (Command::Approve(args), Ok(_)) => say(customer::approve(&args, Word::Approved)),
         (Command::Deny(args), Ok(_)) => say(customer::approve(&args, Word::Denied)),
         (Command::BreakLock(args), Ok(_)) => say(customer::break_lock(&args)),
+        (Command::Channel(args), Ok(_)) => say(customer::channel(&args)),
         (Command::Halt(args), Ok(_)) => say(customer::halt(&args)),
         (Command::Resume(args), Ok(_)) => say(customer::resume(&args)),
         (Command::Completion { shell }, Ok(_)) => {

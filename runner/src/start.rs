@@ -16,6 +16,7 @@ use crate::account::lock::backend::Place;
 use crate::account::lock::owner::Owner;
 use crate::attempt::artifact::Cache;
 use crate::attempt::metrics::Metrics;
+use crate::attempt::pin::{self, Pin};
 use crate::attempt::plan_answers;
 use crate::attempt::runner::{Current, Mode, PAUSED_FILE, Runner};
 use crate::broker::connection::Link;
@@ -84,11 +85,14 @@ async fn assemble(config: Config, dir: DataDir, status_port: u16) -> Result<Runn
     let policy = Policy::load(config.policy.as_deref())?;
     let confinement = Confinement::establish(config.jobs.clone(), &dir, status_port).await?;
     let executors = Executors::new(config.terraform.clone());
+    let pin = Pin::establish(&dir, config.channel.as_deref())
+        .map_err(|source| data_dir::Error::Io { path: dir.path(pin::FILE), source })?;
     let info = RunnerInfo {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         boot: boot(),
         capacity: u32::try_from(config.capacity).unwrap_or(1),
         executors: executors.kinds(),
+        channel: pin.channel(),
     };
     let journal = Journal::open(&dir.path("journal"), &config.install.id())?;
     keep_to(&policy, &journal).await?;
@@ -131,6 +135,7 @@ async fn assemble(config: Config, dir: DataDir, status_port: u16) -> Result<Runn
         link,
         trust,
         executors,
+        pin,
     })
 }
 

@@ -4,8 +4,10 @@ pub mod audit;
 mod dev;
 pub mod drift;
 pub mod glass;
+mod link;
 mod logs;
 mod org;
+mod permit;
 pub mod place;
 mod plan;
 pub mod rollouts;
@@ -273,7 +275,8 @@ Examples:
         /// What to tell people about it; signed with the release, shown where it waits.
         #[arg(long, value_name = "FILE")]
         notes: Option<PathBuf>,
-        /// The lowest counter that installs may go back to from this release [default: the first].
+        /// The lowest counter that installs may go back to from this release without a rollback permit [default:
+        /// its own, which lets them go back to none].
         #[arg(long, value_name = "COUNTER")]
         rollback_floor: Option<u64>,
         /// The key to sign with: the name of one in the keys directory, a file, or awskms:///… [default: the
@@ -281,18 +284,19 @@ Examples:
         #[arg(long, env = "REMIT_RELEASE_KEY", value_name = "KEY")]
         key: Option<String>,
     },
-    /// Add your release key's signature to a release that somebody else signed.
+    /// Add your release key's signature to a release or a rollback permit that somebody else signed.
     Sign {
-        /// The release, as `release create --save` wrote it.
+        /// The file, as `release create --save` or `release permit-rollback --save` wrote it.
         file: PathBuf,
         /// The key to sign with: the name of one in the keys directory, a file, or awskms:///… [default: the
         /// one in the keys directory that the root lets sign releases].
         #[arg(long, env = "REMIT_RELEASE_KEY", value_name = "KEY")]
         key: Option<String>,
     },
-    /// Publish a signed release whose artefacts are at the broker; or one again that more have signed.
+    /// Publish a signed release whose artefacts are at the broker, or one again that more have signed; or a
+    /// rollback permit.
     Publish {
-        /// The release.
+        /// The release or the permit.
         file: PathBuf,
         /// Out for nobody until it is promoted or rolled out.
         #[arg(long)]
@@ -303,6 +307,8 @@ Examples:
         /// Its version.
         version: String,
     },
+    /// Sign leave for installs to go back to an older release, and bring it to the broker.
+    PermitRollback(PermitArgs),
     /// Who would change by a release, when, and what. Changes nothing.
     Preview {
         /// Its version [default: the newest].
@@ -461,29 +467,11 @@ Examples:
     },
 }
 
-/// How the runner gets to the customer.
-#[derive(Clone, Debug, Default, Args)]
-pub struct LinkArgs {
-    /// Where to write the token and the authority's certificate for the customer.
-    #[arg(long, value_name = "DIR", default_value = ".")]
-    pub out_dir: PathBuf,
-    /// Also write a CloudFormation template for this AWS region.
-    #[arg(long, value_name = "REGION", requires_all = ["runner_url", "runner_sha256"])]
-    pub region: Option<String>,
-    /// Where the template will lie (S3), to print the quick-create link.
-    #[arg(long, value_name = "URL", requires = "region")]
-    pub template_url: Option<String>,
-    /// Where the customer's machine gets the runner program (https).
-    #[arg(long, value_name = "URL")]
-    pub runner_url: Option<String>,
-    /// sha256 of that program, hexadecimal.
-    #[arg(long, value_name = "HEX")]
-    pub runner_sha256: Option<String>,
-}
-
 pub use dev::DevArgs;
+pub use link::LinkArgs;
 pub use logs::LogsArgs;
 pub use org::OrgCommand;
+pub use permit::PermitArgs;
 pub use plan::{AnswerArgs, PlanCommand};
 pub use scenario::ScenarioCommand;
 pub use simulate::SimulateArgs;

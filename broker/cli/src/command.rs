@@ -9,7 +9,7 @@ mod glass;
 mod init;
 pub(crate) mod install;
 pub mod keys;
-mod link;
+pub(crate) mod link;
 mod logs;
 mod object;
 pub(crate) mod org;

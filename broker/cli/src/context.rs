@@ -166,31 +166,36 @@ impl Context {
         }
     }
 
-    /// The broker.
-    pub fn client(&self) -> Result<Client> {
-        let unset = |what: &str, how: &str| {
-            let hint = format!("{how}; `remit-broker serve` prints what to export, `remit dev` too");
-            Failure::usage(format!("{what} is not known"), hint)
-        };
-        let broker =
-            self.globals.broker.clone().ok_or_else(|| unset("the broker's address", "set REMIT_BROKER"))?;
+    /// The broker's address, and the file with its certificate authority.
+    pub fn broker(&self) -> Result<(&str, &Path)> {
+        let unset = |what, how| Failure::usage(format!("{what} is not known"), unset_hint(how));
+        let broker = self.globals.broker.as_deref();
+        let broker = broker.ok_or_else(|| unset("the broker's address", "set REMIT_BROKER"))?;
         if !broker.starts_with("https://") {
             let hint = "write it like https://127.0.0.1:7450; nothing is ever sent in the clear";
             return Err(Failure::usage(format!("`{broker}` is no https address"), hint));
         }
-        let ca_file = self
-            .globals
-            .ca_file
-            .as_ref()
-            .ok_or_else(|| unset("the broker's authority", "set REMIT_CA_FILE"))?;
+        let ca_file = self.globals.ca_file.as_deref();
+        Ok((broker, ca_file.ok_or_else(|| unset("the broker's authority", "set REMIT_CA_FILE"))?))
+    }
+
+    /// The broker.
+    pub fn client(&self) -> Result<Client> {
+        let (broker, ca_file) = self.broker()?;
         let ca_pem = std::fs::read(ca_file).map_err(|e| Failure::file("read", ca_file, &e))?;
         let token = match (&self.globals.token_file, std::env::var("REMIT_TOKEN")) {
             (Some(file), _) => std::fs::read_to_string(file).map_err(|e| Failure::file("read", file, &e))?,
             (None, Ok(token)) => token,
-            (None, Err(_)) => return Err(unset("your token", "set REMIT_TOKEN_FILE")),
+            (None, Err(_)) => {
+                return Err(Failure::usage("your token is not known", unset_hint("set REMIT_TOKEN_FILE")));
+            }
         };
-        Client::new(&Options { broker, ca_pem, token: Zeroizing::new(token) })
+        Client::new(&Options { broker: broker.to_owned(), ca_pem, token: Zeroizing::new(token) })
     }
+}
+
+fn unset_hint(how: &str) -> String {
+    format!("{how}; `remit-broker serve` prints what to export, `remit dev` too")
 }
 
 const TARGETS: &str = "a target is an install (`acme`), its component (`acme/network`), its runner (`acme@runner`), `@app`, `@org`, or a whole id (`ins_demo.shop.acme`)";

@@ -228,7 +228,7 @@ async fn two_of_three_people_make_a_root_rotate_it_and_take_a_key_away() {
     }
     let new = "--keys-dir ../ann keys root new demo --add-root ../ann/ann.pub.json --add-root ../bea/bea.pub.json \
                --add-root ../cem/cem.pub.json --root-threshold 2 --add-release .remit/keys/release.pub.json \
-               --add-release .remit/keys/second.pub.json --destroy-threshold 2 --destroy-channel stable";
+               --add-release .remit/keys/second.pub.json --destroy-threshold 2";
     desk.check(new, 0, &["signed by 1 of 2", "could sign", "root.1.json"]).await;
     desk.check(new, 3, &["cli.root_exists"]).await;
     desk.check("keys root sign root.1.json", 3, &["cli.keys_foreign"]).await;

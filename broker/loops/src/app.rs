@@ -126,6 +126,9 @@ impl App {
                 Ok(vec![record("app.remark", format!("{}: {text}", event.by))])
             }
             Signal::Promote { version } => self.promote(event, version),
+            Signal::PermitRollback { channel, to, permit } => {
+                self.permit_rollback(event, channel, *to, permit)
+            }
             Signal::StartRollout { plan } => self.start_rollout(event, plan),
             Signal::PauseRollout { reason } => {
                 let id = self.life.id.clone();
@@ -232,7 +235,10 @@ impl App {
             Some(version) => self.releases.iter().rev().find(|r| r.version == version),
         };
         let notice = match found {
-            Some(release) => Notice::Install(ToInstall::ReleaseIs { operation, release: release.clone() }),
+            Some(release) => {
+                let release = release.for_install(sender(event)?.name());
+                Notice::Install(ToInstall::ReleaseIs { operation, release })
+            }
             None => Notice::Install(ToInstall::ReleaseUnknown {
                 operation,
                 message: self.unknown(version, channel),

@@ -10,6 +10,7 @@ use crate::drift::Schedule;
 use crate::health::Probe;
 use crate::plan::{Needed, Terms};
 use crate::remediation::Rule;
+use crate::time::Timestamp;
 
 pub use remit_seal::verify::COMPONENTS_MAX;
 
@@ -25,9 +26,12 @@ pub struct Release {
     pub version: String,
     /// The line of releases it belongs to.
     pub channel: String,
-    /// The lowest counter of its channel that an install on this release may go back to.
+    /// The lowest counter of its channel that an install on this release may go back to without a permit.
     #[serde(default)]
     pub rollback_floor: u64,
+    /// The vendor's leave to go back to this release.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub permits: Vec<Permit>,
     /// The product's inputs that the broker may set; a runner takes no others from it.
     #[serde(default)]
     pub inputs: Vec<String>,
@@ -42,6 +46,45 @@ pub struct Release {
     pub healing: Healing,
     /// The components, in the order of the product's file.
     pub components: Vec<ReleaseComponent>,
+}
+
+/// A signed rollback permit, summed up by the edge that verified it. The runner decides by the signed one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Permit {
+    /// The sha256 of its payload, hexadecimal.
+    pub sha256: String,
+    /// The one install that may go back, by its name; any of the channel where none is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub install: Option<String>,
+    /// The newest release that may be left, by its counter.
+    pub from: u64,
+    /// Why, for people.
+    pub reason: String,
+    /// After this nothing begins by it.
+    pub until: Timestamp,
+}
+
+impl Permit {
+    fn allows(&self, from: u64, at: Timestamp) -> bool {
+        from <= self.from && at < self.until
+    }
+}
+
+impl Release {
+    /// The same as this install hears of it: with the permits that are for it.
+    pub fn for_install(&self, name: &str) -> Release {
+        let mut release = self.clone();
+        release.permits.retain(|permit| permit.install.as_deref().is_none_or(|own| own == name));
+        release
+    }
+
+    /// Whether who is on this release goes further back than it lets them to that one, and has no permit.
+    pub fn is_barred_from(&self, to: &Release, at: Timestamp) -> bool {
+        let is_permitted = to.permits.iter().any(|permit| permit.allows(self.counter, at));
+        self.channel == to.channel && to.counter < self.rollback_floor && !is_permitted
+    }
 }
 
 /// What a release says is to be done by itself.

@@ -203,6 +203,7 @@ fn summary(release: &Verified<document::Release>) -> Release {
         version: document.version.clone(),
         channel: document.channel.clone(),
         rollback_floor: document.rollback_floor,
+        permits: vec![],
         components: document.components.iter().map(component).collect(),
         approvals: document.operations.iter().map(|(name, of)| (name.clone(), needed(of.approval))).collect(),
         terms: document.operations.iter().filter_map(terms).collect(),

@@ -290,6 +290,26 @@ impl std::fmt::Debug for RunnerToken {
     }
 }
 
+/// `POST /v1/orgs/{org}/rollback-permits`; the body is the signed permit, DSSE in JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PermitAccepted {
+    /// The app that it is for.
+    #[schema(value_type = String)]
+    pub app: ObjectId,
+    /// The release that installs may go back to.
+    pub version: String,
+    /// The one install that may, by its name; every one of the channel where none is named.
+    pub install: Option<String>,
+    /// The newest release that may be left, by its counter.
+    pub from: u64,
+    /// The counter of the release to go back to.
+    pub to: u64,
+    /// After this nothing begins by it.
+    pub until: Timestamp,
+    /// The sha256 of its payload, hexadecimal: what runners put on record.
+    pub sha256: String,
+}
+
 /// `POST /v1/orgs/{org}/releases`; the body is the signed release, DSSE in JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ReleaseAccepted {

@@ -30,6 +30,7 @@ fn release(counter: u64) -> Release {
         counter,
         version: format!("{counter}.0.0"),
         rollback_floor: 0,
+        permits: vec![],
         channel: "stable".into(),
         inputs: vec![],
         approvals: Default::default(),

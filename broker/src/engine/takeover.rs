@@ -106,6 +106,7 @@ fn in_flight(store: &MemoryStore) -> Broker {
         version: "1.0.0".into(),
         channel: "stable".into(),
         rollback_floor: 1,
+        permits: vec![],
         inputs: vec![],
         approvals: std::collections::BTreeMap::new(),
         terms: Default::default(),

@@ -109,7 +109,8 @@ impl Service {
             return Err(shown.refused(Refusal::NoToken));
         }
         let identified = (runner.epoch(), runner.generation());
-        let identity = self.certify(&request, &install, identified, "identity.enrolled").await?;
+        let channel = Some(enrolment.info.channel.as_str());
+        let identity = self.certify(&request, &install, identified, ("identity.enrolled", channel)).await?;
         let root = self.edge.trust.pinned(install.org_name(), enrolment.root).await.map_err(|e| store(&e))?;
         let root = root.ok_or_else(|| internal(format!("org {} has no root", install.org_name())))?;
         tracing::info!(%install, generation = identity.generation, "a runner enrolled");
@@ -146,17 +147,18 @@ impl Service {
         self.pace.count(&who.runner, COST_OF_CERTIFICATE, Instant::now())?;
         let request = check_csr(&renewal.csr)?;
         let identified = (who.epoch, who.generation);
-        let identity = self.certify(&request, &who.install, identified, "identity.renewed").await?;
+        let identity = self.certify(&request, &who.install, identified, ("identity.renewed", None)).await?;
         Ok(v1::RenewResponse { identity: Some(identity.into()) })
     }
 
-    /// A certificate, written down in the audit log before anybody has it.
+    /// A certificate, written down in the audit log before anybody has it; of who enrols, with the channel that
+    /// its customer pinned.
     async fn certify(
         &self,
         request: &Request,
         install: &ObjectId,
         (epoch, generation): (u64, u64),
-        why: &'static str,
+        (why, channel): (&'static str, Option<&str>),
     ) -> Result<Identity, Status> {
         let now = self.edge.engine.now();
         let issued = self.edge.authority.issue_runner(request, install, (epoch, generation), now);
@@ -165,6 +167,7 @@ impl Service {
             .fact("epoch", epoch)
             .fact("generation", generation)
             .fact("spki_sha256", &request.spki_sha256);
+        let new = channel.into_iter().fold(new, |new, channel| new.fact("channel", channel));
         self.edge.audit.put(new).await.map_err(|e| store(&e))?;
         let not_after_ms = issued.not_after.0;
         Ok(Identity { certificate_chain: issued.chain, generation, epoch, not_after_ms })

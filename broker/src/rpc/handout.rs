@@ -22,8 +22,8 @@ const SAME_FOR: Duration = Duration::from_secs(5);
 /// How many are at hand; those handed out last.
 const KEPT_MAX: usize = 1_024;
 
-/// Of one attempt, job and number and fence, for one epoch and generation, by these dispatch keys.
-type Of = (String, u32, u64, (u64, u64), Vec<String>);
+/// Of one attempt, job and number and fence, for one epoch and generation and channel, by these dispatch keys.
+type Of = (String, u32, u64, (u64, u64), String, Vec<String>);
 
 /// What came of signing an offer.
 pub(super) enum Signed {
@@ -56,21 +56,28 @@ impl Lately {
 }
 
 impl Service {
-    /// The envelope of an offer, for the runner that asks, unless the key that signs it is not to be had now.
-    pub(super) async fn hand_out(&self, offer: &Offer, who: &RunnerIdentity) -> Result<Signed, Status> {
+    /// The envelope of an offer, for the runner that asks and the channel that it keeps to, unless the key that
+    /// signs it is not to be had now.
+    pub(super) async fn hand_out(
+        &self,
+        offer: &Offer,
+        who: &RunnerIdentity,
+        channel: &str,
+    ) -> Result<Signed, Status> {
         let identified = (who.epoch, who.generation);
         let of = (
             offer.spec.id.job.clone(),
             offer.spec.id.attempt,
             offer.fence,
             identified,
+            channel.to_owned(),
             self.edge.dispatch.ids(),
         );
         if let Some(envelope) = self.lately.find(&of) {
             return Ok(Signed::Now(envelope));
         }
         let now = self.edge.engine.now();
-        let envelope = match self.edge.dispatch.sign(offer, &who.install, identified, now).await {
+        let envelope = match self.edge.dispatch.sign(offer, (&who.install, channel), identified, now).await {
             Ok(envelope) => envelope,
             Err(error) => return error.pause().map(Signed::Later).ok_or_else(|| internal(error)),
         };

@@ -72,9 +72,12 @@ impl Service {
             let offer = runner.next_offer().filter(|o| !is_held(o, &ask.held));
             drop(found);
             if let Some(offer) = offer {
-                match self.hand_out(&offer, &identity).await? {
+                match self.hand_out(&offer, &identity, &ask.info.channel).await? {
                     Signed::Now(envelope) => {
-                        let lease = Lease { attempt: attempt_ref(&offer), envelope, lease_ms: LEASE_MS };
+                        let permits = self.edge.permits.of(&identity.install, &offer.spec.release.digest);
+                        let permits = permits.await.map_err(|e| store(&e))?;
+                        let attempt = attempt_ref(&offer);
+                        let lease = Lease { attempt, envelope, lease_ms: LEASE_MS, permits };
                         return Ok(v1::LeaseJobResponse { lease: Some(lease.into()), trust_news: false });
                     }
                     // The offer stays in the loop; this poll, or the next, finds it again.

@@ -21,6 +21,7 @@ fn release(version: &str, counter: u64) -> Release {
         counter,
         version: version.into(),
         rollback_floor: 0,
+        permits: vec![],
         channel: "stable".into(),
         inputs: vec![],
         approvals: BTreeMap::new(),

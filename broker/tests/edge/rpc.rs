@@ -50,8 +50,14 @@ async fn check_envelope(world: &World, token: &str, envelope: &[u8], attempt: &v
     // Made anew, with the keys of the one in use.
     let root = verify::root(world.root("demo").await.as_bytes(), None, now_ms()).unwrap();
     let audience = Audience::of_install("ins_demo.shop.acme", 1, 1).unwrap();
-    let context =
-        Context { audience: &audience, now_ms: now_ms(), seq_high: 0, counter_floor: 1, is_fresh: false };
+    let context = Context {
+        audience: &audience,
+        now_ms: now_ms(),
+        seq_high: 0,
+        counter_floor: 1,
+        made_by: None,
+        is_fresh: false,
+    };
     let job = verify::job(&root, envelope, &context).unwrap();
     assert_eq!((job.get().fence, &job.get().job), (attempt.fence, &attempt.job));
     let path = format!("/v1/orgs/demo/releases/{}", job.get().release);

@@ -300,7 +300,13 @@ pub(crate) fn csr() -> (rcgen::KeyPair, Vec<u8>) {
 
 pub(crate) fn info(boot: &str) -> Option<v1::RunnerInfo> {
     let executors = vec!["script".to_owned()];
-    Some(v1::RunnerInfo { version: "0.1.0".to_owned(), boot: boot.to_owned(), capacity: 2, executors })
+    Some(v1::RunnerInfo {
+        version: "0.1.0".to_owned(),
+        boot: boot.to_owned(),
+        capacity: 2,
+        executors,
+        channel: "stable".to_owned(),
+    })
 }
 
 pub(crate) fn identity_of(chain: &[Vec<u8>], key: &rcgen::KeyPair) -> Identity {

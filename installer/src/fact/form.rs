@@ -44,6 +44,21 @@ impl FromStr for InstallId {
     }
 }
 
+/// The name of a channel of releases.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChannelName(String);
+
+impl FromStr for ChannelName {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        if !remit_seal::verify::is_name(text) {
+            return Err(form("installer.bad_channel", text, "the name of a channel, like stable"));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
 /// An AWS account: 12 digits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccountId(String);
@@ -225,7 +240,7 @@ macro_rules! shown_as_text {
         }
     )*};
 }
-shown_as_text!(InstallId: 0, AccountId: 0, RoleName: 0, Region: 0, PolicyArn: 0, HttpsUrl: text, Certificate: 0);
+shown_as_text!(InstallId: 0, ChannelName: 0, AccountId: 0, RoleName: 0, Region: 0, PolicyArn: 0, HttpsUrl: text, Certificate: 0);
 
 #[cfg(test)]
 mod tests {
@@ -259,6 +274,7 @@ mod tests {
                 "ins_a.b.-c",
             ],
         );
+        check::<ChannelName>("installer.bad_channel", &["stable", "a-1"], &["", "A", "a\"b", "${a}", "a b"]);
         check::<AccountId>("installer.bad_account", &["111122223333"], &["", "11112222333", "11112222333x"]);
         check::<RoleName>(
             "installer.bad_role",

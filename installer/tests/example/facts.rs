@@ -26,6 +26,7 @@ pub(crate) fn example() -> InstallFacts {
         broker: "https://broker.shop.example:7451".parse().unwrap(),
         ca: Some(CA.parse().unwrap()),
         root_sha256: Digest::of(b"the vendor's root"),
+        channel: "stable".parse().expect("a name"),
         runner: Download {
             url: "https://downloads.shop.example/remit-runner/0.1.0/aarch64-linux".parse().unwrap(),
             digest: Digest::of(b"the runner's program"),

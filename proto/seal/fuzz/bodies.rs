@@ -6,7 +6,8 @@ use std::sync::LazyLock;
 
 use remit_seal::Digest;
 use remit_seal::document::{
-    Checkpoint, CustomerApproval, Job, Release, Root, Status, Subject, Value as DocumentValue, Word,
+    Checkpoint, CustomerApproval, Job, PermitScope, Release, RollbackPermit, Root, Status, Subject,
+    Value as DocumentValue, Word,
 };
 use remit_seal::dsse::{Envelope, PayloadType, Signature};
 use remit_seal::strict::{self, Fault};
@@ -21,19 +22,20 @@ use crate::world::{DAY, DISPATCH, Key, NOW, RELEASE, ROOT, World, sign, world};
 pub(crate) type Body = fn(&[u8]) -> bool;
 
 /// Each target by its name.
-pub(crate) const ALL: [(&str, Body); 9] = [
+pub(crate) const ALL: [(&str, Body); 10] = [
     ("checkpoint", checkpoint),
     ("container", container),
     ("countersign", countersign),
     ("job", job),
     ("json", json),
     ("key", key),
+    ("permit", permit),
     ("release", release),
     ("root", root),
     ("status", status),
 ];
 
-const KINDS: [PayloadType; 8] = [
+const KINDS: [PayloadType; 9] = [
     PayloadType::Root,
     PayloadType::Release,
     PayloadType::Job,
@@ -42,6 +44,7 @@ const KINDS: [PayloadType; 8] = [
     PayloadType::Approval,
     PayloadType::Audit,
     PayloadType::Seen,
+    PayloadType::Permit,
 ];
 
 /// A container of any type: read back, it is the same.
@@ -220,6 +223,20 @@ pub(crate) fn status(bytes: &[u8]) -> bool {
     with::<Status>(bytes, PayloadType::Status, DISPATCH, check)
 }
 
+/// A rollback permit: it leads back, to one release, and never for the release that runs.
+pub(crate) fn permit(bytes: &[u8]) -> bool {
+    let Given { root, release, .. } = &*GIVEN;
+    let check = |bytes: &[u8]| {
+        let permit = verify::permit(root, bytes, NOW).ok()?;
+        let said = permit.get();
+        assert!(said.to < said.from && said.until_ms > NOW);
+        assert!(!said.allows(release.get(), "acme", said.from + 1));
+        assert!(!said.allows(release.get(), "acme", 0) || release.get().counter == said.to);
+        Some(permit)
+    };
+    with::<RollbackPermit>(bytes, PayloadType::Permit, RELEASE, check)
+}
+
 const CUSTOMER: Key = Key::Ed(80);
 
 /// A customer's approval.
@@ -261,6 +278,17 @@ pub(crate) fn seeds() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         until_ms: NOW + DAY,
     };
     let checkpoint = Checkpoint { install, segment: 1, records: 9, head: Digest::of(b"head"), at_ms: NOW };
+    let permit = RollbackPermit {
+        vendor: "demo".to_owned(),
+        app: "shop".to_owned(),
+        channel: "stable".to_owned(),
+        scope: PermitScope::Install("acme".to_owned()),
+        from: 6,
+        to: 5,
+        reason: "1.5.0 loses orders".to_owned(),
+        created_ms: NOW,
+        until_ms: NOW + DAY,
+    };
     let release = payload(&world.release);
     vec![
         ("checkpoint", "good", payload(&checkpoint)),
@@ -273,6 +301,7 @@ pub(crate) fn seeds() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         ("json", "numbers", b"[0,-1,9007199254740991,{\"a\":[null,true,\"\\u00e9\"]}]".to_vec()),
         ("key", "ed25519", payload(&ROOT.signing().public())),
         ("key", "p256", payload(&RELEASE.signing().public())),
+        ("permit", "good", payload(&permit)),
         ("release", "good", release),
         ("root", "one_of_one", payload(&world.root)),
         ("status", "good", payload(&status)),

@@ -11,6 +11,7 @@ mod failure;
 mod glass;
 mod healing;
 mod health;
+mod permit;
 mod rehearsal;
 mod seen;
 
@@ -28,6 +29,7 @@ pub use failure::FailureClass;
 pub use glass::BreakGlass;
 pub use healing::{DriftSchedule, DriftThen, Healing, Rule, RuleAction, RuleClass, RuleMatch, RuleOperation};
 pub use health::{HEALTH, Health, UNHEALTHY};
+pub use permit::{CHANNEL_DEFAULT, PermitScope, RollbackPermit};
 pub use rehearsal::{
     PretendedChanges, PretendedFailure, REHEARSAL_TAKES_MAX_MS, REHEARSAL_TEXT_LEN_MAX, Rehearsal,
 };
@@ -81,7 +83,8 @@ pub struct Release {
     pub created_ms: i64,
     /// After this no job may start by it.
     pub expires_ms: i64,
-    /// The lowest counter that an install on this release may go back to.
+    /// The lowest counter that an install may go back to from this release without a rollback permit; its own
+    /// counter where the vendor allowed no going back when it was signed.
     pub rollback_floor: u64,
     /// Tools that the components need, by name.
     pub tools: BTreeMap<String, Tool>,
@@ -357,6 +360,8 @@ pub struct Audience {
     pub org: String,
     /// The app's bare name.
     pub app: String,
+    /// The channel that the install's customer pinned: a release of no other is for it.
+    pub channel: String,
     /// The install's bare name; `Audience::of_install` takes an id apart.
     pub install: String,
     /// How many installs have had this name.
@@ -391,19 +396,18 @@ pub struct Root {
     pub release: Role,
     /// Who signs jobs.
     pub dispatch: Role,
-    /// Where one release key does not suffice to destroy.
+    /// Where one release key suffices neither to destroy nor to go back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub destroy: Option<DestroyRule>,
 }
 
-/// In these channels, a release allows what destroys only when so many release keys signed it.
+/// A release allows what destroys only when so many release keys signed it, whatever its channel; and so
+/// must a rollback permit be signed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DestroyRule {
     /// How many different release keys must have signed.
     pub threshold: u32,
-    /// The channels, such as those of production.
-    pub channels: Vec<String>,
 }
 
 /// A public key and the one algorithm it is for.

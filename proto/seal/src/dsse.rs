@@ -36,6 +36,8 @@ pub enum PayloadType {
     Audit,
     /// What a broker has seen of a runner's receipts.
     Seen,
+    /// Leave to go back to an older release.
+    Permit,
 }
 
 impl PayloadType {
@@ -50,6 +52,7 @@ impl PayloadType {
             PayloadType::Approval => "application/vnd.remit.approval.v1+json",
             PayloadType::Audit => "application/vnd.remit.audit.v1+json",
             PayloadType::Seen => "application/vnd.remit.seen.v1+json",
+            PayloadType::Permit => "application/vnd.remit.permit.v1+json",
         }
     }
 
@@ -58,9 +61,11 @@ impl PayloadType {
         match self {
             PayloadType::Root | PayloadType::Job | PayloadType::Status => 64 << 10,
             PayloadType::Release => 256 << 10,
-            PayloadType::Checkpoint | PayloadType::Approval | PayloadType::Audit | PayloadType::Seen => {
-                4 << 10
-            }
+            PayloadType::Checkpoint
+            | PayloadType::Approval
+            | PayloadType::Audit
+            | PayloadType::Seen
+            | PayloadType::Permit => 4 << 10,
         }
     }
 }
@@ -76,6 +81,7 @@ impl fmt::Display for PayloadType {
             PayloadType::Approval => "approval",
             PayloadType::Audit => "audit checkpoint",
             PayloadType::Seen => "receipt for receipts",
+            PayloadType::Permit => "rollback permit",
         })
     }
 }

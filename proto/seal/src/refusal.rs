@@ -199,14 +199,10 @@ pub enum Refusal {
         extra: char,
     },
     /// Too few release keys allow that something is destroyed.
-    #[error(
-        "`{operation}` destroys: in channel `{channel}` {need} release keys must have signed the release, and {have} did"
-    )]
+    #[error("`{operation}` destroys: {need} release keys must have signed the release, and {have} did")]
     DestroyThreshold {
         /// The operation.
         operation: String,
-        /// The channel.
-        channel: String,
         /// How many signed.
         have: usize,
         /// How many must.
@@ -281,7 +277,7 @@ pub enum Refusal {
     /// For another install.
     #[error("the job is for another {part} than this runner's")]
     Audience {
-        /// `org`, `app`, `install`, `account` or `region`.
+        /// `org`, `app`, `install`, `channel`, `account` or `region`.
         part: &'static str,
     },
     /// For an earlier or later install of this name.
@@ -351,7 +347,7 @@ pub enum Refusal {
     /// A release of another app.
     #[error("the release is of another {part} than the job's audience")]
     ReleaseAudience {
-        /// `org` or `app`.
+        /// `org`, `app` or `channel`.
         part: &'static str,
     },
     /// Another counter than the release has.
@@ -364,13 +360,25 @@ pub enum Refusal {
     },
     /// Older than this install may go back to.
     #[error(
-        "release counter {counter} is below the floor {floor}: the vendor must sign a release that allows going back so far"
+        "release counter {counter} is below {floor}, the lowest that may run here now: going back needs a rollback permit that the vendor signs"
     )]
     Rollback {
         /// The release's.
         counter: u64,
         /// The lowest allowed.
         floor: u64,
+    },
+    /// A rollback permit that contradicts itself.
+    #[error("the rollback permit is not sound: {detail}")]
+    PermitInvalid {
+        /// What is wrong.
+        detail: &'static str,
+    },
+    /// A rollback permit that counts no more.
+    #[error("the rollback permit ended {late_ms} ms ago: the vendor must sign another")]
+    PermitOver {
+        /// By so much.
+        late_ms: i64,
     },
     /// No such component in the release.
     #[error("the release has no component `{component}`")]

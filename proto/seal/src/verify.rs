@@ -14,6 +14,7 @@ mod health;
 mod input;
 mod job;
 mod name;
+mod permit;
 mod release;
 mod root;
 mod seen;
@@ -46,6 +47,7 @@ pub use health::{
 pub use input::{TEXT_LEN_MAX, broker_input_fits, input_fits};
 pub use job::{Context, JOB_ID_LEN_MAX, SKEW_MAX_MS, START_WINDOW_MAX_MS, addressed, is_job_id, job};
 pub use name::{FIELD_LEN_MAX, NAME_LEN_MAX, is_account, is_field, is_name, is_region};
+pub use permit::{PERMIT_LIFE_MAX_MS, PERMIT_REASON_LEN_MAX, permit};
 pub use release::{
     ARTIFACT_SIZE_MAX, COMPONENTS_MAX, LONGEST_RUN_MAX_MS, LONGEST_RUN_MIN_MS, NOTES_LEN_MAX, kept_release,
     release,

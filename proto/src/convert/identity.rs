@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::proof::AwsProof;
 use super::{
-    WireError, at_most, bounded, bounded_bytes, install_id, non_empty, positive, required, within, word,
+    WireError, at_most, bounded, bounded_bytes, install_id, name, non_empty, positive, required, within, word,
 };
 use crate::{limit, v1};
 
@@ -22,6 +22,8 @@ pub struct RunnerInfo {
     pub capacity: u32,
     /// The kinds of components it can really run.
     pub executors: Vec<String>,
+    /// The channel of releases that its customer pinned.
+    pub channel: String,
 }
 
 impl TryFrom<v1::RunnerInfo> for RunnerInfo {
@@ -35,13 +37,14 @@ impl TryFrom<v1::RunnerInfo> for RunnerInfo {
             boot: word("info.boot", wire.boot)?,
             capacity: within("info.capacity", wire.capacity, 1, limit::CAPACITY_MAX)?,
             executors: wire.executors.into_iter().map(executor).collect::<Result<_, _>>()?,
+            channel: name("info.channel", wire.channel)?,
         })
     }
 }
 
 impl From<RunnerInfo> for v1::RunnerInfo {
-    fn from(RunnerInfo { version, boot, capacity, executors }: RunnerInfo) -> Self {
-        Self { version, boot, capacity, executors }
+    fn from(RunnerInfo { version, boot, capacity, executors, channel }: RunnerInfo) -> Self {
+        Self { version, boot, capacity, executors, channel }
     }
 }
 

@@ -101,23 +101,28 @@ pub struct Lease {
     pub envelope: Vec<u8>,
     /// How long it lasts without being renewed.
     pub lease_ms: u32,
+    /// Rollback permits that may allow its release; nothing in them is verified here.
+    pub permits: Vec<Vec<u8>>,
 }
 
 impl TryFrom<v1::Lease> for Lease {
     type Error = WireError;
 
     fn try_from(wire: v1::Lease) -> Result<Self, WireError> {
+        at_most("permits", wire.permits.len(), limit::PERMITS_MAX)?;
+        let permit = |bytes| bounded_bytes("permits", bytes, limit::PERMIT_SIZE_MAX);
         Ok(Self {
             attempt: attempt_ref(wire.attempt)?,
             envelope: bounded_bytes("envelope", wire.envelope, limit::ENVELOPE_SIZE_MAX)?,
             lease_ms: within("lease_ms", wire.lease_ms, 1, limit::LEASE_MAX_MS)?,
+            permits: wire.permits.into_iter().map(permit).collect::<Result<_, _>>()?,
         })
     }
 }
 
 impl From<Lease> for v1::Lease {
-    fn from(Lease { attempt, envelope, lease_ms }: Lease) -> Self {
-        Self { attempt: Some(attempt.into()), envelope, lease_ms }
+    fn from(Lease { attempt, envelope, lease_ms, permits }: Lease) -> Self {
+        Self { attempt: Some(attempt.into()), envelope, lease_ms, permits }
     }
 }
 

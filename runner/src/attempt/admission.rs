@@ -4,14 +4,16 @@
 pub(crate) mod gate;
 
 use remit_seal::Refusal;
+use remit_seal::document::Audience;
 use remit_seal::verify::Bound;
 
+use crate::attempt::pin;
 use crate::attempt::runner::Runner;
 use crate::error::{Coded, chain};
 use crate::executor::gate::{Verdict, at_the_door};
 use crate::executor::{Action, Stage};
 use crate::outcome::Attempt;
-use crate::storage::journal::{Accepted, Entry};
+use crate::storage::journal::{Accepted, Entry, Permitted};
 use crate::storage::outputs::Realm;
 
 pub use gate::Gate;
@@ -63,8 +65,13 @@ fn refused(code: &'static str, message: impl Into<String>) -> Rejection {
 }
 
 /// Checks an envelope that claims to be this attempt, and puts it on record.
-pub async fn admit(runner: &Runner, attempt: &Attempt, envelope: &[u8]) -> Result<Admitted, Rejection> {
-    let (bound, action) = verify(runner, attempt, envelope).await?;
+pub async fn admit(
+    runner: &Runner,
+    attempt: &Attempt,
+    envelope: &[u8],
+    permits: &[Vec<u8>],
+) -> Result<Admitted, Rejection> {
+    let (bound, action, permit) = verify(runner, attempt, envelope, permits).await?;
     let stage = gate(runner).stage(&bound)?;
     let rehearse = bound.job.sandbox || bound.component.sandbox || runner.config.sandbox;
     if runner.executors.pick(bound.component.kind, rehearse).is_none() {
@@ -85,7 +92,7 @@ pub async fn admit(runner: &Runner, attempt: &Attempt, envelope: &[u8]) -> Resul
         return Err(Rejection::Held { code: "runner.halted", message });
     }
     let realm = if rehearse { Realm::Rehearsal } else { Realm::Real };
-    record(runner, attempt, &bound, rehearse).await?;
+    record(runner, attempt, &bound, rehearse, permit).await?;
     Ok(Admitted { attempt: attempt.clone(), bound, action, stage, realm })
 }
 
@@ -101,27 +108,44 @@ pub fn is_signed_for(runner: &Runner, attempt: &Attempt, envelope: &[u8]) -> boo
 }
 
 /// Signatures, audience, time, sequence; then the release and the binding to it.
-async fn verify(runner: &Runner, attempt: &Attempt, envelope: &[u8]) -> Result<(Bound, Action), Rejection> {
+async fn verify(
+    runner: &Runner,
+    attempt: &Attempt,
+    envelope: &[u8],
+    permits: &[Vec<u8>],
+) -> Result<(Bound, Action, Option<Permitted>), Rejection> {
+    let pinned = pin::keep_on_record(runner).await;
+    pinned.map_err(|error| refused(error.code(), format!("{}; nothing was begun", chain(&error))))?;
     let gate = gate(runner);
     let job = gate.job(attempt, envelope)?;
     let release = runner.cache.release(&runner.link, &gate.view, job.get()).await;
     let release = release.map_err(|error| {
         if error.is_away() { Rejection::Away(chain(&error)) } else { refused(error.code(), chain(&error)) }
     })?;
-    gate.bind(job, &release)
+    let (bound, action) = gate.bind(job, &release, permits)?;
+    // What makes the component what it is already goes back nowhere.
+    let is_own = gate.made.get(&bound.component.name) == Some(&release.digest().hex());
+    let permit = gate.permit(release.get(), permits).filter(|_| !is_own);
+    Ok((bound, action, permit.map(|permit| Permitted::of(&permit))))
 }
 
 /// The gate as this runner stands now.
 fn gate(runner: &Runner) -> Gate {
-    let (seq_high, floors) = {
+    let (seq_high, ran, made) = {
         let state = runner.journal.state();
-        (state.seq_high, state.floors.clone())
+        (state.seq_high, state.ran.clone(), state.made.clone())
     };
-    let audience = runner.identity().audience(&runner.config);
-    Gate { view: runner.trust.view(), audience, seq_high, floors, words: runner.approvals.words() }
+    let audience = Audience { channel: runner.pin.channel(), ..runner.identity().audience(&runner.config) };
+    Gate { view: runner.trust.view(), audience, seq_high, ran, made, words: runner.approvals.words() }
 }
 
-async fn record(runner: &Runner, attempt: &Attempt, bound: &Bound, rehearsal: bool) -> Result<(), Rejection> {
+async fn record(
+    runner: &Runner,
+    attempt: &Attempt,
+    bound: &Bound,
+    rehearsal: bool,
+    permit: Option<Permitted>,
+) -> Result<(), Rejection> {
     let accepted = Accepted {
         attempt: attempt.clone(),
         seq: bound.job.seq,
@@ -132,9 +156,11 @@ async fn record(runner: &Runner, attempt: &Attempt, bound: &Bound, rehearsal: bo
         rollback_floor: bound.release.rollback_floor,
         component: bound.component.name.clone(),
         operation: bound.job.operation.clone(),
+        class: bound.job.class,
         rehearsal,
         policy: Some(runner.policy.reference().version),
         break_glass: bound.job.break_glass.clone(),
+        permit,
     };
     let appended = runner.journal.append(Entry::Accepted(accepted)).await;
     appended.map_err(|error| refused(error.code(), format!("{}; nothing was begun", chain(&error))))

@@ -11,6 +11,7 @@ use crate::account::lock::Locks;
 use crate::account::secret::Secrets;
 use crate::attempt::artifact::Cache;
 use crate::attempt::metrics::Metrics;
+use crate::attempt::pin::Pin;
 use crate::broker::connection::{self, Link};
 use crate::broker::identity::Identity;
 use crate::broker::trust::Trust;
@@ -59,6 +60,8 @@ pub struct Runner {
     pub link: Link,
     /// What the vendor's keys are.
     pub trust: Trust,
+    /// The channel that the customer pinned.
+    pub pin: Pin,
     /// The components' locks.
     pub locks: Locks,
     /// Terraform's states.
@@ -253,6 +256,11 @@ impl Runner {
     /// How the broker is doing.
     pub fn broker(&self) -> Broker {
         self.current.broker.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What it says of itself now: the customer may have pinned another channel since it started.
+    pub fn info(&self) -> RunnerInfo {
+        RunnerInfo { channel: self.pin.channel(), ..self.info.clone() }
     }
 
     /// Why it could take no work now; nothing when it could.

@@ -13,7 +13,10 @@ use remit_seal::dsse::{Envelope, PayloadType};
 use remit_seal::key::SigningKey;
 use zeroize::Zeroizing;
 
-use crate::config::cli::{ApproveArgs, BreakLockArgs, HaltArgs, HaltedArgs, KeyArgs, SignArgs};
+use crate::attempt::pin;
+use crate::config::cli::{
+    ApproveArgs, BreakLockArgs, ChannelCommand, HaltArgs, HaltedArgs, KeyArgs, SignArgs,
+};
 use crate::error::{Coded, now_ms};
 use crate::halt::{self, Halt};
 use crate::policy::approval;
@@ -184,6 +187,20 @@ fn duration_ms(text: &str) -> Result<i64, Error> {
     let count = i64::from_str(&text[..text.len() - unit.len_utf8()]).map_err(|_| wrong())?;
     let ms = count.checked_mul(unit_ms).filter(|ms| (1..=UNTIL_MAX_MS).contains(ms));
     ms.ok_or_else(wrong)
+}
+
+/// Says which channel is pinned, or pins another.
+pub fn channel(command: &ChannelCommand) -> Result<String, Error> {
+    let (ChannelCommand::Show { data_dir } | ChannelCommand::Set { data_dir, .. }) = command;
+    let io = |source| Error::Io { path: data_dir.clone(), source };
+    let pinned = pin::read_in(data_dir).map_err(io)?.ok_or_else(|| Error::NoInstall(data_dir.clone()))?;
+    let ChannelCommand::Set { channel, .. } = command else { return Ok(pinned) };
+    if !remit_seal::verify::is_name(channel) {
+        let words = format!("`{channel}` is no name of a channel: use 1 to 40 of a-z, 0-9 and `-`");
+        return Err(Error::Usage(words));
+    }
+    pin::write_in(data_dir, channel).map_err(io)?;
+    Ok(format!("releases of channel {channel} run from the next job on; it was {pinned}"))
 }
 
 /// Throws the switch.

@@ -91,6 +91,16 @@ pub fn for_people(answer: &Value) -> String {
             text(&glass["reason"])
         ));
     }
+    out.push_str(&format!("  releases: channel {}\n", text(&status["channel"])));
+    let permit = &status["rollback_permit"];
+    if permit.is_object() {
+        out.push_str(&format!(
+            "  the vendor's permit let it go back from release counter {} to {}: {}\n",
+            permit["from"],
+            permit["to"],
+            text(&permit["reason"])
+        ));
+    }
     let lock = &status["lock"];
     out.push_str(&format!("  locks: {}\n", text(&lock["place"])));
     for held in lock["held"].as_array().into_iter().flatten() {

@@ -13,7 +13,7 @@ pub use aws::AwsArgs;
 pub use jobs::JobArgs;
 
 pub use customer::{
-    ApproveArgs, BreakLockArgs, HaltArgs, HaltedArgs, KeyArgs, PolicyCommand, Shown, SignArgs,
+    ApproveArgs, BreakLockArgs, ChannelCommand, HaltArgs, HaltedArgs, KeyArgs, PolicyCommand, Shown, SignArgs,
 };
 
 /// The agent in a customer's account: runs what the vendor signed, and nothing else.
@@ -32,7 +32,8 @@ const EXAMPLES: &str = "\
 Examples:
   First start, with what `remit install create` gave you:
     remit-runner run --broker https://broker.example:7451 --install ins_demo.shop.acme \\
-        --root-sha256 HEX --ca-file ca.pem --token-file token --consume-token --data-dir /var/lib/remit
+        --root-sha256 HEX --channel stable --ca-file ca.pem --token-file token --consume-token \\
+        --data-dir /var/lib/remit
 
   In an AWS account that the install is declared for, with a role that is: no token at all.
     remit-runner run --broker https://broker.example:7451 --install ins_demo.shop.acme \\
@@ -68,6 +69,9 @@ Examples:
   A lock is held by a machine that was terminated:
     remit-runner break-lock HOLDING --data-dir /var/lib/remit --key customer.key
 
+  Take releases of another channel from now on:
+    remit-runner channel set beta --data-dir /var/lib/remit
+
   Stop everything, now:
     remit-runner halt --now --data-dir /var/lib/remit
 
@@ -96,6 +100,9 @@ pub enum Command {
     Deny(ApproveArgs),
     /// Say that the holder of a component's lock is gone for good, with the customer's key.
     BreakLock(BreakLockArgs),
+    /// Show or change the channel of releases that this runner keeps to.
+    #[command(subcommand)]
+    Channel(ChannelCommand),
     /// Stop: nothing new begins, until `resume`. Works without the broker.
     Halt(HaltArgs),
     /// Go on after `halt`.
@@ -167,6 +174,12 @@ pub struct RunArgs {
     /// The sha256 of the vendor's trust root, which the vendor publishes. Needed to enrol.
     #[arg(long, value_name = "HEX", env = "REMIT_RUNNER_ROOT_SHA256")]
     pub root_sha256: Option<String>,
+    /// The channel of releases to keep to, which is pinned at the first start [default: stable].
+    ///
+    /// No release of another channel runs here, whatever the broker says, until you say so with
+    /// `remit-runner channel set`.
+    #[arg(long, value_name = "NAME", env = "REMIT_RUNNER_CHANNEL")]
+    pub channel: Option<String>,
     /// The certificate authority of the broker, PEM. No other is believed.
     #[arg(long, value_name = "FILE", env = "REMIT_RUNNER_CA_FILE")]
     pub ca_file: Option<PathBuf>,

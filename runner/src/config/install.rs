@@ -3,6 +3,9 @@
 use std::str::FromStr;
 
 use remit_seal::document::Audience;
+use remit_seal::verify::is_name;
+
+use super::Error;
 
 /// An install's id that was checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,4 +30,13 @@ impl FromStr for Install {
         let wrong = |_| format!("`{id}` is not an install's id: it looks like ins_demo.shop.acme");
         Audience::of_install(id, 1, 1).map(Self).map_err(wrong)
     }
+}
+
+/// A channel's name that was checked.
+pub(super) fn channel(name: String) -> Result<String, Error> {
+    if is_name(&name) {
+        return Ok(name);
+    }
+    let detail = format!("`{name}` is no name of a channel: use 1 to 40 of a-z, 0-9 and `-`");
+    Err(Error::Invalid { name: "channel", detail })
 }

@@ -61,6 +61,7 @@ impl Coded for Error {
 /// pending-key.pem 0600 a key that was sent for enrolment and not answered yet
 /// paused               present while the customer has paused the runner
 /// halted               present while the customer has halted it
+/// channel              the channel of releases that the customer pinned
 /// approvals/           what the customer approved or denied, signed
 /// questions/           what the policy was asked: the newest 512
 /// status.addr          where the status API listens

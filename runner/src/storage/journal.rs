@@ -23,8 +23,8 @@ use crate::error::Coded;
 use crate::outcome::{Attempt, Outcome};
 
 pub use acknowledgement::{Acknowledged, NotKept, Taken};
-pub use record::{Accepted, Entry, Planned, Process, Record, Reference};
-pub use state::{Open, Removed, Snapshot, State};
+pub use record::{Accepted, Entry, Permitted, Planned, Process, Record, Reference};
+pub use state::{Open, Ran, Removed, Snapshot, State};
 pub use verify::{Asked, Whole, verify};
 
 /// The most receipts that one page holds.

@@ -35,6 +35,8 @@ pub(crate) struct Held {
     pub(crate) info: Option<RunnerInfo>,
     pub(crate) polls: u32,
     pub(crate) renewals: u32,
+    /// Rollback permits that come with every lease.
+    pub(crate) permits: Vec<Vec<u8>>,
     /// Roots that follow the first, by version, and the status of the last.
     pub(crate) roots: Vec<(u64, Vec<u8>)>,
     pub(crate) status: Option<Vec<u8>>,

@@ -98,6 +98,7 @@ impl RunnerService for Calls {
             attempt: Some(attempt.into()),
             envelope,
             lease_ms: 60_000,
+            permits: self.0.held.lock().unwrap().permits.clone(),
         });
         Ok(Response::new(v1::LeaseJobResponse { lease, trust_news }))
     }

@@ -7,6 +7,7 @@ mod bench;
 mod broker;
 mod broker_calls;
 mod canary;
+mod channels;
 mod cluster;
 mod confine;
 mod leases;

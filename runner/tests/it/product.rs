@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use remit_seal::Digest;
 use remit_seal::document::{
     Approval, Authority, Class, Component, ComponentKind, Input, Operation, Output, OutputRef, Part, Release,
-    Role, Root, Source, Tool, Value, ValueType,
+    Role, RollbackPermit, Root, Source, Tool, Value, ValueType,
 };
 use remit_seal::dsse::{Envelope, PayloadType};
 use remit_seal::key::SigningKey;
@@ -49,6 +49,10 @@ impl Vendor {
     /// A root signed by the root key.
     pub(crate) fn sign_root(&self, root: &Root) -> Vec<u8> {
         Envelope::sign(PayloadType::Root, root, &[&self.root_key]).unwrap().to_bytes()
+    }
+
+    pub(crate) fn sign_permit(&self, permit: &RollbackPermit) -> Vec<u8> {
+        Envelope::sign(PayloadType::Permit, permit, &[&self.release_key]).unwrap().to_bytes()
     }
 
     /// A signed release of these components.

@@ -34,7 +34,13 @@ pub(crate) struct Runner {
 
 fn info() -> Option<v1::RunnerInfo> {
     let (version, boot) = ("0.1.0".to_owned(), "boot".to_owned());
-    Some(v1::RunnerInfo { version, boot, capacity: 1, executors: vec!["script".to_owned()] })
+    Some(v1::RunnerInfo {
+        version,
+        boot,
+        capacity: 1,
+        executors: vec!["script".to_owned()],
+        channel: "stable".to_owned(),
+    })
 }
 
 fn tls(ca_pem: &str) -> ClientTlsConfig {
@@ -94,6 +100,7 @@ impl Runner {
             now_ms: now_ms()?,
             seq_high: self.seq_high,
             counter_floor: 1,
+            made_by: None,
             is_fresh: false,
         };
         let job = verify::job(&trust.root, &lease.envelope, &context)?;

@@ -82,6 +82,7 @@ impl Case {
             now_ms: NOW_MS,
             seq_high: 0,
             counter_floor: 1,
+            made_by: None,
             is_fresh: false,
         };
         let sign = times(rounds, || {

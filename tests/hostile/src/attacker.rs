@@ -80,7 +80,7 @@ impl<'a> Attacker<'a> {
             found.honest += 1;
             found.honest_refused +=
                 u64::from(self.runner.judge(&offer(&self.fresh, self.vendor), None).is_some());
-            self.runner.accept(&self.fresh.job, &release.document.channel, release.document.rollback_floor);
+            self.runner.accept(&self.fresh.job, &release.document);
             if self.history.len() == HISTORY_MAX {
                 self.history.remove(self.luck.usize(..HISTORY_MAX));
             }

@@ -82,7 +82,7 @@ impl Bug {
                 gate.view.now_ms = job.not_before_ms.max(job.issued_ms);
             }
             (Bug::IgnoreFloor, _) => {
-                gate.floors.clear();
+                gate.ran.clear();
                 gate.view.standing.floors.clear();
             }
             (Bug::ForgetRevoked, _) => gate.view.root = runner.root.clone(),

@@ -1,10 +1,12 @@
 //! What may begin, said a second time and as plainly as it can be: by other code, and by another
 //! implementation of the signatures.
 
+use std::collections::BTreeMap;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use remit_seal::Digest;
-use remit_seal::document::{Approved, Audience, BreakGlass, Class, Job, Operation, Side, Value};
+use remit_seal::document::{Approved, Audience, BreakGlass, Class, Job, Operation, Release, Side, Value};
 use remit_seal::key::SigningKey;
 use ring::signature::{ED25519, UnparsedPublicKey};
 use serde_json::Value as Json;
@@ -20,8 +22,12 @@ pub(crate) struct Truth {
     pub(crate) audience: Audience,
     pub(crate) now_ms: i64,
     pub(crate) seq_high: u64,
-    /// The lowest counters, of channel stable and of beta.
-    pub(crate) floors: [u64; 2],
+    /// The newest release that changed something here, and the oldest that it lets one go back to.
+    pub(crate) ran: Option<(u64, u64)>,
+    /// Which release made each component what it is.
+    pub(crate) made: BTreeMap<String, Digest>,
+    /// What the vendor let be told: older releases run nowhere any more.
+    pub(crate) told_floor: u64,
     /// Which of the vendor's roots is trusted, from 0.
     pub(crate) root: usize,
     /// Whether the status was told: one release key is gone.
@@ -31,8 +37,12 @@ pub(crate) struct Truth {
 }
 
 impl Truth {
-    fn floor(&self, channel: &str) -> u64 {
-        if channel == "stable" { self.floors[0] } else { self.floors[1] }
+    /// The install is on channel stable, and takes nothing older than what ran; but what made a component may
+    /// look after it.
+    fn is_for_this_install(&self, job: &Job, release: &Release) -> bool {
+        let made_it = self.made.get(&job.component) == Some(&job.release);
+        let is_newer = release.channel == "stable" && self.ran.is_none_or(|(_, to)| release.counter >= to);
+        (made_it || is_newer) && (release.channel != "stable" || release.counter >= self.told_floor)
     }
 }
 
@@ -59,9 +69,9 @@ pub(crate) fn allowed(job: &Job, release: &Published, vendor: &Vendor, truth: &T
         && job.release == release.digest
         && document.app == "shop"
         && job.release_counter == document.counter
-        && document.counter >= truth.floor(&document.channel)
+        && truth.is_for_this_install(job, document)
         && is_current
-        && live >= if destroys && document.channel == "stable" { 2 } else { 1 }
+        && live >= if destroys { 2 } else { 1 }
         && (job.class == class || (job.class == Class::Plan && class != Class::Read))
         && glass_is_sound(job, truth.now_ms)
         && plan_is_sound(job, truth.now_ms)

@@ -8,8 +8,9 @@ use remit_runner::attempt::artifact::believe;
 use remit_runner::broker::trust::View;
 use remit_runner::outcome::Attempt;
 use remit_runner::policy::{Answer, Clock, Question};
+use remit_runner::storage::journal::Ran;
 use remit_seal::Digest;
-use remit_seal::document::{Audience, CustomerApproval, Job, KeySpec, Root, Word};
+use remit_seal::document::{Audience, Class, CustomerApproval, Job, KeySpec, Release, Root, Word};
 use remit_seal::dsse::{Envelope, PayloadType};
 use remit_seal::key::SigningKey;
 use remit_seal::verify::{self, Bound, Standing, Verified};
@@ -41,7 +42,8 @@ pub(crate) struct Runner {
     pub(crate) truth: Truth,
     standing: Standing,
     customer: KeySpec,
-    floors: BTreeMap<String, u64>,
+    ran: BTreeMap<String, Ran>,
+    made: BTreeMap<String, String>,
 }
 
 impl Runner {
@@ -53,7 +55,9 @@ impl Runner {
             audience,
             now_ms: START_MS,
             seq_high: 0,
-            floors: [0, 0],
+            ran: None,
+            made: BTreeMap::new(),
+            told_floor: 0,
             root: 0,
             is_told: false,
             fresh_until_ms: 0,
@@ -62,7 +66,8 @@ impl Runner {
             root: first.clone(),
             lenient_root: lenient(vendor, &first),
             standing: Standing::default().under(first.get()),
-            floors: BTreeMap::new(),
+            ran: BTreeMap::new(),
+            made: BTreeMap::new(),
             first_root: first,
             customer: vendor.customer.clone(),
             truth,
@@ -77,7 +82,7 @@ impl Runner {
         };
         let (audience, seq_high) = (self.truth.audience.clone(), self.truth.seq_high);
         let words = vec![word(DENIED, Word::Denied), word(PLAN, Word::Approved)];
-        Gate { view, audience, seq_high, floors: self.floors.clone(), words }
+        Gate { view, audience, seq_high, ran: self.ran.clone(), made: self.made.clone(), words }
     }
 
     /// What the runner says to an offer: the code of its refusal, or nothing when it would begin.
@@ -94,7 +99,7 @@ impl Runner {
             let release = believe(&gate.view, job.get(), release);
             let release =
                 release.map_err(|e| Rejection::Refused { code: e.code(), message: String::new() })?;
-            gate.bind(job, &release)
+            gate.bind(job, &release, &[])
         });
         match admitted {
             Ok((bound, _)) => source(&bound, bug),
@@ -128,12 +133,20 @@ impl Runner {
     }
 
     /// An honest envelope was begun.
-    pub(crate) fn accept(&mut self, job: &Job, channel: &str, rollback_floor: u64) {
+    pub(crate) fn accept(&mut self, job: &Job, release: &Release) {
         self.truth.seq_high = job.seq;
-        let line = usize::from(channel != "stable");
-        self.truth.floors[line] = self.truth.floors[line].max(rollback_floor);
-        let floor = self.floors.entry(channel.to_owned()).or_default();
-        *floor = (*floor).max(rollback_floor);
+        if job.class <= Class::Plan {
+            return;
+        }
+        let now = Ran { counter: release.counter, back_to: release.rollback_floor };
+        if self.truth.ran.is_none_or(|(counter, _)| counter <= now.counter) {
+            self.truth.ran = Some((now.counter, now.back_to));
+            self.ran.insert(release.channel.clone(), now);
+        }
+        if job.class == Class::Change {
+            self.truth.made.insert(job.component.clone(), job.release);
+            self.made.insert(job.component.clone(), job.release.hex());
+        }
     }
 
     /// Whether the runner would trust these bytes as the next root.
@@ -155,7 +168,7 @@ impl Runner {
         let status = verify::status(&self.root, &vendor.status(now_ms), now_ms).expect("an honest status");
         self.standing.learn(&status).expect("it is the first");
         self.truth.is_told = true;
-        self.truth.floors[0] = self.truth.floors[0].max(5);
+        self.truth.told_floor = 5;
         self.truth.fresh_until_ms = now_ms + crate::vendor::HOUR_MS;
     }
 }

@@ -117,7 +117,7 @@ fn root(version: u64, root: &[SigningKey; 3], release: &[SigningKey; 2], dispatc
         root: role(root, 2),
         release: role(release, 1),
         dispatch: Role { keys: vec![dispatch.id()], threshold: 1 },
-        destroy: Some(DestroyRule { threshold: 2, channels: vec!["stable".to_owned()] }),
+        destroy: Some(DestroyRule { threshold: 2 }),
     }
 }
 

@@ -52,6 +52,7 @@ pub(crate) fn release(counter: u64) -> Release {
         channel: "stable".into(),
         // Two back is as far as an install of it can go.
         rollback_floor: counter.saturating_sub(2),
+        permits: vec![],
         inputs: vec!["size".into()],
         approvals: std::collections::BTreeMap::new(),
         terms: Default::default(),

@@ -1,7 +1,9 @@
 //! Trust roots, revocations and dispatch keys at the broker.
 
 use bytes::Bytes;
-use remit_broker::api::wire::{DispatchKeyList, NewRestriction, RootList, RootPublished, Standing};
+use remit_broker::api::wire::{
+    DispatchKeyList, NewRestriction, PermitAccepted, RootList, RootPublished, Standing,
+};
 use reqwest::Method;
 
 use super::{Call, Client, new_key};
@@ -20,6 +22,17 @@ impl Client {
             body: Some((root, "application/json")),
             key: Some(new_key()?),
             ..Call::get(format!("/v1/orgs/{org}/roots"))
+        };
+        self.read(call).await
+    }
+
+    /// Brings a signed rollback permit to the broker.
+    pub async fn permit_rollback(&self, org: &str, permit: Bytes) -> Result<PermitAccepted> {
+        let call = Call {
+            method: Method::POST,
+            body: Some((permit, "application/json")),
+            key: Some(new_key()?),
+            ..Call::get(format!("/v1/orgs/{org}/rollback-permits"))
         };
         self.read(call).await
     }

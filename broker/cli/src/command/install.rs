@@ -28,6 +28,9 @@ pub(super) async fn run(context: &Context, command: InstallCommand) -> Result<()
             let signal = create(&inputs, &labels, sandbox, scenario, approval.as_deref())?;
             let made = client.signal(&id, &signal, None).await?;
             context.format().say(format!("{id} is {}", word(&made.view.status.word)));
+            // What its runner pins and what it follows at the broker are one and the same channel.
+            let channel = Some(link::channel(context, link.channel.as_deref())?);
+            client.signal(&id, &install::Signal::SetChannel { channel }, None).await?;
             if place.is_some() {
                 place::declare(&client, &id, place, "as the install was made".to_owned()).await?;
             }

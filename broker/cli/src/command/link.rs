@@ -2,13 +2,15 @@
 //! the exact command, or a CloudFormation template and the link that opens it.
 
 mod stack;
+pub(crate) mod trusted;
 
 use std::path::{Path, PathBuf};
 
 use remit_broker::api::wire::RunnerToken;
 use remit_loops::runner::Place;
 use remit_loops::{ObjectId, Timestamp};
-use remit_seal::document::{Authority, Input};
+use remit_seal::Digest;
+use remit_seal::document::{Authority, CHANNEL_DEFAULT, Input};
 use serde::Serialize;
 
 use crate::args::LinkArgs;
@@ -18,6 +20,7 @@ use crate::failure::{Failure, Result};
 use crate::keys::write_private;
 use crate::output::{BOLD, time};
 use crate::product;
+use trusted::Source;
 
 /// What was made, for programs. The token itself is in its file only.
 #[derive(Serialize)]
@@ -31,6 +34,7 @@ struct Link {
     #[serde(skip_serializing_if = "Option::is_none")]
     place: Option<Place>,
     root_sha256: String,
+    channel: String,
     broker: String,
     command: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -43,8 +47,11 @@ pub(super) async fn link(context: &Context, client: &Client, id: &ObjectId, args
     // What is wrong is found before a new token takes the place of an older one.
     let wish = stack::Wish::read(args, &inputs)?;
     let token = client.runner_token(id).await?;
-    let mut link = write(&args.out_dir, &token, &inputs)?;
-    link.stack = wish.map(|wish| wish.write(&args.out_dir, &token)).transpose()?;
+    trusted::check_broker(context, args, &token)?;
+    let root = own_root(context, client, id, args, &token).await?;
+    let pins = Pins { root, channel: channel(context, args.channel.as_deref())? };
+    let mut link = write(&args.out_dir, &token, &inputs, &pins)?;
+    link.stack = wish.map(|wish| wish.write(&args.out_dir, &token, &pins)).transpose()?;
     context.format().answer(&link, || {
         let mut text = link.describe();
         text.push_str(&format!("{BOLD}The customer runs:{BOLD:#}\n  {}\n\n", shell(&link.command)));
@@ -57,7 +64,44 @@ pub(super) async fn link(context: &Context, client: &Client, id: &ObjectId, args
     Ok(())
 }
 
-fn write(dir: &Path, token: &RunnerToken, inputs: &[(String, Input)]) -> Result<Link> {
+/// What a runner pins when it is started first.
+struct Pins {
+    root: Digest,
+    channel: String,
+}
+
+/// The root of the vendor's own keys, which the broker must name, too.
+async fn own_root(
+    context: &Context,
+    client: &Client,
+    id: &ObjectId,
+    args: &LinkArgs,
+    token: &RunnerToken,
+) -> Result<Digest> {
+    let org = id.org_name();
+    if let Some(pin) = &args.pin {
+        let pin = Digest::from_hex(pin.trim_start_matches("sha256:"))?;
+        return trusted::root(client, org, Source::Pin(pin), &token.root_sha256).await;
+    }
+    let keys = context.keys().map_err(|failure| {
+        let hint = "give --pin HEX: what `remit keys show` says where the keys are";
+        Failure { hint: hint.to_owned(), ..failure }
+    })?;
+    trusted::root(client, org, Source::Keys(&keys), &token.root_sha256).await
+}
+
+/// The channel that was asked for, or the product's.
+pub(super) fn channel(context: &Context, given: Option<&str>) -> Result<String> {
+    let product = || context.product_dir().ok().and_then(|dir| product::load(dir).ok()?.checked.product);
+    let channel = given.map(str::to_owned).or_else(|| Some(product()?.channel));
+    let channel = channel.unwrap_or_else(|| CHANNEL_DEFAULT.to_owned());
+    if remit_seal::verify::is_name(&channel) {
+        return Ok(channel);
+    }
+    Err(Failure::usage(format!("`{channel}` is no name of a channel"), "use 1 to 40 of a-z, 0-9 and `-`"))
+}
+
+fn write(dir: &Path, token: &RunnerToken, inputs: &[(String, Input)], pins: &Pins) -> Result<Link> {
     let name = token.install.name();
     let (token_file, ca_file) = (dir.join(format!("{name}.token")), dir.join(format!("{name}.ca.pem")));
     let token_file = token.token.as_ref().map(|_| token_file);
@@ -69,7 +113,8 @@ fn write(dir: &Path, token: &RunnerToken, inputs: &[(String, Input)]) -> Result<
     let mut flag = |name: &str, value: String| command.extend([format!("--{name}"), value]);
     flag("broker", token.broker.clone());
     flag("install", token.install.to_string());
-    flag("root-sha256", token.root_sha256.clone());
+    flag("root-sha256", pins.root.hex());
+    flag("channel", pins.channel.clone());
     flag("ca-file", ca_file.display().to_string());
     if let Some(file) = &token_file {
         flag("token-file", file.display().to_string());
@@ -88,7 +133,8 @@ fn write(dir: &Path, token: &RunnerToken, inputs: &[(String, Input)]) -> Result<
         ca_file,
         expires: token.expires_ms.map(Timestamp),
         place: token.place.clone(),
-        root_sha256: token.root_sha256.clone(),
+        root_sha256: pins.root.hex(),
+        channel: pins.channel.clone(),
         broker: token.broker.clone(),
         command,
         stack: None,

@@ -1,5 +1,6 @@
 //! `remit release`: from a folder to a signed release at the broker.
 
+pub(super) mod permit;
 mod preview;
 
 use std::path::{Path, PathBuf};
@@ -58,6 +59,7 @@ pub(super) async fn run(context: &Context, command: ReleaseCommand) -> Result<()
             Ok(())
         }
         ReleaseCommand::List => list(context).await,
+        ReleaseCommand::PermitRollback(args) => permit::run(context, args).await,
         ReleaseCommand::Promote { version } => promote(context, version).await,
         ReleaseCommand::Preview { version, all } => preview::preview(context, version.as_deref(), all).await,
     }
@@ -179,7 +181,7 @@ pub(crate) struct Wish {
     pub(crate) hold: bool,
     /// What to tell people about it.
     pub(crate) notes: String,
-    /// The lowest counter that installs may go back to from it; otherwise the first.
+    /// The lowest counter that installs may go back to from it without a permit; otherwise its own.
     pub(crate) rollback_floor: Option<u64>,
     /// The key that signs it; otherwise the one that the root names.
     pub(crate) key: Option<String>,
@@ -232,7 +234,7 @@ impl Maker {
             counter,
             now_ms: now_ms(),
             notes: wish.notes.clone(),
-            rollback_floor: wish.rollback_floor.unwrap_or(1),
+            rollback_floor: wish.rollback_floor.unwrap_or(counter),
         };
         let draft = self.draft(&product, &dir, &cut)?;
         let signed = release::sign(&draft.document, &key, &root, now_ms()).await?;
@@ -339,6 +341,7 @@ mod tests {
             version: version.into(),
             channel: channel.into(),
             rollback_floor: 1,
+            permits: vec![],
             approvals: std::collections::BTreeMap::new(),
             terms: Default::default(),
             healing: Default::default(),

@@ -3,37 +3,55 @@
 use std::path::Path;
 
 use bytes::Bytes;
+use remit_broker::signer::Signer;
 use remit_seal::document::{Release, Root};
 use remit_seal::dsse::{Envelope, PayloadType};
 use remit_seal::verify::{self, Verified};
 
-use super::release::published;
+use super::release::{permit, published};
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Result};
 use crate::keys::KeysDir;
 use crate::output::now_ms;
 
-/// Adds this person's signature, and shows what was signed.
+/// Adds this person's signature to a release or a rollback permit, and shows what was signed.
 pub(super) async fn sign(context: &Context, file: &Path, key: Option<&str>) -> Result<()> {
     let keys = context.keys()?;
     let root = root(&keys)?;
-    let key = match key {
-        Some(word) => keys.named(word).await?,
-        None => keys.for_releases(root.get())?,
-    };
-    if !root.get().release.keys.contains(&key.id()) {
-        let message = format!("the root of org `{}` does not name this release key", root.get().vendor);
-        let hint = "let the root name it: `remit keys root rotate --add-release NAME.pub.json`";
-        return Err(Failure::new(Exit::Refused, "cli.keys_foreign", message, hint));
-    }
+    let key = signer(&keys, root.get(), key).await?;
     let mut envelope = read(file)?;
     key.countersign(&mut envelope).await?;
     let bytes = envelope.to_bytes();
+    if is_permit(&envelope) {
+        let permit = verify::permit(&root, &bytes, now_ms())?;
+        std::fs::write(file, &bytes).map_err(|e| Failure::file("write", file, &e))?;
+        let answer = serde_json::json!({ "digest": permit.digest(), "permit": permit.get(), "signers": permit.signers() });
+        context.format().answer(&answer, || permit::describe(&permit));
+        return Ok(());
+    }
     let release = verify::release(&root, &bytes, now_ms())?;
     std::fs::write(file, &bytes).map_err(|e| Failure::file("write", file, &e))?;
     let answer = serde_json::json!({ "digest": release.digest(), "release": release.get(), "signers": release.signers() });
     context.format().answer(&answer, || describe(&release));
     Ok(())
+}
+
+/// The key that signs releases and permits, which the root must name.
+pub(super) async fn signer(keys: &KeysDir, root: &Root, key: Option<&str>) -> Result<Signer> {
+    let key = match key {
+        Some(word) => keys.named(word).await?,
+        None => keys.for_releases(root)?,
+    };
+    if root.release.keys.contains(&key.id()) {
+        return Ok(key);
+    }
+    let message = format!("the root of org `{}` does not name this release key", root.vendor);
+    let hint = "let the root name it: `remit keys root rotate --add-release NAME.pub.json`";
+    Err(Failure::new(Exit::Refused, "cli.keys_foreign", message, hint))
+}
+
+fn is_permit(envelope: &Envelope) -> bool {
+    envelope.payload_type == PayloadType::Permit.as_str()
 }
 
 fn describe(release: &Verified<Release>) -> String {
@@ -62,6 +80,10 @@ fn describe(release: &Verified<Release>) -> String {
 /// Brings a signed release to the broker.
 pub(super) async fn publish(context: &Context, file: &Path, hold: bool) -> Result<()> {
     let envelope = read(file)?;
+    if is_permit(&envelope) {
+        let permit = verify::permit(&root(&context.keys()?)?, &envelope.to_bytes(), now_ms())?;
+        return permit::publish(context, &permit.get().vendor, envelope.to_bytes()).await;
+    }
     let release = verify::release(&root(&context.keys()?)?, &envelope.to_bytes(), now_ms())?;
     let bytes = Bytes::from(envelope.to_bytes());
     let made = context.client()?.publish(&release.get().vendor, bytes, hold).await?;
@@ -71,10 +93,13 @@ pub(super) async fn publish(context: &Context, file: &Path, hold: bool) -> Resul
 
 fn read(file: &Path) -> Result<Envelope> {
     let bytes = std::fs::read(file).map_err(|e| Failure::file("read", file, &e))?;
-    Ok(Envelope::parse(&bytes, PayloadType::Release)?)
+    match Envelope::parse(&bytes, PayloadType::Permit) {
+        Ok(permit) => Ok(permit),
+        Err(_) => Ok(Envelope::parse(&bytes, PayloadType::Release)?),
+    }
 }
 
-fn root(keys: &KeysDir) -> Result<Verified<Root>> {
+pub(super) fn root(keys: &KeysDir) -> Result<Verified<Root>> {
     let bytes = keys.root()?.ok_or_else(|| {
         let hint = "bring root.json here, or make the org: `remit org create`";
         Failure::new(Exit::Refused, "cli.root_missing", "there is no root beside your keys", hint)

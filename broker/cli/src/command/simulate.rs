@@ -112,6 +112,7 @@ fn release_of(product: &Product, version: &str, counter: u64) -> Release {
         counter,
         version: version.to_owned(),
         rollback_floor: 0,
+        permits: vec![],
         channel: product.channel.clone(),
         inputs: vec![],
         approvals: BTreeMap::new(),

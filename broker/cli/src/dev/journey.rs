@@ -10,6 +10,7 @@ use super::runner::{Runner, Start, status_addr};
 use super::stage::Stage;
 use super::{checked, step};
 use crate::command::install::create;
+use crate::command::link::trusted::{self, Source};
 use crate::command::org;
 use crate::command::release::{Made, Wish, load};
 use crate::failure::{Exit, Failure, Result};
@@ -60,6 +61,9 @@ pub(super) async fn release(stage: &Stage, what: &str) -> Result<String> {
 
 async fn start_runner(stage: &mut Stage) -> Result<()> {
     let token = stage.client.runner_token(&stage.install).await?;
+    let source = Source::Keys(&stage.keys);
+    let root = trusted::root(&stage.client, stage.install.org_name(), source, &token.root_sha256).await?;
+    checked("the broker names the root that lies beside the vendor's keys; the runner pins that one");
     let file = |name: &str| stage.dir.path().join(name);
     let (token_file, ca_file, inputs_file) =
         (file("runner.token"), file("runner.ca.pem"), file("inputs.json"));
@@ -73,7 +77,8 @@ async fn start_runner(stage: &mut Stage) -> Result<()> {
     for (flag, value) in [
         ("--broker", token.broker.clone()),
         ("--install", stage.install.to_string()),
-        ("--root-sha256", token.root_sha256.clone()),
+        ("--root-sha256", root.hex()),
+        ("--channel", stage.prepared.product.channel.clone()),
         ("--ca-file", ca_file.display().to_string()),
         ("--token-file", token_file.display().to_string()),
         ("--data-dir", stage.dir.runner().display().to_string()),

@@ -27,7 +27,7 @@ pub struct Wish {
     pub root_threshold: Option<u32>,
     /// How many release keys must sign.
     pub release_threshold: Option<u32>,
-    /// How many release keys must sign what destroys, and in which channels.
+    /// How many release keys must sign what destroys, and permits to go back.
     pub destroy: Option<DestroyRule>,
 }
 
@@ -232,7 +232,7 @@ mod tests {
             release: specs(&[4, 5]),
             dispatch: Some(specs(&[6])),
             root_threshold: Some(2),
-            destroy: Some(DestroyRule { threshold: 2, channels: vec!["stable".to_owned()] }),
+            destroy: Some(DestroyRule { threshold: 2 }),
             ..Wish::default()
         }
     }

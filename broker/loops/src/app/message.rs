@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::freeze::{AddFreeze, RemoveFreeze};
-use crate::release::{Release, ReleaseRef};
+use crate::release::{Permit, Release, ReleaseRef};
 use crate::time::Timestamp;
 
 /// What an app can be asked.
@@ -25,6 +25,15 @@ pub enum Signal {
     Promote {
         /// Its version.
         version: String,
+    },
+    /// Let installs go back to a release, by a signed permit that the edge verified.
+    PermitRollback {
+        /// The channel.
+        channel: String,
+        /// The release to go back to, by its counter.
+        to: u64,
+        /// The permit.
+        permit: Permit,
     },
     /// Write a line on its timeline.
     Remark {

@@ -181,11 +181,8 @@ impl Rollout {
         let told = wave.members.tell(room);
         let (rollout, rollback) = (self.number, self.rollback);
         let tell = |name: String| {
-            let notice = Notice::Install(ToInstall::UpdateOffered {
-                release: self.release.clone(),
-                rollout,
-                rollback,
-            });
+            let release = self.release.for_install(&name);
+            let notice = Notice::Install(ToInstall::UpdateOffered { release, rollout, rollback });
             app.child(&name).ok().map(|to| Effect::Tell { to, notice })
         };
         told.into_iter().filter_map(tell).collect()

@@ -7,7 +7,11 @@ use crate::event::{Effect, Event, record};
 use crate::install::message::ToInstall;
 use crate::notice::Notice;
 use crate::rejected::{Rejected, RejectedCode, conflict};
-use crate::release::Release;
+use crate::release::{Permit, Release};
+use crate::time::Timestamp;
+
+/// The most rollback permits of one release that are kept.
+const PERMITS_MAX: usize = 64;
 
 impl App {
     fn known(&self, version: &str) -> Result<&Release, Rejected> {
@@ -63,7 +67,7 @@ impl App {
         let release = self.known(&plan.version)?.clone();
         let rollout = Rollout::new(self.rollouts + 1, event, &release, plan, &self.life.children)?;
         if plan.rollback {
-            self.check_rollback(&release)?;
+            self.check_rollback(&release, event.at)?;
         } else {
             self.check_newer(&release)?;
             self.check_none_under_way()?;
@@ -97,19 +101,51 @@ impl App {
     }
 
     /// Never below the floor of what was rolled out last; each install looks at its own release too.
-    fn check_rollback(&self, to: &Release) -> Result<(), Rejected> {
+    fn check_rollback(&self, to: &Release, at: Timestamp) -> Result<(), Rejected> {
         let newest = self.newest(Some(&to.channel));
         let last = self.rollout.as_ref().map(|rollout| &rollout.release).filter(|r| r.channel == to.channel);
         for from in newest.into_iter().chain(last) {
-            if to.counter < from.rollback_floor {
+            if from.is_barred_from(to, at) {
                 let message = format!(
-                    "release {} (counter {}) is below the rollback floor {} of release {}",
-                    to.version, to.counter, from.rollback_floor, from.version
+                    "release {} (counter {}) is older than release {} lets an install go back to, and no rollback permit is there",
+                    to.version, to.counter, from.version
                 );
                 return Err(Rejected::new(RejectedCode::BelowFloor, message));
             }
         }
         Ok(())
+    }
+
+    /// Installs may go back to a release. A permit that is given again changes nothing.
+    pub(super) fn permit_rollback(
+        &mut self,
+        event: &Event,
+        channel: &str,
+        to: u64,
+        permit: &Permit,
+    ) -> Result<Vec<Effect>, Rejected> {
+        self.life.check_alive()?;
+        let of = |r: &&mut Release| r.channel == channel && r.counter == to;
+        let Some(release) = self.releases.iter_mut().find(of) else {
+            return Err(conflict(&format!(
+                "{} has no release with counter {to} in channel {channel}",
+                self.life.id
+            )));
+        };
+        release.permits.retain(|kept| kept.until > event.at && kept.sha256 != permit.sha256);
+        if release.permits.len() >= PERMITS_MAX {
+            return Err(conflict(&format!(
+                "release {} has {PERMITS_MAX} rollback permits already",
+                release.version
+            )));
+        }
+        release.permits.push(permit.clone());
+        let who = permit.install.as_deref().map_or("every install of its channel".to_owned(), str::to_owned);
+        let text = format!(
+            "{} let {who} go back to release {} until {}: {}",
+            event.by, release.version, permit.until, permit.reason
+        );
+        Ok(vec![record("release.rollback_permitted", text)])
     }
 
     /// The rollout that is under way.

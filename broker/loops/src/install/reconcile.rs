@@ -256,7 +256,7 @@ impl Live {
         if !self.work.as_ref().is_some_and(|op| op.number == number && op.phase == Phase::Resolving) {
             return vec![];
         }
-        if let Some(floor) = self.below_floor(release) {
+        if let Some(floor) = self.below_floor(release, at) {
             return self.unresolved(at, number, &floor);
         }
         for component in &release.components {

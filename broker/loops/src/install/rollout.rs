@@ -74,7 +74,7 @@ impl Live {
         if !self.updates.follows(release) {
             return refused(format!("it follows another channel than {}", release.channel));
         }
-        if let Some(floor) = self.below_floor(release) {
+        if let Some(floor) = self.below_floor(release, event.at) {
             return refused(floor);
         }
         if self.work.is_none() && self.release.as_ref().is_some_and(|own| own.digest == release.digest) {
@@ -90,12 +90,12 @@ impl Live {
     }
 
     /// Why the install may not go back to this release, if it may not.
-    pub(super) fn below_floor(&self, release: &Release) -> Option<String> {
-        let own = self.release.as_ref().filter(|own| own.channel == release.channel)?;
-        (release.counter < own.rollback_floor).then(|| {
+    pub(super) fn below_floor(&self, release: &Release, at: Timestamp) -> Option<String> {
+        let own = self.release.as_ref()?;
+        own.is_barred_from(release, at).then(|| {
             format!(
-                "release {} (counter {}) is below the rollback floor {} of release {}, which it is on",
-                release.version, release.counter, own.rollback_floor, own.version
+                "release {} (counter {}) is older than release {}, which it is on, lets it go back to, and no rollback permit is there",
+                release.version, release.counter, own.version
             )
         })
     }

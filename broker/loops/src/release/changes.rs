@@ -86,6 +86,7 @@ mod tests {
             version: String::new(),
             channel: String::new(),
             rollback_floor: 0,
+            permits: vec![],
             inputs: vec![],
             approvals: std::collections::BTreeMap::new(),
             terms: std::collections::BTreeMap::new(),

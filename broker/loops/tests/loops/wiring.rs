@@ -146,6 +146,7 @@ impl Story {
             version: format!("1.0.{counter}"),
             channel: "stable".into(),
             rollback_floor: 1,
+            permits: vec![],
             inputs: vec!["size".into()],
             approvals: Default::default(),
             terms: Default::default(),

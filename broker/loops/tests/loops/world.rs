@@ -254,6 +254,7 @@ pub(crate) fn release(version: &str, counter: u64) -> Release {
         version: version.into(),
         channel: "stable".into(),
         rollback_floor: 1,
+        permits: vec![],
         inputs: vec!["size".into()],
         approvals: Default::default(),
         terms: Default::default(),

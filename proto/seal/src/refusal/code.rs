@@ -53,6 +53,8 @@ impl Refusal {
             Refusal::ReleaseAudience { .. } => "seal.release_audience",
             Refusal::CounterMismatch { .. } => "seal.counter_mismatch",
             Refusal::Rollback { .. } => "seal.rollback",
+            Refusal::PermitInvalid { .. } => "seal.permit_invalid",
+            Refusal::PermitOver { .. } => "seal.permit_over",
             Refusal::ComponentUnknown { .. } => "seal.component_unknown",
             Refusal::OperationUnknown { .. } => "seal.operation_unknown",
             Refusal::ClassMismatch { .. } => "seal.class_mismatch",

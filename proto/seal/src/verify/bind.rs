@@ -58,6 +58,9 @@ fn check_release(job: &Job, release: &Verified<Release>, context: &Context<'_>) 
     if release.app != job.audience.app {
         return Err(Refusal::ReleaseAudience { part: "app" });
     }
+    if release.channel != job.audience.channel && context.made_by != Some(job.release) {
+        return Err(Refusal::ReleaseAudience { part: "channel" });
+    }
     if job.release_counter != release.counter {
         return Err(Refusal::CounterMismatch { job: job.release_counter, release: release.counter });
     }
@@ -82,15 +85,13 @@ fn check_destroy(
     operation: &Operation,
     release: &Verified<Release>,
 ) -> Result<(), Refusal> {
-    let channel = &release.get().channel;
-    let rule = root.destroy.as_ref().filter(|rule| rule.channels.contains(channel));
-    let Some(rule) = rule.filter(|_| operation.class == Class::Destroy) else { return Ok(()) };
+    let rule = root.destroy.as_ref().filter(|_| operation.class == Class::Destroy);
+    let Some(rule) = rule else { return Ok(()) };
     let (have, need) = (release.signers(), rule.threshold);
     if have >= need as usize {
         return Ok(());
     }
-    let (operation, channel) = (job.operation.clone(), channel.clone());
-    Err(Refusal::DestroyThreshold { operation, channel, have, need })
+    Err(Refusal::DestroyThreshold { operation: job.operation.clone(), have, need })
 }
 
 fn find_component<'a>(job: &Job, release: &'a Release) -> Result<&'a Component, Refusal> {

@@ -32,6 +32,6 @@ pub(super) fn check_time(job: &Job, now_ms: i64) -> Result<(), Refusal> {
     if late_ms > SKEW_MAX_MS { Err(Refusal::BreakGlassOver { late_ms }) } else { Ok(()) }
 }
 
-fn is_line(text: &str, max: usize) -> bool {
+pub(super) fn is_line(text: &str, max: usize) -> bool {
     !text.is_empty() && text.len() <= max && !text.chars().any(char::is_control)
 }

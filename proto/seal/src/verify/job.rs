@@ -3,9 +3,9 @@
 use super::name::check_name;
 use super::root::{check_unexpired, check_vendor};
 use super::{RoleName, Verified, approval, glass, signed};
-use crate::Refusal;
 use crate::document::{Audience, Job, Root};
 use crate::dsse::PayloadType;
+use crate::{Digest, Refusal};
 
 /// The longest window to start a job in.
 pub const START_WINDOW_MAX_MS: i64 = 15 * 60 * 1_000;
@@ -25,6 +25,9 @@ pub struct Context<'a> {
     pub seq_high: u64,
     /// The lowest release counter it accepts for this app's channel.
     pub counter_floor: u64,
+    /// The digest of the release that made the job's component what it is here, if one did: that one may look
+    /// after it and remove it even when the install follows another channel now.
+    pub made_by: Option<Digest>,
     /// Whether a status is known that has not expired (`Standing::is_fresh`).
     pub is_fresh: bool,
 }
@@ -98,6 +101,7 @@ fn check_audience(found: &Audience, expected: &Audience) -> Result<(), Refusal> 
         ("org", Some(&found.org), Some(&expected.org)),
         ("app", Some(&found.app), Some(&expected.app)),
         ("install", Some(&found.install), Some(&expected.install)),
+        ("channel", Some(&found.channel), Some(&expected.channel)),
         ("account", found.account.as_ref(), expected.account.as_ref()),
         ("region", found.region.as_ref(), expected.region.as_ref()),
     ];

@@ -1,7 +1,7 @@
 //! What may be a name in a signed document, and how an install's id is an audience.
 
 use crate::Refusal;
-use crate::document::Audience;
+use crate::document::{Audience, CHANNEL_DEFAULT};
 use crate::refusal::clip;
 
 /// The longest name of an org, app, install, component, operation, in bytes.
@@ -60,7 +60,8 @@ pub(super) fn check_field(what: &'static str, name: &str) -> Result<(), Refusal>
 
 impl Audience {
     /// The audience that an install's id says: `ins_demo.shop.acme` is install `acme` of app
-    /// `shop` of org `demo`, in no cloud account. Documents hold bare names, never prefixed ids.
+    /// `shop` of org `demo`, on the channel `stable`, in no cloud account. Documents hold bare names, never
+    /// prefixed ids.
     pub fn of_install(id: &str, epoch: u64, generation: u64) -> Result<Self, Refusal> {
         let refuse = || Refusal::Name { what: "an install", name: clip(id), max: NAME_LEN_MAX, extra: '-' };
         let names: Vec<&str> = id.strip_prefix("ins_").ok_or_else(refuse)?.split('.').collect();
@@ -69,7 +70,8 @@ impl Audience {
             check_name("an install", name)?;
         }
         let [org, app, install] = [org, app, install].map(str::to_owned);
-        Ok(Self { org, app, install, epoch, generation, account: None, region: None })
+        let channel = CHANNEL_DEFAULT.to_owned();
+        Ok(Self { org, app, channel, install, epoch, generation, account: None, region: None })
     }
 
     /// The install's id: what `of_install` reads.

@@ -14,8 +14,6 @@ use crate::{Digest, Refusal, strict};
 pub const ROOT_HOPS_MAX: usize = 1024;
 /// The most keys a root may name.
 const KEYS_MAX: usize = 64;
-/// The most channels that a rule for destroying may name.
-const CHANNELS_MAX: usize = 64;
 
 /// A root that signs itself: whoever calls this has pinned its digest or shows it to a person.
 pub fn root(bytes: &[u8], pinned: Option<&Digest>, now_ms: i64) -> Result<Verified<Root>, Refusal> {
@@ -143,12 +141,6 @@ fn check_role(root: &Root, name: RoleName) -> Result<(), Refusal> {
 
 fn check_destroy(root: &Root) -> Result<(), Refusal> {
     let Some(rule) = &root.destroy else { return Ok(()) };
-    rule.channels.iter().try_for_each(|name| check_name("a channel", name))?;
-    if rule.channels.is_empty() || rule.channels.len() > CHANNELS_MAX {
-        return Err(unsound(format!(
-            "its rule for destroying names no channel, or more than {CHANNELS_MAX}"
-        )));
-    }
     let keys = root.release.keys.len();
     if rule.threshold < root.release.threshold || rule.threshold as usize > keys {
         let detail = "its threshold for destroying is below that of releases, or above their number of keys";

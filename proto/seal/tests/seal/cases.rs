@@ -7,6 +7,7 @@ use remit_seal::verify::{COMPONENTS_MAX, LONGEST_RUN_MAX_MS, SKEW_MAX_MS, START_
 use remit_seal::{Digest, document::Algorithm};
 
 use crate::approvals::APPROVALS;
+use crate::channels::CHANNELS;
 use crate::destroying::DESTROYING;
 use crate::edges::EDGES;
 use crate::escapes::DECLARING;
@@ -60,7 +61,9 @@ fn what_is_bound_is_what_was_signed() {
 
 pub(crate) fn all() -> Vec<Case> {
     let own = [GOOD, CONTAINER, PAYLOADS, SIGNATURES, ROOTS, RELEASES, SOURCES, INPUTS, JOBS, BINDING];
-    let others = [DESTROYING, REHEARSALS, APPROVALS, TERMS, GLASS, HEALING, HEALTH, PLACES, DECLARING, EDGES];
+    let others = [
+        DESTROYING, REHEARSALS, APPROVALS, TERMS, GLASS, HEALING, HEALTH, PLACES, CHANNELS, DECLARING, EDGES,
+    ];
     [own.concat(), others.concat()].concat()
 }
 

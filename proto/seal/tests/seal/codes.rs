@@ -9,6 +9,8 @@ use crate::cases;
 /// Codes that no chain of documents gives, each shown by a test of its own.
 const SHOWN_ELSEWHERE: &[&str] = &[
     "seal.digest_invalid",
+    "seal.permit_invalid",
+    "seal.permit_over",
     "seal.root_version",
     "seal.status_expired",
     "seal.status_invalid",

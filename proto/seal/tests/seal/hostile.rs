@@ -80,6 +80,7 @@ fn releases(world: &World) -> Vec<Vec<u8>> {
         change(|r| (r.counter, r.version) = (6, "1.5.0".to_owned())),
         change(|r| (r.counter, r.rollback_floor) = (3, 1)),
         change(|r| r.app = "other".to_owned()),
+        change(|r| r.channel = "beta".to_owned()),
         change(|r| r.operations.retain(|name, _| name != "destroy")),
         change(|r| r.components.truncate(1)),
         change(|r| r.inputs.retain(|name, _| name == "size")),
@@ -88,14 +89,18 @@ fn releases(world: &World) -> Vec<Vec<u8>> {
 }
 
 fn any_audience() -> impl Strategy<Value = Audience> {
-    let names =
-        (select(vec!["demo", "demo", "demo", "other"]), select(vec!["shop", "shop", "shop", "other"]));
+    let names = (
+        select(vec!["demo", "demo", "demo", "other"]),
+        select(vec!["shop", "shop", "shop", "other"]),
+        select(vec!["stable", "stable", "stable", "beta"]),
+    );
     let install = select(vec!["acme", "acme", "acme", "acme2"]);
     let account = select(vec![None, None, None, None, Some("123456789012".to_owned())]);
     (names, install, select(vec![1, 1, 1, 2]), select(vec![3, 3, 3, 2, 4]), account).prop_map(
-        |((org, app), install, epoch, generation, account)| Audience {
+        |((org, app, channel), install, epoch, generation, account)| Audience {
             org: org.to_owned(),
             app: app.to_owned(),
+            channel: channel.to_owned(),
             install: install.to_owned(),
             epoch,
             generation,
@@ -200,6 +205,7 @@ fn allowed(job: &Job, release: &Release, digest: Digest, context: &Context<'_>) 
         && job.seq > context.seq_high
         && job.release == digest
         && release.app == context.audience.app
+        && release.channel == context.audience.channel
         && now < release.expires_ms
         && job.release_counter == release.counter
         && release.counter >= context.counter_floor

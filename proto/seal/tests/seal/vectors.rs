@@ -31,6 +31,8 @@ struct Vector {
     now_ms: i64,
     seq_high: u64,
     counter_floor: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    made_by: Option<Digest>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     is_fresh: bool,
     expect: String,
@@ -61,6 +63,7 @@ fn every_vector_is_answered_as_its_index_says() {
             now_ms: vector.now_ms,
             seq_high: vector.seq_high,
             counter_floor: vector.counter_floor,
+            made_by: vector.made_by,
             is_fresh: vector.is_fresh,
         };
         let found = match run(&signed, &context) {
@@ -117,6 +120,7 @@ fn made() -> (Vec<Vector>, BTreeMap<String, Vec<u8>>) {
             now_ms: world.now_ms,
             seq_high: world.seq_high,
             counter_floor: world.counter_floor,
+            made_by: world.made_by,
             is_fresh: world.is_fresh,
             expect: expect.to_owned(),
         });

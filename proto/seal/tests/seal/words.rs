@@ -20,6 +20,7 @@ fn kinds_and_types_have_their_words() {
         (PayloadType::Approval, "approval", "approval", 4),
         (PayloadType::Audit, "audit", "audit checkpoint", 4),
         (PayloadType::Seen, "seen", "receipt for receipts", 4),
+        (PayloadType::Permit, "permit", "rollback permit", 4),
     ];
     for (kind, name, words, kib) in types {
         assert_eq!(kind.as_str(), format!("application/vnd.remit.{name}.v1+json"));

@@ -82,6 +82,8 @@ pub(crate) struct World {
     pub(crate) now_ms: i64,
     pub(crate) seq_high: u64,
     pub(crate) counter_floor: u64,
+    /// Another release than the job's is said to have made its component.
+    pub(crate) made_by: Option<Digest>,
     pub(crate) is_fresh: bool,
 }
 
@@ -114,9 +116,15 @@ impl World {
     }
 
     pub(crate) fn context(&self) -> Context<'_> {
-        let Self { audience, now_ms, seq_high, counter_floor, is_fresh, .. } = self;
-        let (now_ms, seq_high, counter_floor, is_fresh) = (*now_ms, *seq_high, *counter_floor, *is_fresh);
-        Context { audience, now_ms, seq_high, counter_floor, is_fresh }
+        let Self { audience, now_ms, seq_high, counter_floor, made_by, is_fresh, .. } = self;
+        Context {
+            audience,
+            now_ms: *now_ms,
+            seq_high: *seq_high,
+            counter_floor: *counter_floor,
+            made_by: *made_by,
+            is_fresh: *is_fresh,
+        }
     }
 }
 
@@ -157,6 +165,7 @@ pub(crate) fn world() -> World {
         now_ms: NOW,
         seq_high: 6,
         counter_floor: 4,
+        made_by: None,
         is_fresh: false,
     }
 }

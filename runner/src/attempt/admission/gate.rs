@@ -4,7 +4,8 @@
 
 use std::collections::BTreeMap;
 
-use remit_seal::document::{Audience, Class, CustomerApproval, Job, Release, Side, Subject};
+use remit_seal::Digest;
+use remit_seal::document::{Audience, Class, CustomerApproval, Job, Release, RollbackPermit, Side, Subject};
 use remit_seal::verify::{self, Bound, Context, Verified};
 
 use super::{Rejection, refused};
@@ -13,6 +14,7 @@ use crate::executor::{Action, Stage};
 use crate::outcome::Attempt;
 use crate::policy::approval::{approves, newest};
 use crate::storage::data_dir::is_safe_name;
+use crate::storage::journal::Ran;
 
 /// What a runner knows when an envelope comes.
 #[derive(Clone, Debug)]
@@ -23,26 +25,29 @@ pub struct Gate {
     pub audience: Audience,
     /// The greatest sequence number that it has accepted.
     pub seq_high: u64,
-    /// The lowest release counter that it accepts, by channel, from the releases that it has run.
-    pub floors: BTreeMap<String, u64>,
+    /// The newest releases that ran here, by channel.
+    pub ran: BTreeMap<String, Ran>,
+    /// The release that made each component what it is: its digest, hexadecimal.
+    pub made: BTreeMap<String, String>,
     /// What its customer says: signed by their key, and none of it by way of the broker.
     pub words: Vec<CustomerApproval>,
 }
 
 impl Gate {
-    fn context(&self, counter_floor: u64) -> Context<'_> {
+    fn context(&self, counter_floor: u64, made_by: Option<Digest>) -> Context<'_> {
         Context {
             audience: &self.audience,
             now_ms: self.view.now_ms,
             seq_high: self.seq_high,
             counter_floor,
+            made_by,
             is_fresh: self.view.is_fresh(),
         }
     }
 
     /// Signatures, audience, time and sequence of an envelope that was offered as this attempt.
     pub fn job(&self, attempt: &Attempt, envelope: &[u8]) -> Result<Verified<Job>, Rejection> {
-        let job = verify::job(&self.view.root, envelope, &self.context(0))?;
+        let job = verify::job(&self.view.root, envelope, &self.context(0, None))?;
         if is_of(job.get(), attempt) {
             return Ok(job);
         }
@@ -50,24 +55,48 @@ impl Gate {
         Err(refused("runner.lease_mismatch", words))
     }
 
-    /// The job together with the release that allows it, and what it does here.
+    /// The job together with the release that allows it, and what it does here. The permits are the broker's to
+    /// bring, and the vendor's to sign.
     pub fn bind(
         &self,
         job: Verified<Job>,
         release: &Verified<Release>,
+        permits: &[Vec<u8>],
     ) -> Result<(Bound, Action), Rejection> {
-        let Release { app, channel, .. } = release.get();
-        let own = self.floors.get(channel).copied().unwrap_or(0);
-        let context = self.context(own.max(self.view.standing.floor(app, channel)));
+        let made_by = self.made.get(&job.get().component).and_then(|hex| Digest::from_hex(hex).ok());
+        let is_own = made_by == Some(release.digest());
+        let context = self.context(self.floor(release.get(), is_own, permits), made_by);
         let bound = verify::bind(&self.view.root, job, release, &context)?;
         let action = permitted(&bound)?;
         self.stage(&bound)?;
         Ok((bound, action))
     }
 
+    /// The lowest counter that may run. What the vendor's statuses say holds always; what ran here holds but
+    /// for the release that made the component, which goes back nowhere, and by a permit.
+    fn floor(&self, release: &Release, is_own: bool, permits: &[Vec<u8>]) -> u64 {
+        let told = self.view.standing.floor(&release.app, &release.channel);
+        match self.ran.get(&release.channel) {
+            Some(ran) if !is_own && self.permit(release, permits).is_none() => told.max(ran.back_to),
+            Some(_) | None => told,
+        }
+    }
+
+    /// The permit among these by which this release may take the place of the newer one that ran; none where
+    /// none is needed.
+    pub fn permit(&self, release: &Release, permits: &[Vec<u8>]) -> Option<Verified<RollbackPermit>> {
+        let ran = self.ran.get(&release.channel)?;
+        if release.counter >= ran.back_to {
+            return None;
+        }
+        let believed =
+            permits.iter().filter_map(|b| verify::permit(&self.view.root, b, self.view.now_ms).ok());
+        believed.into_iter().find(|permit| permit.get().allows(release, &self.audience.install, ran.counter))
+    }
+
     /// Whether an envelope, whatever its time and sequence, was signed for this runner and this attempt.
     pub fn is_signed_for(&self, attempt: &Attempt, envelope: &[u8]) -> bool {
-        let signed = verify::addressed(&self.view.root, envelope, &self.context(0));
+        let signed = verify::addressed(&self.view.root, envelope, &self.context(0, None));
         signed.is_ok_and(|signed| is_of(&signed, attempt))
     }
 }

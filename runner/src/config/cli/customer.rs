@@ -154,3 +154,22 @@ pub struct HaltedArgs {
     #[arg(long, value_name = "DIR", env = "REMIT_RUNNER_DATA_DIR")]
     pub data_dir: PathBuf,
 }
+
+/// The channel of releases.
+#[derive(Debug, Subcommand)]
+pub enum ChannelCommand {
+    /// Which it is.
+    Show {
+        /// The runner's data directory.
+        #[arg(long, value_name = "DIR", env = "REMIT_RUNNER_DATA_DIR")]
+        data_dir: PathBuf,
+    },
+    /// Keep to this one from the next job on; a running runner need not be started anew.
+    Set {
+        /// Its name.
+        channel: String,
+        /// The runner's data directory.
+        #[arg(long, value_name = "DIR", env = "REMIT_RUNNER_DATA_DIR")]
+        data_dir: PathBuf,
+    },
+}

@@ -4,7 +4,8 @@
 //! or put elsewhere without all later ones telling.
 
 use remit_seal::Digest;
-use remit_seal::document::{BreakGlass, KeySpec};
+use remit_seal::document::{BreakGlass, Class, KeySpec, RollbackPermit};
+use remit_seal::verify::Verified;
 use serde::{Deserialize, Serialize};
 
 use super::state::Snapshot;
@@ -63,6 +64,11 @@ pub enum Entry {
     },
     /// From here on this policy is kept to.
     Policy(Reference),
+    /// From here on releases of this channel run, and of no other: the customer pinned it.
+    Channel {
+        /// Its name.
+        name: String,
+    },
     /// An envelope passed every check.
     Accepted(Accepted),
     /// An envelope, or a plan of one that has begun, waits for a window, an approval or a resumption.
@@ -118,6 +124,7 @@ impl Entry {
             | Entry::Keyed { .. }
             | Entry::Continued { .. }
             | Entry::Policy(_)
+            | Entry::Channel { .. }
             | Entry::Accepted(_)
             | Entry::Planned(_)
             | Entry::Begun { .. } => true,
@@ -151,12 +158,14 @@ pub struct Accepted {
     pub release_counter: u64,
     /// The release's channel.
     pub channel: String,
-    /// The lowest counter that may follow.
+    /// The lowest counter that the release lets the install go back to.
     pub rollback_floor: u64,
     /// The component.
     pub component: String,
     /// What to do with it.
     pub operation: String,
+    /// How dangerous that is.
+    pub class: Class,
     /// Whether it is only rehearsed.
     pub rehearsal: bool,
     /// The version of the policy that permitted it.
@@ -165,6 +174,31 @@ pub struct Accepted {
     /// Who of the vendor let it pass the vendor's own rules, why, and until when.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub break_glass: Option<BreakGlass>,
+    /// The vendor's leave to go back to this release from the newer one that ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub permit: Option<Permitted>,
+}
+
+/// A rollback permit that a job made use of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Permitted {
+    /// The digest of its payload.
+    pub permit: String,
+    /// The newest release that it lets an install leave.
+    pub from: u64,
+    /// The release that it lets run again.
+    pub to: u64,
+    /// The vendor's reason.
+    pub reason: String,
+    /// After this no job starts by it.
+    pub until_ms: i64,
+}
+
+impl Permitted {
+    pub(crate) fn of(permit: &Verified<RollbackPermit>) -> Self {
+        let RollbackPermit { from, to, reason, until_ms, .. } = permit.get().clone();
+        Self { permit: permit.digest().hex(), from, to, reason, until_ms }
+    }
 }
 
 /// A plan that was let through.

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use remit_seal::Digest;
-use remit_seal::document::{BreakGlass, KeySpec};
+use remit_seal::document::{BreakGlass, Class, KeySpec};
+use remit_seal::verify::COMPONENTS_MAX;
 use serde::{Deserialize, Serialize};
 
-use super::record::{Accepted, Entry, Process, Record, Reference};
+use super::record::{Accepted, Entry, Permitted, Process, Record, Reference};
 use crate::outcome::{Attempt, Outcome};
 
 /// How many finished attempts are remembered, to know them when they are offered again.
@@ -15,6 +16,9 @@ const FINISHED_MAX: usize = 256;
 /// How many attempts that were refused for good are remembered: apart, so that no number of them
 /// makes a finished one forgotten.
 const REFUSED_MAX: usize = 256;
+
+/// How many components are remembered with the release that made them: those of two releases.
+const MADE_MAX: usize = 2 * COMPONENTS_MAX;
 
 /// How many plans that removed something are remembered one by one.
 const REMOVED_MAX: usize = 256;
@@ -33,8 +37,14 @@ pub struct State {
     pub seq_high: u64,
     /// The greatest fence that was accepted.
     pub fence_high: u64,
-    /// The lowest release counter that is accepted, by channel.
-    pub floors: BTreeMap<String, u64>,
+    /// The newest releases that ran here, by channel.
+    pub ran: BTreeMap<String, Ran>,
+    /// The release that made each component what it is: its payload's digest, hexadecimal.
+    pub made: BTreeMap<String, String>,
+    /// The channel that the customer pinned.
+    pub channel: Option<String>,
+    /// The rollback permit by which a job last went back to an older release.
+    pub permit: Option<Permitted>,
     /// Attempts that were accepted and whose outcome the broker has not acknowledged.
     pub open: BTreeMap<Attempt, Open>,
     /// How many records there are.
@@ -61,6 +71,16 @@ pub struct Removed {
     pub count: u32,
 }
 
+/// The newest release of a channel that ran here: that made or changed something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ran {
+    /// Its counter.
+    pub counter: u64,
+    /// The lowest counter that it lets the install go back to without a permit.
+    pub back_to: u64,
+}
+
 /// What a later segment begins with, so that it can be read without those before it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -73,8 +93,15 @@ pub struct Snapshot {
     pub seq_high: u64,
     /// The greatest fence that was accepted.
     pub fence_high: u64,
-    /// The lowest release counter that is accepted, by channel.
-    pub floors: BTreeMap<String, u64>,
+    /// The newest releases that ran here, by channel.
+    pub ran: BTreeMap<String, Ran>,
+    /// The release that made each component what it is.
+    pub made: BTreeMap<String, String>,
+    /// The channel that the customer pinned.
+    pub channel: Option<String>,
+    /// The rollback permit that was used last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub permit: Option<Permitted>,
     /// The attempts in hand.
     pub open: Vec<Open>,
     /// Attempts that are over, oldest first.
@@ -114,7 +141,10 @@ impl Default for State {
             policy: None,
             seq_high: 0,
             fence_high: 0,
-            floors: BTreeMap::new(),
+            ran: BTreeMap::new(),
+            made: BTreeMap::new(),
+            channel: None,
+            permit: None,
             open: BTreeMap::new(),
             records: 0,
             head: Digest::of(b""),
@@ -137,16 +167,25 @@ impl State {
             Entry::Continued { snapshot } => self.restore(snapshot),
             Entry::Accepted(accepted) => self.accept(accepted),
             Entry::Policy(policy) => self.policy = Some(policy.clone()),
+            Entry::Channel { name } => self.channel = Some(name.clone()),
             Entry::Planned(planned) => self.remove(record.at_ms, planned.plan.delete + planned.plan.replace),
             Entry::Held { .. } => {}
             // What was refused may be a stranger's word; that it is final is said by an ending.
             Entry::Refused { .. } => {}
-            Entry::Begun { attempt } => self.change(attempt, |open| open.begun = true),
+            Entry::Begun { attempt } => {
+                self.change(attempt, |open| open.begun = true);
+                self.run(attempt);
+            }
             Entry::Process(process) => {
                 self.change(&process.attempt, |open| open.processes.push(process.clone()));
             }
             Entry::Ended { attempt, outcome } => match self.open.get_mut(attempt) {
-                Some(open) => open.outcome = Some(outcome.clone()),
+                Some(open) => {
+                    open.outcome = Some(outcome.clone());
+                    if open.accepted.class == Class::Destroy && matches!(outcome, Outcome::Succeeded(_)) {
+                        self.made.remove(&open.accepted.component);
+                    }
+                }
                 None => remember(&mut self.refused, attempt, REFUSED_MAX),
             },
             Entry::Reported { attempt, .. } => {
@@ -163,7 +202,10 @@ impl State {
             key: self.key.clone(),
             seq_high: self.seq_high,
             fence_high: self.fence_high,
-            floors: self.floors.clone(),
+            ran: self.ran.clone(),
+            made: self.made.clone(),
+            channel: self.channel.clone(),
+            permit: self.permit.clone(),
             open: self.open.values().cloned().collect(),
             finished: self.finished.iter().cloned().collect(),
             refused: self.refused.iter().cloned().collect(),
@@ -177,7 +219,10 @@ impl State {
         self.install = Some(from.install.clone());
         self.key.clone_from(&from.key);
         (self.seq_high, self.fence_high) = (from.seq_high, from.fence_high);
-        self.floors.clone_from(&from.floors);
+        self.ran.clone_from(&from.ran);
+        self.made.clone_from(&from.made);
+        self.channel.clone_from(&from.channel);
+        self.permit.clone_from(&from.permit);
         self.open = from.open.iter().map(|open| (open.accepted.attempt.clone(), open.clone())).collect();
         self.finished = from.finished.iter().cloned().collect();
         self.refused = from.refused.iter().cloned().collect();
@@ -213,10 +258,31 @@ impl State {
             self.break_glass.clone_from(&accepted.break_glass);
         }
         self.fence_high = self.fence_high.max(accepted.attempt.fence);
-        let floor = self.floors.entry(accepted.channel.clone()).or_default();
-        *floor = (*floor).max(accepted.rollback_floor);
+        if accepted.permit.is_some() {
+            self.permit.clone_from(&accepted.permit);
+        }
         let open = Open { accepted: accepted.clone(), begun: false, processes: Vec::new(), outcome: None };
         self.open.insert(accepted.attempt.clone(), open);
+    }
+
+    /// An attempt begins: if it makes or changes anything, its release has run here. An older one takes the
+    /// newest's place only by a permit.
+    fn run(&mut self, attempt: &Attempt) {
+        let Some(Open { accepted, .. }) = self.open.get(attempt) else { return };
+        let Accepted { class, channel, release_counter, rollback_floor, component, release, permit, .. } =
+            accepted;
+        if *class <= Class::Plan {
+            return;
+        }
+        let now = Ran { counter: *release_counter, back_to: *rollback_floor };
+        let is_newest = self.ran.get(channel).is_none_or(|ran| ran.counter <= now.counter);
+        if is_newest || permit.is_some() {
+            self.ran.insert(channel.clone(), now);
+        }
+        // A component that has no room here must keep to the newest release: no more is believed for it.
+        if *class == Class::Change && (self.made.len() < MADE_MAX || self.made.contains_key(component)) {
+            self.made.insert(component.clone(), release.clone());
+        }
     }
 
     fn change(&mut self, attempt: &Attempt, change: impl FnOnce(&mut Open)) {

@@ -21,9 +21,11 @@ pub(super) fn accepted(n: u32) -> Entry {
         rollback_floor: 2,
         component: "network".to_owned(),
         operation: "deploy".to_owned(),
+        class: remit_seal::document::Class::Change,
         rehearsal: false,
         policy: None,
         break_glass: None,
+        permit: None,
     })
 }
 
@@ -60,7 +62,8 @@ fn what_was_appended_is_there_after_opening_again() {
     assert_eq!(journal.head(), head);
     let state = journal.state();
     assert_eq!((state.seq_high, state.records), (2, 6));
-    assert_eq!(state.floors["stable"], 2);
+    assert_eq!(state.ran["stable"], Ran { counter: 3, back_to: 2 });
+    assert_eq!(state.made["network"], "r");
     let first = &state.open[&attempt(1)];
     assert!(first.begun && matches!(first.outcome, Some(Outcome::Failed(_))));
     assert!(!state.open[&attempt(2)].begun);

@@ -68,7 +68,7 @@ fn entry(n: u64) -> serde_json::Value {
         0 => json!({ "accepted": {
             "attempt": attempt, "seq": of, "envelope": Digest::of(b"e").hex(), "release": Digest::of(b"r").hex(),
             "release_counter": 3, "channel": "stable", "rollback_floor": 2, "component": "network",
-            "operation": "deploy", "rehearsal": false, "policy": 1,
+            "class": "change", "operation": "deploy", "rehearsal": false, "policy": 1,
         } }),
         1 => json!({ "begun": { "attempt": attempt } }),
         2 => {

@@ -94,10 +94,10 @@ The file goes round: each holder of a root key signs it on a machine of their ow
 pub enum RootCommand {
     /// Make the first root of an org, signed by the root keys that are here.
     #[command(after_help = "\
-Example, two of three people and two release keys to destroy in channel stable:
+Example, two of three people and two release keys to destroy:
   remit keys root new --add-root ann.pub.json --add-root bea.pub.json --add-root cem.pub.json \\
       --root-threshold 2 --add-release ci.pub.json --add-release ann2.pub.json \\
-      --destroy-threshold 2 --destroy-channel stable")]
+      --destroy-threshold 2")]
     New {
         /// The org's name; otherwise the one in remit.toml.
         name: Option<String>,
@@ -177,12 +177,10 @@ pub struct WishArgs {
     /// How many release keys must sign a release.
     #[arg(long, value_name = "N")]
     pub release_threshold: Option<u32>,
-    /// How many release keys must have signed a release by which something is destroyed.
-    #[arg(long, value_name = "N", requires = "destroy_channel")]
+    /// How many release keys must have signed a release by which something is destroyed, or a permit to go back
+    /// to an older one.
+    #[arg(long, value_name = "N")]
     pub destroy_threshold: Option<u32>,
-    /// In which channels. May be repeated.
-    #[arg(long, value_name = "NAME", requires = "destroy_threshold")]
-    pub destroy_channel: Vec<String>,
     /// How long it holds. A broker that was taken over can keep a newer root from runners for so long.
     #[arg(long, value_name = "DAYS", default_value_t = 365, value_parser = clap::value_parser!(u32).range(1..=3650))]
     pub days: u32,

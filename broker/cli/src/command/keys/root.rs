@@ -73,7 +73,6 @@ async fn read_wish(context: &Context, args: &WishArgs, is_first: bool) -> Result
         }
         None => None,
     };
-    let channels = args.destroy_channel.clone();
     Ok(Wish {
         root: all(&args.add_root)?,
         release: all(&args.add_release)?,
@@ -81,7 +80,7 @@ async fn read_wish(context: &Context, args: &WishArgs, is_first: bool) -> Result
         drop: args.drop.clone(),
         root_threshold: args.root_threshold,
         release_threshold: args.release_threshold,
-        destroy: args.destroy_threshold.map(|threshold| DestroyRule { threshold, channels }),
+        destroy: args.destroy_threshold.map(|threshold| DestroyRule { threshold }),
     })
 }
 

@@ -12,6 +12,7 @@ use remit_seal::Digest;
 use remit_seal::document::{Input, Value, ValueType};
 use serde::Serialize;
 
+use super::Pins;
 use crate::args::LinkArgs;
 use crate::failure::{Exit, Failure, Result};
 use crate::output::BOLD;
@@ -65,14 +66,15 @@ impl Wish {
     }
 
     /// Writes the template. No secret is in it or in the link.
-    pub(super) fn write(self, dir: &Path, token: &RunnerToken) -> Result<Stack> {
+    pub(super) fn write(self, dir: &Path, token: &RunnerToken, pins: &Pins) -> Result<Stack> {
         let install: InstallId = token.install.to_string().parse()?;
         let facts = InstallFacts {
             install: install.clone(),
             place: token.place.as_ref().map(|place| self.place(place)).transpose()?,
             broker: token.broker.parse()?,
             ca: Some(token.ca_pem.parse()?),
-            root_sha256: Digest::from_hex(&token.root_sha256)?,
+            root_sha256: pins.root,
+            channel: pins.channel.parse()?,
             runner: self.runner,
             architecture: Architecture::X86_64,
             policies: Vec::new(),

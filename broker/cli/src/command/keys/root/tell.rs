@@ -59,11 +59,7 @@ fn describe(told: &Told<'_>, knows_before: bool) -> String {
     }
     text.push_str(&table.render(""));
     if let Some(rule) = &root.destroy {
-        text.push_str(&format!(
-            "to destroy in {}: {} release keys\n",
-            rule.channels.join(", "),
-            rule.threshold
-        ));
+        text.push_str(&format!("to destroy or to go back: {} release keys\n", rule.threshold));
     }
     if knows_before && told.changes.is_empty() {
         text.push_str("\nit changes no key and no threshold\n");
