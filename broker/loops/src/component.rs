@@ -195,6 +195,7 @@ impl Component {
             id: current.id.clone(),
             component: self.id.name().to_owned(),
             action: task.action,
+            kind: task.kind.clone(),
             mode: task.mode,
             release: task.release.clone(),
             inputs: task.inputs.clone(),

@@ -144,6 +144,9 @@ struct Mark {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Part {
     kind: String,
+    /// Its tool keeps records of its own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    adopts: bool,
     /// What it may need: by its release and, until a deploy by that has succeeded, by earlier ones.
     needs: Vec<String>,
     /// The release by which it was last begun: what can destroy it.

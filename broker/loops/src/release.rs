@@ -120,6 +120,10 @@ pub struct ReleaseComponent {
     pub needs: Vec<String>,
     /// How long one job of it may run, milliseconds.
     pub longest_run_ms: i64,
+    /// Its tool keeps records of its own, which can take over what is there: to accept a difference changes them.
+    /// Of what was stored before this was said, a difference is accepted without.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub adopts: bool,
     /// It is only ever rehearsed, in real installs too.
     #[serde(default)]
     pub sandbox: bool,

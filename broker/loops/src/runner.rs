@@ -210,12 +210,13 @@ impl Runner {
         self.spki_sha256.as_deref()
     }
 
-    /// The attempt to hand out next (the lowest sequence number first), if any.
+    /// The attempt to hand out next (the lowest sequence number first), if any. What the runner is too old for waits.
     pub fn next_offer(&self) -> Option<Offer> {
         if self.draining.is_some() || self.restored {
             return None;
         }
-        let slot = self.slots.iter().find(|s| s.phase == Phase::Offered)?;
+        let may_take = |s: &&Slot| s.phase == Phase::Offered && self.info.lacks(&s.spec).is_none();
+        let slot = self.slots.iter().find(may_take)?;
         let place = self.place().cloned();
         Some(Offer { spec: slot.spec.clone(), seq: slot.seq, fence: slot.fence, place })
     }

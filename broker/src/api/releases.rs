@@ -187,6 +187,7 @@ fn summary(release: &Verified<document::Release>) -> Release {
     let component = |c: &document::Component| ReleaseComponent {
         name: c.name.clone(),
         kind: c.kind.as_str().to_owned(),
+        adopts: c.kind.traits().keeps_records,
         digest: c.digest.to_string(),
         needs: c.needs.clone(),
         longest_run_ms: c.longest_run_ms,

@@ -18,6 +18,7 @@ fn release(counter: u64) -> Release {
     let component = ReleaseComponent {
         name: "web".into(),
         kind: "script".into(),
+        adopts: false,
         digest: format!("sha256:{counter}"),
         needs: vec![],
         longest_run_ms: 60_000,

@@ -86,6 +86,7 @@ fn component(name: &str, needs: &[&str]) -> ReleaseComponent {
     ReleaseComponent {
         name: name.into(),
         kind: "script".into(),
+        adopts: false,
         digest: format!("sha256:{name}"),
         needs: needs.iter().map(|n| (*n).to_owned()).collect(),
         longest_run_ms: 60_000,

@@ -316,6 +316,7 @@ fn task() -> component::Task {
         operation: 1,
         epoch: 1,
         action: Action::Deploy,
+        kind: String::new(),
         mode: Mode::Real,
         play: None,
         release: ReleaseRef { digest: "sha256:0".into(), counter: 1, version: "1".into() },

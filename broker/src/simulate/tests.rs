@@ -9,6 +9,7 @@ fn release(version: &str, counter: u64) -> Release {
     let component = |name: &str, needs: &[&str]| ReleaseComponent {
         name: name.into(),
         kind: "terraform".into(),
+        adopts: false,
         digest: format!("sha256:{name}{counter}"),
         needs: needs.iter().map(|n| (*n).to_owned()).collect(),
         longest_run_ms: 600_000,

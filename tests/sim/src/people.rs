@@ -19,6 +19,7 @@ pub(crate) fn release(counter: u64) -> Release {
     let component = |name: &str, needs: &[&str]| ReleaseComponent {
         name: name.into(),
         kind: "script".into(),
+        adopts: false,
         digest: format!("sha256:{name}.{}", counter / 2),
         needs: needs.iter().map(|n| (*n).to_owned()).collect(),
         longest_run_ms: 600_000,

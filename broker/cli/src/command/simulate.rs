@@ -94,6 +94,7 @@ fn release_of(product: &Product, version: &str, counter: u64) -> Release {
     let component = |c: &crate::product::Component| ReleaseComponent {
         name: c.name.clone(),
         kind: c.kind.as_str().to_owned(),
+        adopts: c.kind.traits().keeps_records,
         digest: format!("sha256:{}-{counter}", c.name),
         needs: c.needs.clone(),
         longest_run_ms: c.longest_run_ms,

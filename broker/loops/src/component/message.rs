@@ -31,6 +31,9 @@ pub struct Task {
     pub epoch: u64,
     /// What to do.
     pub action: Action,
+    /// The kind of the component, as the executors of a runner are named; empty in what was stored before it was said.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub kind: String,
     /// Real or rehearsed.
     pub mode: Mode,
     /// By which release.

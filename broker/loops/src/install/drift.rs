@@ -147,9 +147,9 @@ impl Live {
         Ok(effects)
     }
 
-    /// What adopting a component takes: terraform keeps records of its own, others have none.
+    /// What adopting a component takes: some keep records of their own, others have none.
     pub(super) fn adopting(part: &Part) -> Action {
-        if part.kind == "terraform" { Action::Adopt } else { Action::Drift }
+        if part.adopts { Action::Adopt } else { Action::Drift }
     }
 
     pub(super) fn drift_view(&self, id: &ObjectId) -> View {

@@ -350,6 +350,7 @@ impl Live {
             operation: op.number,
             epoch: self.epoch,
             action,
+            kind: part.kind.clone(),
             mode: if part.sandbox { Mode::Sandbox } else { self.mode },
             play: play.map(|scenario| scenario.play(name, action)),
             release: part.release.clone(),
@@ -414,6 +415,7 @@ impl Part {
     fn of(release: &Release, component: &crate::release::ReleaseComponent) -> Self {
         Self {
             kind: component.kind.clone(),
+            adopts: component.adopts,
             needs: component.needs.clone(),
             release: ReleaseRef::from(release),
             digest: component.digest.clone(),

@@ -73,6 +73,7 @@ mod tests {
         let component = |(name, digest): &(&str, &str)| ReleaseComponent {
             name: (*name).into(),
             kind: "script".into(),
+            adopts: false,
             digest: (*digest).into(),
             needs: vec![],
             longest_run_ms: 1,

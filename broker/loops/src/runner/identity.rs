@@ -64,7 +64,10 @@ impl Runner {
         if matches!(self.presence, Presence::Online { .. }) {
             let is_again = booted.is_some() && !before.boot.is_empty();
             let text = format!("the runner was started anew (version {})", self.info.version);
-            return is_again.then(|| record("runner.booted", text)).into_iter().chain(booted).collect();
+            let again = is_again.then(|| record("runner.booted", text)).into_iter().chain(booted);
+            // What it was too old for may go on.
+            let is_other = before.executors != self.info.executors && !self.slots.is_empty();
+            return again.chain(is_other.then(|| Effect::WakeRunner(self.id.clone()))).collect();
         }
         self.become_present(at, Presence::Online { since: at });
         let text = format!("the runner is there (version {})", self.info.version);

@@ -163,8 +163,16 @@ pub struct Info {
     pub boot: String,
     /// How many attempts it runs at once.
     pub capacity: u32,
-    /// The kinds of components it can really run.
+    /// The kinds of components it can really run; none where it does not say.
     pub executors: Vec<String>,
+}
+
+impl Info {
+    /// The kind that it would need to run this and has no executor for, if it is too old for it.
+    pub(crate) fn lacks<'a>(&self, spec: &'a JobSpec) -> Option<&'a str> {
+        let is_real = spec.mode == Mode::Real && !spec.kind.is_empty() && !self.executors.is_empty();
+        (is_real && !self.executors.contains(&spec.kind)).then_some(spec.kind.as_str())
+    }
 }
 
 /// Whether a runner is there.
@@ -347,6 +355,9 @@ pub struct JobSpec {
     pub component: String,
     /// What to do.
     pub action: Action,
+    /// The kind of the component, as the executors of a runner are named; empty in what was stored before it was said.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub kind: String,
     /// Real or rehearsed.
     pub mode: Mode,
     /// The release to do it by: digest, counter, version.

@@ -16,6 +16,7 @@ impl Runner {
             .chain(self.draining_reason())
             .chain(self.restored_reason())
             .chain(self.unconfirmed_reasons())
+            .chain(self.too_old_reasons())
             .collect()
     }
 
@@ -84,6 +85,26 @@ impl Runner {
                 self.id.install().map_or_else(String::new, |install| install.name().to_owned())
             ),
             evidence: Some(Evidence { attempt: Some(slot.spec.id.clone()), ..Evidence::default() }),
+        })
+    }
+
+    /// What it has no executor for: it would only refuse it.
+    fn too_old_reasons(&self) -> impl Iterator<Item = Waiting> {
+        let offered = self.slots.iter().filter(|s| s.phase == Phase::Offered && self.generation() != 0);
+        offered.filter_map(|slot| {
+            let kind = self.info.lacks(&slot.spec)?;
+            let (component, version) = (&slot.spec.component, &self.info.version);
+            Some(Waiting {
+                code: "waiting.runner_too_old".into(),
+                reason: format!(
+                    "{component} is a {kind} component, and the runner (version {version}) runs only: {}",
+                    self.info.executors.join(", ")
+                ),
+                since: slot.since,
+                on: None,
+                remedy: "bring the runner to a version that can run it; it goes on by itself then".to_owned(),
+                evidence: Some(Evidence { attempt: Some(slot.spec.id.clone()), ..Evidence::default() }),
+            })
         })
     }
 

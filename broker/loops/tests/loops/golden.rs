@@ -122,6 +122,7 @@ pub(crate) fn worlds() -> Vec<(&'static str, World)> {
     world.work_off();
     worlds.push(("deleted", world));
     worlds.push(("its glass is broken", crate::break_glass::broken()));
+    worlds.push(("the runner is too old", crate::executors::too_old()));
     worlds.push(("a rule waits", crate::remediation::mending()));
     worlds.extend(plan_worlds());
     worlds
@@ -338,6 +339,7 @@ fn task(operation: u64, action: Action) -> Notice {
         operation,
         epoch: 1,
         action,
+        kind: "script".into(),
         mode: Mode::Real,
         play: None,
         release,

@@ -6,6 +6,7 @@ mod break_glass;
 mod clone;
 mod deleting;
 mod drift;
+mod executors;
 mod golden;
 mod graphs;
 mod health;

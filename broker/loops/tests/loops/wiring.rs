@@ -97,6 +97,7 @@ fn component(index: usize, spec: &Spec) -> ReleaseComponent {
     ReleaseComponent {
         name: name(index),
         kind: "script".into(),
+        adopts: false,
         digest: format!("sha256:{}", spec.artefact),
         needs,
         longest_run_ms: 1_000,

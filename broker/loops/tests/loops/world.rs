@@ -241,6 +241,7 @@ pub(crate) fn release(version: &str, counter: u64) -> Release {
     let component = |name: &str, needs: &[&str]| ReleaseComponent {
         name: name.into(),
         kind: "script".into(),
+        adopts: false,
         digest: format!("sha256:{name}"),
         needs: needs.iter().map(|n| (*n).to_owned()).collect(),
         longest_run_ms: 60_000,
