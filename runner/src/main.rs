@@ -16,6 +16,8 @@ const EXIT_USAGE: u8 = 64;
 const EXIT_FORCED: u8 = 75;
 
 fn main() -> ExitCode {
+    // A file or lock that whoever starts the runner holds open is neither its own nor any job's.
+    remit_runner::process::confine::close_the_rest();
     let cli = Cli::parse();
     if let Command::Confine { words } = &cli.command {
         // Before there is anything that could be in the way: another thread would not be confined.

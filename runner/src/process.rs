@@ -1,4 +1,4 @@
-//! Running one tool: its own process group, marked, bounded in time, and none of it left behind.
+//! Running one tool: its own session and process group, marked, bounded in time, and none of it left behind.
 //!
 //! Asked to stop, the group gets INT (a cancel) or TERM (its time is over), a grace, then
 //! KILL. However it ended, its cgroup, its group and everything that carries the attempt's
@@ -22,7 +22,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Child;
 
 use crate::outcome::Attempt;
-use crate::process::confine::{Confined, NotBegun, Starting};
+use crate::process::confine::{Confined, NotBegun, Permissions, Starting};
 use crate::stop::{Reason, Stop};
 use crate::storage::journal::{Entry, Journal, Process};
 use crate::storage::logs::Stream;
@@ -46,6 +46,8 @@ pub struct Tool {
     pub env: Vec<(OsString, OsString)>,
     /// Where it runs.
     pub dir: PathBuf,
+    /// What it may do.
+    pub permissions: Permissions,
 }
 
 /// How a tool ended.
@@ -128,9 +130,10 @@ impl Supervisor {
 
     /// Lets it become the tool; `Some` when it was stopped first.
     async fn begin(&self, starting: Starting, tool: &Tool) -> Result<Option<Exit>, Error> {
-        let mut bounds = self.confined.bounds.clone();
+        let mut bounds = self.confined.bounds.clone().narrowed(&tool.permissions);
         // What a PATH leads to may lie elsewhere.
         bounds.read.extend(tool.program.canonicalize());
+        bounds.read.extend(tool.program.is_absolute().then(|| tool.program.clone()));
         bounds.cgroups = self.confined.cgroup.make(&bounds.limits);
         let begun = tokio::select! {
             begun = starting.begin(&bounds) => begun,
@@ -154,8 +157,7 @@ impl Supervisor {
             .envs(self.mark.variables())
             .current_dir(&tool.dir)
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0);
+            .stderr(Stdio::piped());
         Ok((command.spawn().map_err(failed)?, starting))
     }
 

@@ -169,7 +169,7 @@ fn nothing_there(hand: &Hand, log: &Log, places: &Places) -> Result<(Done, Optio
         return Ok((Done { swept: swept.to_owned(), ..done }, None));
     }
     let work = prepare(hand, Resolved::default(), log, places);
-    saved_plan::prepare(&work, hand.runner.dir.id())?;
+    saved_plan::prepare(&work, hand.runner.dir.secret())?;
     seal(hand, &work, Done { planned: Some(Planned::default()), ..done })
 }
 
@@ -178,7 +178,7 @@ fn seal(hand: &Hand, work: &Work, mut done: Done) -> Result<(Done, Option<Plan>)
     let sides = hand.admitted.bound.operation.approval.sides();
     let wants_customer = done.wants_customer || sides.contains(&Side::Customer);
     let planned = done.planned.take();
-    let seal = |planned| saved_plan::seal(work, hand.runner.dir.id(), planned, wants_customer);
+    let seal = |planned| saved_plan::seal(work, hand.runner.dir.secret(), planned, wants_customer);
     let plan = planned.map(seal).transpose()?;
     Ok((done, plan))
 }
@@ -275,7 +275,7 @@ fn prepare(hand: &Hand, mut resolved: Resolved, log: &Log, places: &Places) -> W
 
 async fn carry_out(hand: &Hand, work: &Work) -> Result<Done, Undone> {
     fetch(hand, &work.places).await?;
-    saved_plan::prepare(work, hand.runner.dir.id())?;
+    saved_plan::prepare(work, hand.runner.dir.secret())?;
     let rehearse = hand.admitted.realm == Realm::Rehearsal;
     let executor = hand.runner.executors.pick(work.component.kind, rehearse);
     executor.expect("admission picked it before").run(work).await
@@ -340,7 +340,7 @@ fn succeeded(hand: &Hand, done: Done, plan: Option<Plan>, log: &Log) -> Outcome 
         plan
     });
     let mut differences = done.differences;
-    differences.seal(hand.runner.dir.id());
+    differences.seal(hand.runner.dir.secret());
     differences.redact(|text| log.redact(text));
     let (changes, drifted) = (done.changes, done.drifted);
     Outcome::Succeeded(Success { outputs, changes, drifted, summary, plan, swept, differences })

@@ -16,6 +16,7 @@ use super::{
     Action, Done, Executor, Stage, Undone, Work, check_outputs, classify, left_over, not_run, unusual,
 };
 use crate::outcome::{ChangeAction, Class, Differences, Failure, Planned};
+use crate::process::confine::Permissions;
 use crate::process::{Exit, Tool};
 use crate::storage::data_dir::{read_left, write_atomic};
 use crate::storage::logs::Stream;
@@ -130,6 +131,7 @@ async fn call(
         args: args.iter().map(Into::into).collect(),
         env: environment(work, action)?,
         dir: work.places.source.clone(),
+        permissions: Permissions::default(),
     };
     work.log.line(&format!("$ {program} {}", args.join(" ")));
     work.progress.say(format!("running {program}"), 0, 0);

@@ -26,6 +26,7 @@ use super::{
 };
 use crate::executor::terraform::state::Session;
 use crate::outcome::{Class, Failure, Planned, SavedPlan};
+use crate::process::confine::Permissions;
 use crate::process::{self, Exit, Tool};
 use crate::storage::data_dir::{make_dir, read_left, write_atomic};
 use crate::storage::logs::Stream;
@@ -159,6 +160,8 @@ impl<'a> Run<'a> {
             args: all,
             env: self.env.clone(),
             dir: self.work.places.source.clone(),
+            // It speaks with its providers over sockets in files.
+            permissions: Permissions { unix_sockets: true, ..Permissions::default() },
         }
     }
 

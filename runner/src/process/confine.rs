@@ -8,16 +8,19 @@ pub mod cgroup;
 mod enter;
 mod files;
 mod limits;
+mod permissions;
 mod reach;
 mod rights;
 mod settings;
 mod start;
+mod trial;
+mod view;
+mod walls;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
 use crate::error::Coded;
 use crate::process::Mark;
@@ -25,10 +28,12 @@ use crate::process::{Environment, Places};
 use crate::storage::data_dir::DataDir;
 
 pub use cgroup::Cgroup;
-pub use enter::enter;
+pub use enter::{close_the_rest, enter};
 pub use limits::Limits;
+pub use permissions::{Execute, Permissions};
 pub use settings::{Settings, Strictness};
 pub use start::{NotBegun, Starting};
+pub use trial::{Found, Targets, Ways};
 
 /// The port of every cloud's metadata service, and of the credentials services beside them.
 const METADATA_PORT: u16 = 80;
@@ -55,6 +60,14 @@ pub enum Error {
     /// The trial did not work.
     #[error("jobs cannot be confined here: {0}")]
     Failed(String),
+    /// The trial found ways out.
+    #[error("jobs would not be kept in: the trial at the start found a way out by {0}")]
+    Open(String),
+    /// Root reaches what starts programs that are confined by nobody.
+    #[error(
+        "this runner is root, and its jobs would reach {0}, which starts programs as root for whoever asks"
+    )]
+    Root(String),
 }
 
 impl Coded for Error {
@@ -64,6 +77,8 @@ impl Coded for Error {
             Error::Exposes { .. } => "runner.confinement_exposes",
             Error::Readable(_) => "runner.confinement_readable",
             Error::Failed(_) => "runner.confinement_failed",
+            Error::Open(_) => "runner.confinement_open",
+            Error::Root(_) => "runner.confinement_root",
         }
     }
 
@@ -73,6 +88,8 @@ impl Coded for Error {
             Error::Exposes { .. } => "name the directories that jobs need, none that holds the data directory".to_owned(),
             Error::Readable(_) => "take a data directory outside /usr, the directories of the PATH and those of --allow-read, e.g. /var/lib/remit".to_owned(),
             Error::Failed(_) => "look at what the words name; --confinement best starts without what cannot be had".to_owned(),
+            Error::Open(_) => "use Linux 6.7 or newer (6.12 for all walls) with Landlock and seccomp on; --confinement best starts all the same, and `remit-runner status` names the ways that are open".to_owned(),
+            Error::Root(_) => "run the runner as a user of its own, or let it make mount namespaces (CAP_SYS_ADMIN); --confinement best starts all the same".to_owned(),
         }
     }
 }
@@ -87,6 +104,14 @@ pub struct Bounds {
     pub read: Vec<PathBuf>,
     /// What it may change, read and execute.
     pub write: Vec<PathBuf>,
+    /// Its private place for temporary files, which it may always change.
+    pub temp: Option<PathBuf>,
+    /// What of all that it may execute.
+    pub execute: Execute,
+    /// Whether it has sockets that can have a name, also where nothing bounds which.
+    pub unix_sockets: bool,
+    /// Whether it gets a file system of its own, with what is named here alone.
+    pub view: bool,
     /// A file that it must not be able to read.
     pub private: PathBuf,
     /// Ports that it may not connect to by TCP, wherever they are.
@@ -95,10 +120,26 @@ pub struct Bounds {
     pub limits: Limits,
     /// The cgroups that it goes into.
     pub cgroups: Vec<PathBuf>,
+    /// What it is to try before it ends, where it is not to become a tool.
+    pub trial: Option<Targets>,
+}
+
+impl Bounds {
+    /// The bounds of a tool with these permissions. `temp` stays as it is.
+    #[must_use]
+    pub fn narrowed(mut self, permissions: &Permissions) -> Self {
+        if !permissions.writes {
+            self.read.append(&mut self.write);
+        }
+        self.write.extend(self.temp.clone());
+        self.execute = permissions.execute.clone();
+        self.unix_sockets = permissions.unix_sockets;
+        self
+    }
 }
 
 /// What is in force of it: told by the confined process itself.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InForce {
     /// The version of Landlock that keeps files out of reach; 0 for none.
     pub landlock: i32,
@@ -106,12 +147,10 @@ pub struct InForce {
     pub calls: bool,
     /// It was tried: what must not be read cannot be read.
     pub private: bool,
-}
-
-impl InForce {
-    fn ports(self) -> bool {
-        self.landlock >= 4 && self.calls
-    }
+    /// It has a file system of its own.
+    pub view: bool,
+    /// What a trial found.
+    pub ways: Ways,
 }
 
 /// How this runner confines jobs.
@@ -121,6 +160,7 @@ pub struct Confinement {
     home: cgroup::Home,
     private: PathBuf,
     status_port: u16,
+    view: bool,
     in_force: InForce,
 }
 
@@ -139,42 +179,46 @@ impl Confinement {
         settings.check(dir.root())?;
         let home = cgroup::Home::find(dir.id());
         let private = dir.path("id");
-        let mut it = Self { settings, home, private, status_port, in_force: InForce::default() };
-        it.in_force = match it.trial(dir).await {
-            Err(Error::Failed(words)) if it.home.kind() != cgroup::Home::default().kind() => {
-                tracing::warn!(words, "cgroups are not used");
-                it.home = cgroup::Home::default();
-                it.trial(dir).await?
-            }
-            tried => tried?,
-        };
+        let mut it = Self { settings, home, private, status_port, in_force: InForce::default(), view: true };
+        it.in_force = it.tried(dir).await?;
         if it.settings.strictness == Strictness::Required {
             it.demand(dir)?;
         }
         tracing::info!(confinement = %it.view(), "jobs are confined");
-        if it.in_force.landlock == 0 {
-            tracing::warn!("jobs can read all that this user can read: the kernel has no Landlock");
-        }
+        it.warn();
         Ok(it)
     }
 
-    fn demand(&self, dir: &DataDir) -> Result<(), Error> {
-        match (self.in_force.landlock, self.in_force.private) {
-            (0, _) => Err(Error::Missing),
-            (_, false) => Err(Error::Readable(dir.root().to_owned())),
-            (_, true) => Ok(()),
+    /// The trial, without what this machine does not give.
+    async fn tried(&mut self, dir: &DataDir) -> Result<InForce, Error> {
+        loop {
+            match self.trial(dir).await {
+                Err(Error::Failed(words)) if self.view => {
+                    tracing::warn!(words, "jobs get no file system of their own here");
+                    self.view = false;
+                }
+                Err(Error::Failed(words)) if self.home.kind() != cgroup::Home::default().kind() => {
+                    tracing::warn!(words, "cgroups are not used");
+                    self.home = cgroup::Home::default();
+                    // It may have been for them alone.
+                    self.view = true;
+                }
+                tried => return tried,
+            }
         }
     }
 
-    /// Confines a program that does nothing, and hears what is in force.
+    /// Confines a program that tries to get out, and hears what is in force.
     async fn trial(&self, dir: &DataDir) -> Result<InForce, Error> {
         let mark = Mark { attempt: "trial".to_owned(), runner: dir.id().to_owned() };
         let mut confined = self.of(None, &Environment::allowed(&[]), &mark);
+        // Of all tools, one that has the most: what it does not reach, none does.
+        let most = Permissions { unix_sockets: true, ..Permissions::default() };
+        confined.bounds = confined.bounds.narrowed(&most);
         confined.bounds.required = false;
         confined.bounds.cgroups = confined.cgroup.make(&confined.bounds.limits);
         let failed = |words: String| Error::Failed(words);
-        let trial = start::trial(&confined, dir.root());
-        let tried = tokio::time::timeout(TRIAL_MAX, trial).await;
+        let tried = tokio::time::timeout(TRIAL_MAX, trial::run(&mut confined, dir.root())).await;
         confined.cgroup.end().await;
         tried.map_err(|_| failed("the trial does not end".to_owned()))?.map_err(failed)
     }
@@ -190,18 +234,23 @@ impl Confinement {
         let mut read = reach::system(environment, data_dir);
         read.extend(self.settings.read.iter().cloned());
         let mut write = self.settings.write.clone();
-        if let Some(Places { source, temp, state, plan }) = places {
-            write.extend([source, temp, state, plan].map(Clone::clone));
+        if let Some(Places { source, temp: _, state, plan }) = places {
+            write.extend([source, state, plan].map(Clone::clone));
         }
         let bounds = Bounds {
             required: self.settings.strictness == Strictness::Required,
             read,
             write,
+            temp: places.map(|places| places.temp.clone()),
+            execute: Execute::Readable,
+            unix_sockets: false,
+            view: self.view,
             private: self.private.clone(),
             denied_ports,
             limits: Limits { count_processes: !self.home.counts_processes(), ..self.settings.limits },
             // Each tool makes it anew: it is removed when nothing is in it any more.
             cgroups: Vec::new(),
+            trial: None,
         };
         Confined { bounds, cgroup }
     }
@@ -214,33 +263,6 @@ impl Confinement {
     /// Ends what an earlier process of this runner left in its cgroups.
     pub async fn end_leftovers(&self) {
         self.home.end_leftovers().await;
-    }
-
-    /// What is in force, for people.
-    pub fn view(&self) -> Value {
-        let InForce { landlock, calls, private } = self.in_force;
-        let Limits { processes, memory, file, .. } = self.settings.limits;
-        let counted = self.home.counts_processes();
-        json!({
-            "wanted": self.settings.strictness.as_str(),
-            "files": if landlock > 0 { format!("landlock {landlock}") } else { "none".to_owned() },
-            "data_dir_out_of_reach": private,
-            "signals_kept_in": landlock >= 6,
-            "calls": calls,
-            "processes": {
-                "kept_by": self.home.kind(),
-                "max": processes,
-                "counted_by": if counted { "cgroup" } else { "user" },
-            },
-            "memory_max": memory.filter(|_| self.home.counts_memory()),
-            "file_max": file,
-            "metadata": match (self.settings.metadata, self.in_force.ports()) {
-                (true, _) => "allowed",
-                (false, true) => "denied: no TCP to port 80",
-                (false, false) => "not kept from it: the kernel cannot; AWS tools are asked not to use it",
-            },
-            "status_api": if self.in_force.ports() { "denied" } else { "reachable" },
-        })
     }
 
     /// Whether jobs may ask the machine's metadata service.

@@ -56,7 +56,8 @@ impl Coded for Error {
 ///
 /// ```text
 /// lock                 held (flock) by the one runner that uses this directory
-/// id                   random: tells this directory's processes from another's
+/// id                   random: tells this directory's processes from another's; no secret
+/// secret         0600  random: goes into the digests of plans and of what drifted; never in an environment
 /// identity.json  0600  certificate, key, generation, the vendor's root
 /// pending-key.pem 0600 a key that was sent for enrolment and not answered yet
 /// paused               present while the customer has paused the runner
@@ -79,11 +80,17 @@ impl Coded for Error {
 /// work/COMPONENT/      the attempt in hand: unpacked source, private temp
 /// logs/                JOB.ATTEMPT.log: spooled until the broker has it all
 /// ```
-#[derive(Debug)]
 pub struct DataDir {
     root: PathBuf,
     id: String,
+    secret: String,
     _lock: File,
+}
+
+impl std::fmt::Debug for DataDir {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DataDir").field("root", &self.root).finish_non_exhaustive()
+    }
 }
 
 const FOLDERS: [&str; 12] = [
@@ -133,13 +140,20 @@ impl DataDir {
             disk::sync_parent(&path).map_err(io(&path))?;
         }
         let path = root.join("id");
-        let id = establish_id(&path).map_err(io(&path))?;
-        Ok(Self { root, id, _lock: lock })
+        let id = establish_random(&path).map_err(io(&path))?;
+        let path = root.join("secret");
+        let secret = establish_random(&path).map_err(io(&path))?;
+        Ok(Self { root, id, secret, _lock: lock })
     }
 
     /// What tells this directory from every other, as long as it lives.
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// What nobody but this runner knows: who sees a digest that it went into cannot try out what it is of.
+    pub fn secret(&self) -> &str {
+        &self.secret
     }
 
     /// The directory itself, absolute.
@@ -153,7 +167,7 @@ impl DataDir {
     }
 }
 
-fn establish_id(path: &Path) -> io::Result<String> {
+fn establish_random(path: &Path) -> io::Result<String> {
     if let Some(bytes) = read_bounded(path, 64)? {
         return String::from_utf8(bytes).map_err(io::Error::other);
     }
@@ -254,6 +268,19 @@ mod tests {
         assert_eq!(error.code(), "runner.data_dir_locked");
         drop(first);
         DataDir::open(temp.path()).unwrap();
+    }
+
+    #[test]
+    fn the_secret_is_none_of_what_jobs_are_told() {
+        use std::os::unix::fs::PermissionsExt;
+        let temp = tempfile::tempdir().unwrap();
+        let first = DataDir::open(temp.path()).unwrap();
+        let secret = first.secret().to_owned();
+        assert_ne!(secret, first.id());
+        let mode = fs::metadata(first.path("secret")).unwrap().permissions().mode();
+        assert_eq!((secret.len(), mode & 0o777), (32, 0o600));
+        drop(first);
+        assert_eq!(DataDir::open(temp.path()).unwrap().secret(), secret);
     }
 
     #[test]

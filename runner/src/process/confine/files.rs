@@ -8,20 +8,12 @@ use landlock::{
     RulesetCreatedAttr, RulesetError, Scope, path_beneath_rules,
 };
 
-use super::Bounds;
+use super::{Bounds, Execute};
 
-/// The newest version that this was tried with; older kernels do what they can of it.
-const VERSION: ABI = ABI::V7;
-const DEVICES: [&str; 8] = [
-    "/dev/null",
-    "/dev/zero",
-    "/dev/full",
-    "/dev/random",
-    "/dev/urandom",
-    "/dev/tty",
-    "/dev/ptmx",
-    "/dev/pts",
-];
+/// The newest version whose rules for files, TCP and signals are asked for; older kernels do what they can of it.
+const VERSION: ABI = ABI::V9;
+/// No terminal: of another session's, keystrokes can be read and its user be written to; of one's own, typed into.
+pub(super) const DEVICES: [&str; 5] = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"];
 
 /// Restricts this process; the version of Landlock in force, 0 for none.
 pub(super) fn restrict(bounds: &Bounds) -> Result<i32, RulesetError> {
@@ -30,15 +22,19 @@ pub(super) fn restrict(bounds: &Bounds) -> Result<i32, RulesetError> {
     if !bounds.denied_ports.is_empty() {
         ruleset = ruleset.handle_access(AccessNet::ConnectTcp)?;
     }
-    let devices: BitFlags<AccessFs> = AccessFs::ReadFile
-        | AccessFs::WriteFile
-        | AccessFs::Truncate
-        | AccessFs::IoctlDev
-        | AccessFs::ReadDir;
+    let (mut read, mut write) = (AccessFs::from_read(VERSION), AccessFs::from_all(VERSION));
+    let mut programs = &Vec::new();
+    if let Execute::Only(only) = &bounds.execute {
+        read.remove(AccessFs::Execute);
+        write.remove(AccessFs::Execute);
+        programs = only;
+    }
+    let devices: BitFlags<AccessFs> = AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::Truncate;
     let mut ruleset = ruleset
         .create()?
-        .add_rules(rules(&bounds.read, AccessFs::from_read(VERSION)))?
-        .add_rules(rules(&bounds.write, AccessFs::from_all(VERSION)))?
+        .add_rules(rules(&bounds.read, read))?
+        .add_rules(rules(&bounds.write, write))?
+        .add_rules(rules(programs, AccessFs::from_read(VERSION)))?
         .add_rules(path_beneath_rules(DEVICES, devices))?;
     if !bounds.denied_ports.is_empty() {
         // There is no rule that denies, so every other port is allowed by one of its own.

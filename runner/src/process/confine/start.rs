@@ -11,11 +11,12 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 
-use super::enter::MESSAGE_LEN_MAX;
-use super::{Bounds, Confined, InForce};
+use super::{Bounds, InForce};
 
+/// The greatest message.
+pub(super) const MESSAGE_LEN_MAX: u64 = 1 << 20;
 /// This very program, also after its file was replaced by a newer one.
-const ITSELF: &str = "/proc/self/exe";
+pub(super) const ITSELF: &str = "/proc/self/exe";
 
 /// What the confined process says.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -39,6 +40,7 @@ pub(super) enum Step {
     Hear,
     Cgroup,
     Limits,
+    View,
     Rights,
     Files,
     Calls,
@@ -73,6 +75,11 @@ impl Starting {
         Ok((command, Self { stream }))
     }
 
+    /// One that was started otherwise, and listens at the other end of this.
+    pub(super) fn heard_by(stream: UnixStream) -> Self {
+        Self { stream }
+    }
+
     /// Tells it the bounds; what is in force once the tool has begun.
     pub async fn begin(self, bounds: &Bounds) -> Result<InForce, NotBegun> {
         let failed = |words: String| NotBegun::Confine(words);
@@ -86,7 +93,7 @@ impl Starting {
                 Err(NotBegun::Start(io::Error::other(words.clone())))
             }
             (_, Some(Said::Failed { step, words })) => Err(failed(format!("{step:?}: {words}"))),
-            (Some(Said::Confined(in_force)), _) => Ok(*in_force),
+            (Some(Said::Confined(in_force)), _) => Ok(in_force.clone()),
             (..) => Err(failed("it ended before it was confined".to_owned())),
         }
     }
@@ -101,20 +108,4 @@ impl Starting {
         stream.take(MESSAGE_LEN_MAX).read_to_end(&mut text).await?;
         Ok(text)
     }
-}
-
-/// Confines a process that then ends, to hear what is in force.
-pub(super) async fn trial(confined: &Confined, dir: &Path) -> Result<InForce, String> {
-    let (stream, theirs) = UnixStream::pair().map_err(|e| e.to_string())?;
-    let mut command = Command::new(ITSELF);
-    command.arg0("remit-runner").arg("confine").env_clear().current_dir(dir).kill_on_drop(true);
-    command.stdin(Stdio::from(OwnedFd::from(theirs))).stdout(Stdio::null());
-    let mut child = command.spawn().map_err(|e| e.to_string())?;
-    drop(command);
-    let begun = Starting { stream }.begin(&confined.bounds).await;
-    let _ = child.wait().await;
-    begun.map_err(|not| match not {
-        NotBegun::Confine(words) => words,
-        NotBegun::Missing | NotBegun::Start(_) => "it would not start".to_owned(),
-    })
 }
