@@ -5,6 +5,7 @@
 mod aws;
 pub mod cli;
 mod install;
+mod kept;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -87,7 +88,7 @@ impl Coded for Error {
                 let variable = name.to_uppercase().replace('-', "_");
                 format!("give --{name}, or REMIT_RUNNER_{variable}, or `{}` in the --config file", name.replace('-', "_"))
             }
-            Error::StatusNotLoopback(_) => "listen on 127.0.0.1, or say --status-allow-remote if that is what you want: it has no password".to_owned(),
+            Error::StatusNotLoopback(_) => "listen on 127.0.0.1, or say --status-allow-remote if that is what you want: its token then crosses the network unencrypted".to_owned(),
             _ => "see `remit-runner run --help`".to_owned(),
         }
     }
@@ -287,7 +288,9 @@ fn resolve(
         read(path)?;
     }
     let private = [args.inputs_file.as_deref(), args.kubeconfig.as_deref()];
-    keep_from_jobs(&jobs, private.into_iter().flatten(), &secrets)?;
+    kept::keep_from_jobs(&jobs, private.into_iter().flatten(), &secrets)?;
+    let said = [&args.policy, &args.config, &args.ca_file].into_iter().flatten().chain(&args.customer_keys);
+    kept::keep_as_they_are(&jobs, said.map(PathBuf::as_path))?;
     let ca_file = args.ca_file.ok_or(Error::Missing("ca-file"))?;
     let install = args.install.ok_or(Error::Missing("install"))?;
     Ok(Config {
@@ -443,23 +446,6 @@ fn jobs(args: JobArgs) -> Result<Settings, Error> {
         write: args.allow_write,
         limits: Limits::with(args.job_processes, args.job_memory_mib, args.job_file_mib),
     })
-}
-
-/// What holds secrets is in no place that the customer opens to jobs.
-fn keep_from_jobs<'a>(
-    jobs: &Settings,
-    private: impl Iterator<Item = &'a Path>,
-    secrets: &'a BTreeMap<String, Reference>,
-) -> Result<(), Error> {
-    let files = secrets.values().filter_map(|reference| match reference {
-        Reference::File(path) => Some(path.as_path()),
-        Reference::Ssm(_) | Reference::Kubernetes(_) => None,
-    });
-    let mut private = files.chain(private);
-    let open = private.find(|file| jobs.read.iter().chain(&jobs.write).any(|open| file.starts_with(open)));
-    let Some(file) = open else { return Ok(()) };
-    let detail = format!("jobs could read {}, which holds secrets", file.display());
-    Err(Error::Invalid { name: "allow-read or --allow-write", detail })
 }
 
 fn token_source(

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 use remit_runner::command::customer;
 use remit_runner::config::cli::{Cli, Command, PolicyCommand, RunArgs, StatusArgs, VerifyArgs};
+use remit_runner::process::init;
 use remit_runner::storage::journal;
 use remit_runner::{Coded, Running, config, error};
 use remit_seal::document::Word;
@@ -34,6 +35,13 @@ fn main() -> ExitCode {
             anstream::eprintln!("error: cannot start the runtime: {error}");
             ExitCode::FAILURE
         }
+        (Command::Run(_), Ok(runtime)) if init::is_wanted() => match runtime.block_on(init::run()) {
+            Ok(code) => code,
+            Err(error) => {
+                anstream::eprintln!("error: process 1 cannot start the runner: {error}");
+                ExitCode::FAILURE
+            }
+        },
         (Command::Run(args), Ok(runtime)) => runtime.block_on(run(*args)),
         (Command::Confine { .. }, Ok(_)) => ExitCode::FAILURE,
         (Command::Verify(args), Ok(_)) => verify(&args),

@@ -6,6 +6,7 @@
 
 pub mod confine;
 mod environment;
+pub mod init;
 mod places;
 mod reap;
 

@@ -63,11 +63,12 @@ pub async fn start(config: Config) -> Result<Running, Error> {
     let status_addr = listener.local_addr().map_err(|source| Error::Status { addr, source })?;
     let runner = Arc::new(Box::pin(assemble(config, dir, status_addr.port())).await?);
     let path = runner.dir.path("status.addr");
+    let tokens = status::Tokens::of(&runner.dir)?;
     data_dir::write_atomic(&path, format!("{status_addr}\n").as_bytes())
         .map_err(|source| data_dir::Error::Io { path, source })?;
-    tokio::spawn(status::serve(listener, runner.clone()));
+    tokio::spawn(status::serve(listener, runner.clone(), tokens));
     tokio::spawn(renew(runner.clone()));
-    halt::obey(&runner);
+    halt::obey(&runner).await;
     tokio::spawn(halt::watch(runner.clone()));
     tokio::spawn(plan_answers::watch(runner.clone()));
     let work = tokio::spawn({

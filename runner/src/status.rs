@@ -1,5 +1,7 @@
 //! The status API, on loopback: what the runner is doing, did, and may do; pause and resume.
 
+mod token;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -19,19 +21,21 @@ use crate::error::{Coded, chain};
 use crate::halt;
 use crate::storage::journal::PAGE_LEN_MAX;
 
+pub use token::{FILE as TOKEN_FILE, Tokens};
+
 /// The longest body that is read.
 const APPROVAL_LEN_MAX: usize = 16 * 1024;
 
 type Shared = State<Arc<Runner>>;
 
 /// Serves until the process ends.
-pub async fn serve(listener: TcpListener, runner: Arc<Runner>) {
-    if let Err(error) = axum::serve(listener, router(runner)).await {
+pub async fn serve(listener: TcpListener, runner: Arc<Runner>, tokens: Tokens) {
+    if let Err(error) = axum::serve(listener, router(runner, tokens)).await {
         tracing::error!(%error, "the status API ended");
     }
 }
 
-fn router(runner: Arc<Runner>) -> Router {
+fn router(runner: Arc<Runner>, tokens: Tokens) -> Router {
     Router::new()
         .route("/livez", get(async || "alive\n"))
         .route("/readyz", get(readyz))
@@ -52,13 +56,17 @@ fn router(runner: Arc<Runner>) -> Router {
                 "there is no such page; see /v1/status, /v1/jobs, /v1/receipts",
             )
         })
-        .layer(middleware::from_fn_with_state(runner.clone(), guard))
+        .layer(middleware::from_fn_with_state((runner.clone(), tokens), guard))
         .with_state(runner)
 }
 
 /// A page in a browser on this machine must not be able to ask this API, by a name that
-/// leads here or by a form that posts here.
-async fn guard(State(runner): Shared, request: Request, next: Next) -> Response {
+/// leads here or by a form that posts here; nor a user of this machine who cannot read the runner's files.
+async fn guard(
+    State((runner, tokens)): State<(Arc<Runner>, Tokens)>,
+    request: Request,
+    next: Next,
+) -> Response {
     let local = runner.config.status_listen.ip().is_loopback();
     if local && !is_local_host(request.headers()) {
         return problem(StatusCode::FORBIDDEN, "runner.status_foreign", "ask by 127.0.0.1 or localhost");
@@ -69,6 +77,10 @@ async fn guard(State(runner): Shared, request: Request, next: Next) -> Response 
             "runner.status_foreign",
             "this cannot be asked from a web page",
         );
+    }
+    if !tokens.admit(request.uri().path(), request.headers()) {
+        let words = "give the token of the file status.token in the data directory: authorization: Bearer …";
+        return problem(StatusCode::UNAUTHORIZED, "runner.status_unauthorized", words);
     }
     next.run(request).await
 }
@@ -213,10 +225,13 @@ async fn pause(State(runner): Shared) -> Response {
     changed(&runner, runner.pause())
 }
 
+/// Ends a pause. A halt is ended by the customer on the machine, not by whoever has the token.
 async fn resume(State(runner): Shared) -> Response {
-    let resumed = halt::resume(runner.dir.root()).and_then(|()| runner.resume());
-    halt::obey(&runner);
-    changed(&runner, resumed)
+    if halt::read(runner.dir.root()).is_some() {
+        let words = "the customer halted it, and ends that with `remit-runner resume` on the machine";
+        return problem(StatusCode::CONFLICT, "runner.halted", words);
+    }
+    changed(&runner, runner.resume())
 }
 
 #[derive(Deserialize)]
@@ -228,8 +243,8 @@ struct HaltHow {
 
 async fn halt(State(runner): Shared, Query(how): Query<HaltHow>) -> Response {
     let how = if how.now { halt::Halt::Now } else { halt::Halt::New };
-    let thrown = halt::halt(runner.dir.root(), how);
-    halt::obey(&runner);
+    let thrown = halt::halt(runner.dir.root(), how, "the status API");
+    halt::obey(&runner).await;
     changed(&runner, thrown)
 }
 

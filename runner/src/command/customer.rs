@@ -206,7 +206,8 @@ pub fn channel(command: &ChannelCommand) -> Result<String, Error> {
 /// Throws the switch.
 pub fn halt(args: &HaltArgs) -> Result<String, Error> {
     let how = if args.now { Halt::Now } else { Halt::New };
-    halt::halt(&args.data_dir, how).map_err(|source| Error::Io { path: args.data_dir.clone(), source })?;
+    halt::halt(&args.data_dir, how, &halt::asker())
+        .map_err(|source| Error::Io { path: args.data_dir.clone(), source })?;
     Ok(match how {
         Halt::Now => "halted: nothing new begins, and what runs is being ended",
         Halt::New => "halted: nothing new begins; what runs goes on",
@@ -216,7 +217,8 @@ pub fn halt(args: &HaltArgs) -> Result<String, Error> {
 
 /// Takes it back.
 pub fn resume(args: &HaltedArgs) -> Result<String, Error> {
-    halt::resume(&args.data_dir).map_err(|source| Error::Io { path: args.data_dir.clone(), source })?;
+    halt::resume(&args.data_dir, &halt::asker())
+        .map_err(|source| Error::Io { path: args.data_dir.clone(), source })?;
     Ok("resumed".to_owned())
 }
 

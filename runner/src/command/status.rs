@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
 use crate::error::Coded;
+use crate::status::TOKEN_FILE;
 use crate::storage::data_dir::read_bounded;
 
 /// Why there is no answer.
@@ -16,6 +17,9 @@ pub enum Error {
     /// No runner has written its address there.
     #[error("no runner has left its address in {0}")]
     NoAddress(PathBuf),
+    /// Its token cannot be read.
+    #[error("{0} cannot be read: only the runner's user and root may ask")]
+    NoToken(PathBuf),
     /// Nobody answers at the address.
     #[error("no runner answers at {addr}: {words}")]
     NoAnswer {
@@ -42,12 +46,15 @@ pub async fn ask(data_dir: &Path) -> Result<Value, Error> {
     let text = read_bounded(&path, 256).ok().flatten().ok_or(Error::NoAddress(path))?;
     let addr = String::from_utf8_lossy(&text).trim().to_owned();
     let no_answer = |words: String| Error::NoAnswer { addr: addr.clone(), words };
-    let status = get(&addr, "/v1/status").await.map_err(&no_answer)?;
-    let jobs = get(&addr, "/v1/jobs").await.map_err(&no_answer)?;
+    let path = data_dir.join(TOKEN_FILE);
+    let token = read_bounded(&path, 256).ok().flatten().ok_or(Error::NoToken(path))?;
+    let token = String::from_utf8_lossy(&token).trim().to_owned();
+    let status = get(&addr, &token, "/v1/status").await.map_err(&no_answer)?;
+    let jobs = get(&addr, &token, "/v1/jobs").await.map_err(&no_answer)?;
     Ok(json!({"status": status, "jobs": jobs["jobs"]}))
 }
 
-async fn get(addr: &str, path: &str) -> Result<Value, String> {
+async fn get(addr: &str, token: &str, path: &str) -> Result<Value, String> {
     let words = |e: &dyn std::error::Error| e.to_string();
     let tcp = TcpStream::connect(addr).await.map_err(|e| words(&e))?;
     let (mut sender, connection) =
@@ -55,6 +62,7 @@ async fn get(addr: &str, path: &str) -> Result<Value, String> {
     tokio::spawn(connection);
     let request = http::Request::get(path)
         .header(http::header::HOST, addr)
+        .header(http::header::AUTHORIZATION, format!("Bearer {token}"))
         .body(Empty::<bytes::Bytes>::new())
         .map_err(|e| words(&e))?;
     let answer = sender.send_request(request).await.map_err(|e| words(&e))?;

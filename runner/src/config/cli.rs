@@ -220,7 +220,7 @@ pub struct RunArgs {
     /// Where the status API listens [default: 127.0.0.1:7460; port 0 picks a free one].
     #[arg(long, value_name = "ADDR", env = "REMIT_RUNNER_STATUS_LISTEN")]
     pub status_listen: Option<SocketAddr>,
-    /// Let the status API listen on an address that other machines reach. It has no password.
+    /// Let the status API listen on an address that other machines reach. It asks for its token, unencrypted.
     #[arg(long, env = "REMIT_RUNNER_STATUS_ALLOW_REMOTE")]
     pub status_allow_remote: bool,
     /// How many jobs may run at once [default: 4].

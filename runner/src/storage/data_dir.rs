@@ -66,6 +66,7 @@ impl Coded for Error {
 /// approvals/           what the customer approved or denied, signed
 /// questions/           what the policy was asked: the newest 512
 /// status.addr          where the status API listens
+/// status.token   0600  what it asks for; metrics.token 0600: the same, for /metrics alone
 /// journal/             000001.log and on (append-only, hash-chained), NNNNNN.checkpoint.json,
 ///                      ballast (space for endings), key.pem 0600 (signs checkpoints)
 /// locks/               COMPONENT.json: the last holder and its fence
@@ -154,6 +155,12 @@ impl DataDir {
     /// What nobody but this runner knows: who sees a digest that it went into cannot try out what it is of.
     pub fn secret(&self) -> &str {
         &self.secret
+    }
+
+    /// A random text in a file of this name that only this user may read; made once.
+    pub fn token(&self, name: &str) -> Result<String, Error> {
+        let path = self.root.join(name);
+        establish_random(&path).map_err(|source| Error::Io { path, source })
     }
 
     /// The directory itself, absolute.

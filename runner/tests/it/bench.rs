@@ -118,7 +118,8 @@ impl Bench {
             let _ = child.wait();
             panic!("the runner did not start: {line}{}", log.join().unwrap());
         }
-        Runner { child, addr, log: Some(log) }
+        let token = read(&self.data.join("status.token"));
+        Runner { child, addr, token, log: Some(log) }
     }
 
     /// Runs a program that is expected not to start, for its exit code and complaint.
@@ -146,6 +147,7 @@ impl Bench {
 pub(crate) struct Runner {
     pub(crate) child: Child,
     pub(crate) addr: String,
+    token: String,
     log: Option<std::thread::JoinHandle<String>>,
 }
 
@@ -174,7 +176,7 @@ impl Runner {
     }
 
     pub(crate) fn ask(&self, method: &str, path: &str) -> (u16, String) {
-        ask(&self.addr, method, path)
+        ask(&self.addr, &self.token, method, path)
     }
 
     pub(crate) fn get(&self, path: &str) -> Value {
@@ -194,9 +196,11 @@ impl Drop for Runner {
     }
 }
 
-pub(crate) fn ask(addr: &str, method: &str, path: &str) -> (u16, String) {
+/// Without a token where it is empty.
+pub(crate) fn ask(addr: &str, token: &str, method: &str, path: &str) -> (u16, String) {
     let mut tcp = TcpStream::connect(addr).unwrap();
-    write!(tcp, "{method} {path} HTTP/1.1\r\nhost: {addr}\r\nconnection: close\r\n\r\n").unwrap();
+    let given = if token.is_empty() { String::new() } else { format!("authorization: Bearer {token}\r\n") };
+    write!(tcp, "{method} {path} HTTP/1.1\r\nhost: {addr}\r\n{given}connection: close\r\n\r\n").unwrap();
     let mut text = String::new();
     tcp.read_to_string(&mut text).unwrap();
     let (head, body) = text.split_once("\r\n\r\n").unwrap();

@@ -10,6 +10,8 @@ mod canary;
 mod channels;
 mod cluster;
 mod confine;
+mod confinement;
+mod control;
 mod leases;
 mod locks;
 mod luck;

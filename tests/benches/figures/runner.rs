@@ -111,9 +111,10 @@ fn enrolment(world: &mut World, n: usize) -> Result<f64> {
 /// Milliseconds until the runner says that it is ready: the broker has answered its first poll.
 fn until_ready(world: &World, install: &str, begin: Instant) -> Result<f64> {
     let address = world.runner_dir(install).join("status.addr");
+    let token = world.runner_dir(install).join("status.token");
     while begin.elapsed() < START_MAX {
         let known = fs::read_to_string(&address).unwrap_or_default();
-        if !known.is_empty() && is_ready(known.trim()) {
+        if !known.is_empty() && is_ready(known.trim(), &fs::read_to_string(&token).unwrap_or_default()) {
             return Ok(begin.elapsed().as_secs_f64() * 1e3);
         }
         std::thread::sleep(LOOK_EVERY);
@@ -121,10 +122,11 @@ fn until_ready(world: &World, install: &str, begin: Instant) -> Result<f64> {
     bail!("the runner was not ready in {} s: {}", START_MAX.as_secs(), world.log_of(install))
 }
 
-fn is_ready(address: &str) -> bool {
+fn is_ready(address: &str, token: &str) -> bool {
     let ask = || -> std::io::Result<String> {
         let mut tcp = TcpStream::connect(address)?;
-        write!(tcp, "GET /readyz HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n")?;
+        let given = format!("authorization: Bearer {token}");
+        write!(tcp, "GET /readyz HTTP/1.1\r\nhost: {address}\r\n{given}\r\nconnection: close\r\n\r\n")?;
         let mut answer = String::new();
         tcp.read_to_string(&mut answer)?;
         Ok(answer)

@@ -99,7 +99,9 @@ async fn start_runner(stage: &mut Stage) -> Result<()> {
         address = status_addr(&data_dir, STATUS_WITHIN) => address,
     };
     match address {
-        Some(address) => checked(&format!("it dials out; its status is at http://{address}/v1/status")),
+        Some(address) => checked(&format!(
+            "it dials out; its status is at http://{address}/v1/status, for who has its token"
+        )),
         None => return Err(failed("the runner does not say where its status API is")),
     }
     Ok(())

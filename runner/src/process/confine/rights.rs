@@ -1,7 +1,10 @@
 //! Root's rights over the machine: a job keeps those over files and users, and no other.
 
 use rustix::io::{Errno, Result};
-use rustix::thread::{CapabilitySet, clear_ambient_capability_set, remove_capability_from_bounding_set};
+use rustix::thread::{
+    CapabilitySet, CapabilitySets, capabilities, clear_ambient_capability_set,
+    remove_capability_from_bounding_set, set_capabilities,
+};
 
 /// What an installation script of root does in good faith.
 const KEPT: CapabilitySet = CapabilitySet::CHOWN
@@ -25,5 +28,13 @@ pub(super) fn give_up() -> Result<()> {
     for right in CapabilitySet::all().difference(KEPT).iter() {
         unless(remove_capability_from_bounding_set(right))?;
     }
-    Ok(())
+    // Those of this very process, too: what it tries is to be what the tool could.
+    let kept = if rustix::process::getuid().is_root() { KEPT } else { CapabilitySet::empty() };
+    let CapabilitySets { effective, permitted, inheritable } = capabilities(None)?;
+    let left = CapabilitySets {
+        effective: effective & kept,
+        permitted: permitted & kept,
+        inheritable: inheritable & kept,
+    };
+    set_capabilities(None, left)
 }

@@ -69,6 +69,18 @@ pub enum Entry {
         /// Its name.
         name: String,
     },
+    /// The customer halted the runner.
+    Halted {
+        /// Who.
+        by: String,
+        /// Whether what runs is ended, too.
+        now: bool,
+    },
+    /// The customer let it go on.
+    Resumed {
+        /// Who.
+        by: String,
+    },
     /// An envelope passed every check.
     Accepted(Accepted),
     /// An envelope, or a plan of one that has begun, waits for a window, an approval or a resumption.
@@ -130,6 +142,8 @@ impl Entry {
             | Entry::Begun { .. } => true,
             Entry::Refused { .. }
             | Entry::Held { .. }
+            | Entry::Halted { .. }
+            | Entry::Resumed { .. }
             | Entry::Process(_)
             | Entry::Ended { .. }
             | Entry::Reported { .. } => false,

@@ -33,6 +33,8 @@ pub struct State {
     pub key: Option<KeySpec>,
     /// The policy that was kept to last.
     pub policy: Option<Reference>,
+    /// Whether the customer's halt is on record, and no end of it.
+    pub halted: bool,
     /// The greatest sequence number that was accepted.
     pub seq_high: u64,
     /// The greatest fence that was accepted.
@@ -111,6 +113,9 @@ pub struct Snapshot {
     /// The policy that was kept to last.
     #[serde(default)]
     pub policy: Option<Reference>,
+    /// Whether the customer had halted the runner.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub halted: bool,
     /// What plans removed, oldest first.
     #[serde(default)]
     pub removed: Vec<Removed>,
@@ -139,6 +144,7 @@ impl Default for State {
             install: None,
             key: None,
             policy: None,
+            halted: false,
             seq_high: 0,
             fence_high: 0,
             ran: BTreeMap::new(),
@@ -167,6 +173,8 @@ impl State {
             Entry::Continued { snapshot } => self.restore(snapshot),
             Entry::Accepted(accepted) => self.accept(accepted),
             Entry::Policy(policy) => self.policy = Some(policy.clone()),
+            Entry::Halted { .. } => self.halted = true,
+            Entry::Resumed { .. } => self.halted = false,
             Entry::Channel { name } => self.channel = Some(name.clone()),
             Entry::Planned(planned) => self.remove(record.at_ms, planned.plan.delete + planned.plan.replace),
             Entry::Held { .. } => {}
@@ -210,6 +218,7 @@ impl State {
             finished: self.finished.iter().cloned().collect(),
             refused: self.refused.iter().cloned().collect(),
             policy: self.policy.clone(),
+            halted: self.halted,
             removed: self.removed.iter().copied().collect(),
             break_glass: self.break_glass.clone(),
         }
@@ -227,6 +236,7 @@ impl State {
         self.finished = from.finished.iter().cloned().collect();
         self.refused = from.refused.iter().cloned().collect();
         self.policy.clone_from(&from.policy);
+        self.halted = from.halted;
         self.removed = from.removed.iter().copied().collect();
         self.break_glass.clone_from(&from.break_glass);
     }
