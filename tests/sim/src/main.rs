@@ -8,6 +8,7 @@ mod broker;
 mod bugs;
 mod follow;
 mod luck;
+mod names;
 mod people;
 mod promises;
 mod runner;
@@ -15,7 +16,6 @@ mod scenario;
 mod shrink;
 mod store;
 mod trace;
-mod violations;
 mod world;
 
 #[cfg(test)]

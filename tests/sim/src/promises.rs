@@ -18,9 +18,9 @@ use remit_loops::status::OperationView;
 use remit_loops::view::{Detail, View};
 use remit_loops::{ObjectId, Signal, Timestamp, app, org};
 
+use crate::names::{install_of, operation_of};
 use crate::people;
 use crate::runner::Key;
-use crate::scenario::{install_of, operation_of};
 use crate::world::{Look, Thing, World};
 use glass::Glasses;
 pub(crate) use health::{Health, Told};

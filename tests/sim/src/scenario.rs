@@ -7,11 +7,12 @@ mod hosts;
 mod incidents;
 mod probes;
 mod updates;
+mod violations;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use remit_broker::engine::Submission;
-use remit_loops::job::{AttemptId, Outcome as Ending};
+use remit_loops::job::Outcome as Ending;
 use remit_loops::runner::Report;
 use remit_loops::view::Detail;
 use remit_loops::{Actor, Body, Kind, ObjectId, Signal, app, org};
@@ -20,13 +21,14 @@ use crate::broker::{Answer, Broker};
 use crate::bugs::Bug;
 use crate::follow::{Cause, Follower};
 use crate::luck::{Dice, Luck, Struck};
+use crate::names::{app_id, install_id, install_of, org_id};
 use crate::people;
 use crate::promises::Promises;
 use crate::runner::{Key, Runner};
 use crate::store::Crash;
 use crate::trace::Trace;
-use crate::violations::Watch;
 use crate::world::World;
+use violations::Watch;
 
 pub(crate) const HOUR_MS: i64 = 3_600_000;
 
@@ -137,27 +139,6 @@ pub(crate) struct Run {
     backed_up: Option<Promises>,
     /// Plans that people of each install have seen wait.
     seen_plans: BTreeMap<usize, Vec<String>>,
-}
-
-pub(crate) fn install_id(install: usize) -> ObjectId {
-    format!("ins_demo.shop.c{install}").parse().expect("made of allowed letters")
-}
-
-pub(crate) fn runner_id(install: usize) -> ObjectId {
-    install_id(install).runner().expect("an install has a runner")
-}
-
-/// The install that an object is of or in.
-pub(crate) fn install_of(id: &ObjectId) -> Option<usize> {
-    id.path().split('.').nth(2)?.strip_prefix('c')?.parse().ok()
-}
-
-pub(crate) fn app_id() -> ObjectId {
-    "app_demo.shop".parse().expect("made of allowed letters")
-}
-
-fn org_id() -> ObjectId {
-    "org_demo".parse().expect("made of allowed letters")
 }
 
 impl Scenario {
@@ -422,11 +403,4 @@ impl Run {
             self.arm_tick(self.now_ms + 1_000);
         }
     }
-}
-
-/// The operation that an attempt belongs to: its job's epoch and operation, without component and action.
-pub(crate) fn operation_of(id: &AttemptId) -> String {
-    let parts: Vec<&str> = id.job.split('.').collect();
-    let len = parts.len();
-    parts[len.saturating_sub(3)..len.saturating_sub(1)].join(".")
 }

@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use remit_loops::timeline::Entry;
 use remit_loops::{ObjectId, Timestamp};
 
+use crate::names::install_of;
 use crate::people;
 use crate::runner::Key;
-use crate::scenario::install_of;
 use crate::world::{Look, World};
 
 /// What a timeline says of a component.

@@ -8,13 +8,15 @@ use remit_loops::view::Detail;
 use remit_loops::{Actor, Body, Timestamp};
 use remit_model::action::Action as Step;
 
-use super::{Run, What, install_id, operation_of, runner_id};
+use super::endings::{cancelled, failure};
+use super::violations::CAPACITY;
+use super::{Run, What};
 use crate::broker::Answer;
 use crate::bugs::Bug;
 use crate::follow::{Cause, word};
 use crate::luck::Luck;
+use crate::names::{install_id, operation_of, runner_id};
 use crate::runner::{Entry, Key, State};
-use crate::violations::CAPACITY;
 use crate::world::Process;
 
 /// How long after it was issued an envelope may be started, and how far clocks may be apart.
@@ -312,12 +314,12 @@ impl Run {
         match answer {
             Answer::Accepted | Answer::Duplicate => {
                 if self.must_stop(runner, key) && !self.has_bug(Bug::StartUnconfirmed) {
-                    return self.end_and_report(runner, key, super::endings::cancelled());
+                    return self.end_and_report(runner, key, cancelled());
                 }
                 let wait_ms = self.dice.wait_ms(install, 1..50);
                 self.after(wait_ms, What::Begin { runner, key: key.clone() });
             }
-            Answer::Rejected(_) => self.end_and_report(runner, key, super::endings::cancelled()),
+            Answer::Rejected(_) => self.end_and_report(runner, key, cancelled()),
             Answer::Unknown => self.after(2_000, What::Start { runner, key: key.clone() }),
         }
     }
@@ -390,9 +392,4 @@ impl Run {
         self.after(run_ms, What::Finish { runner, key: key.clone(), pid });
         self.after(5_000, What::StopCheck { runner, key: key.clone() });
     }
-}
-
-pub(super) fn failure(class: FailureClass) -> Outcome {
-    let (code, message) = ("sim.failed".to_owned(), "it did not work".to_owned());
-    Outcome::Failed(Failure { class, code, message, hint: String::new() })
 }

@@ -1,11 +1,10 @@
 //! How an attempt ends: by itself, because it must stop, and who hears of it.
 
-use remit_loops::job::{Action, FailureClass, Outcome, Success};
+use remit_loops::job::{Action, Failure, FailureClass, Outcome, Success};
 use remit_loops::plan::{Plan, Stage};
 use remit_loops::runner::Report;
 use remit_model::action::Action as Step;
 
-use super::calls::failure;
 use super::{Run, What};
 use crate::broker::Answer;
 use crate::bugs::Bug;
@@ -140,6 +139,11 @@ impl Run {
             entry.state = State::Ended { outcome, reported: true };
         }
     }
+}
+
+pub(super) fn failure(class: FailureClass) -> Outcome {
+    let (code, message) = ("sim.failed".to_owned(), "it did not work".to_owned());
+    Outcome::Failed(Failure { class, code, message, hint: String::new() })
 }
 
 pub(super) fn cancelled() -> Outcome {

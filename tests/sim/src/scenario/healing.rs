@@ -4,8 +4,8 @@ use remit_loops::job::Outcome;
 use remit_loops::view::Detail;
 use remit_loops::{Signal, install};
 
-use super::{HOUR_MS, Run, What, install_id};
-use crate::violations;
+use super::{HOUR_MS, Run, What, violations};
+use crate::names::install_id;
 
 /// How long the loops get to come to rest once nothing is in their way.
 const REST_HOURS: i64 = 12;

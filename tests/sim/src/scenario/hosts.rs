@@ -5,12 +5,13 @@ use remit_loops::runner::{self, Presence, Report};
 use remit_loops::{Actor, Body, Signal, Timestamp};
 use remit_model::action::Action as Step;
 
-use super::calls::failure;
-use super::{HOUR_MS, Run, What, runner_id};
+use super::endings::failure;
+use super::{HOUR_MS, Run, What};
 use crate::broker::Answer;
 use crate::bugs::Bug;
 use crate::follow::Cause;
 use crate::luck::Luck;
+use crate::names::runner_id;
 use crate::runner::{Key, Runner, State};
 
 /// How long a runner may be silent before it counts as gone.

@@ -3,10 +3,11 @@
 use remit_loops::runner::Report;
 use remit_loops::{Actor, Body, Signal, install};
 
-use super::{HOUR_MS, Run, What, app_id, install_id, runner_id};
+use super::{HOUR_MS, Run, What};
 use crate::broker::Answer;
 use crate::bugs::Bug;
 use crate::luck::Luck;
+use crate::names::{app_id, install_id, runner_id};
 use crate::people;
 use crate::runner::State;
 

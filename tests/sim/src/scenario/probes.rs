@@ -5,7 +5,7 @@ use remit_loops::job::{Failure, FailureClass, Outcome, Success};
 use remit_loops::runner::JobSpec;
 use remit_loops::{Signal, install};
 
-use super::calls::failure;
+use super::endings::failure;
 use super::{HOUR_MS, Run, What};
 use crate::bugs::Bug;
 use crate::luck::Luck;

@@ -9,10 +9,11 @@ use remit_loops::runner::Report;
 use remit_loops::view::{Detail, View};
 use remit_loops::{Actor, Body, ObjectId, Signal, Timestamp, app, install, org};
 
-use super::{HOUR_MS, Run, What, app_id, install_id, operation_of, org_id, runner_id};
+use super::{HOUR_MS, Run, What};
 use crate::broker::Answer;
 use crate::bugs::{Bug, misheard};
 use crate::luck::Luck;
+use crate::names::{app_id, install_id, operation_of, org_id, runner_id};
 use crate::people::{self, wishes};
 use crate::promises::Said;
 use crate::runner::Key;

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use remit_loops::ObjectId;
 use remit_loops::view::{Detail, JobView, View};
 
+use super::Run;
 use crate::broker::Broker;
+use crate::names::{app_id, install_id, runner_id};
 use crate::runner::Runner;
-use crate::scenario::{Run, app_id, install_id, runner_id};
 use crate::world::{Thing, World};
 
 /// How many attempts a runner takes at once.
