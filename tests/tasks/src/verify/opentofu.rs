@@ -41,7 +41,8 @@ pub(crate) fn set_up(house: &House) -> Result<()> {
 }
 
 fn build(place: &Path) -> Result<()> {
-    let modules = Modules { cache: place.join("modules") };
+    let modules = Modules { cache: place.join("modules"), temp: place.join("temp") };
+    fs::create_dir_all(&modules.temp)?;
     let go = match on_path("go").filter(|go| is_new(go)) {
         Some(go) => go,
         None => modules.toolchain(place)?,
@@ -68,6 +69,7 @@ fn version(said: &str) -> Option<(u32, u32)> {
 /// Modules that are known by their sums, in a folder of their own.
 struct Modules {
     cache: PathBuf,
+    temp: PathBuf,
 }
 
 impl Modules {
@@ -82,6 +84,8 @@ impl Modules {
         command
             .env("GOMODCACHE", &self.cache)
             .env("GOPATH", &self.cache)
+            // Not in /tmp, which is others' to clear.
+            .env("GOTMPDIR", &self.temp)
             .env("GOENV", "off")
             .env("GOTOOLCHAIN", "local")
             // The sum of what is fetched by name is said here.
