@@ -4,8 +4,6 @@
 use remit_seal::Digest;
 use remit_seal::verify::is_region;
 
-use crate::convert::Nonce;
-
 /// Its method.
 pub const METHOD: &str = "POST";
 /// Its path.
@@ -21,6 +19,9 @@ pub const SKEW_MAX_S: i64 = 5 * 60;
 
 /// What the digest of a binding begins with: no other digest of this house does.
 const DOMAIN: &[u8] = b"remit sts:GetCallerIdentity v1\0";
+
+/// What a proof is bound to, so that it is good once and soon.
+pub type Nonce = [u8; 32];
 
 /// What stands at the beginning of a region's name, and the domain of such regions.
 const DOMAINS: [(&str, &str); 13] = [

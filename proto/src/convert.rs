@@ -10,19 +10,23 @@ mod lease;
 mod plan;
 mod proof;
 mod report;
+mod token;
 mod trust;
 
 use crate::limit;
 
+pub use crate::caller::Nonce;
+
 pub use differences::{Attribute, Difference, Differences};
-pub use identity::{ArtifactChunk, ArtifactRequest, Enrolment, Identity, Renewal, RunnerInfo, Token};
+pub use identity::{ArtifactChunk, ArtifactRequest, Enrolment, Identity, Renewal, RunnerInfo};
 pub use lease::{
     AttemptRef, Lease, LeaseAnswer, LeasePhase, LeaseRequest, RenewLease, Stop, StopReason, Verdict,
 };
-pub use plan::{ChangeAction, Plan, PlanAnswer, PlanReply, PlannedChange};
-pub use proof::{AwsProof, Beginning, Begun, Nonce};
+pub use plan::{ChangeAction, ChangeCounts, Plan, PlanAnswer, PlanReply, PlannedChange};
+pub use proof::{AwsProof, Beginning, Begun};
 pub use remit_seal::document::FailureClass;
-pub use report::{ChangeCounts, Completion, Failure, LogChunk, Outcome, Progress, SignedPlace, Success};
+pub use report::{Completion, Failure, LogChunk, Outcome, Progress, SignedPlace, Success};
+pub use token::Token;
 pub use trust::{Trust, TrustRequest};
 
 /// A message that is not of the protocol. `code()` is stable and has a heading in `docs/errors/wire.md`.

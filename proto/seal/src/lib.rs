@@ -10,6 +10,7 @@ pub mod document;
 pub mod dsse;
 pub mod key;
 pub mod kind;
+mod payload;
 pub mod refusal;
 pub mod strict;
 pub mod verify;

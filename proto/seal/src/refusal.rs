@@ -5,12 +5,13 @@
 
 mod clip;
 mod code;
+mod fault;
 
 use crate::Digest;
-use crate::dsse::PayloadType;
-use crate::strict::Fault;
+use crate::payload::PayloadType;
 
 pub(crate) use clip::clip;
+pub use fault::Fault;
 
 /// A refusal. `code()` is stable and has a heading in `docs/errors/seal.md`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

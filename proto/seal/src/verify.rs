@@ -45,7 +45,7 @@ pub use health::{
     HEALTH_WITHIN_MAX_MS,
 };
 pub use input::{TEXT_LEN_MAX, broker_input_fits, input_fits};
-pub use job::{Context, JOB_ID_LEN_MAX, SKEW_MAX_MS, START_WINDOW_MAX_MS, addressed, is_job_id, job};
+pub use job::{Context, JOB_ID_LEN_MAX, START_WINDOW_MAX_MS, addressed, is_job_id, job};
 pub use name::{FIELD_LEN_MAX, NAME_LEN_MAX, is_account, is_field, is_name, is_region};
 pub use permit::{PERMIT_LIFE_MAX_MS, PERMIT_REASON_LEN_MAX, permit};
 pub use release::{
@@ -55,6 +55,9 @@ pub use release::{
 pub use root::{ROOT_HOPS_MAX, first_root, next_root, root, root_chain};
 pub use seen::{audit_checkpoint, seen, seen_by};
 pub use status::{STATUS_LIFE_MAX_MS, Standing, status};
+
+/// How far the clocks of a broker and a runner may be apart.
+pub const SKEW_MAX_MS: i64 = 60 * 1_000;
 
 /// A document whose signatures and shape were verified, with the digest of its exact bytes.
 #[derive(Clone, Debug)]

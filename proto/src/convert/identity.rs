@@ -1,11 +1,9 @@
 //! Identities and artefacts: what a runner shows, gets and fetches.
 
-use std::fmt;
-
 use remit_seal::Digest;
-use zeroize::Zeroizing;
 
 use super::proof::AwsProof;
+use super::token::Token;
 use super::{
     WireError, at_most, bounded, bounded_bytes, install_id, name, non_empty, positive, required, within, word,
 };
@@ -45,28 +43,6 @@ impl TryFrom<v1::RunnerInfo> for RunnerInfo {
 impl From<RunnerInfo> for v1::RunnerInfo {
     fn from(RunnerInfo { version, boot, capacity, executors, channel }: RunnerInfo) -> Self {
         Self { version, boot, capacity, executors, channel }
-    }
-}
-
-/// A one-time token: never printed, wiped when dropped.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Token(Zeroizing<String>);
-
-impl Token {
-    /// A token of these characters.
-    pub fn new(token: String) -> Self {
-        Self(Zeroizing::new(token))
-    }
-
-    /// The secret itself.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Token(secret)")
     }
 }
 

@@ -3,9 +3,33 @@
 use remit_seal::Digest;
 use remit_seal::verify::is_name;
 
-use super::report::ChangeCounts;
 use super::{WireError, at_most, bounded, cut, non_empty, required, within};
 use crate::{limit, v1};
+
+/// How many things were changed, by how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ChangeCounts {
+    /// Made.
+    pub create: u32,
+    /// Changed in place.
+    pub update: u32,
+    /// Removed.
+    pub delete: u32,
+    /// Removed and made anew.
+    pub replace: u32,
+}
+
+impl From<v1::ChangeCounts> for ChangeCounts {
+    fn from(v1::ChangeCounts { create, update, delete, replace }: v1::ChangeCounts) -> Self {
+        Self { create, update, delete, replace }
+    }
+}
+
+impl From<ChangeCounts> for v1::ChangeCounts {
+    fn from(ChangeCounts { create, update, delete, replace }: ChangeCounts) -> Self {
+        Self { create, update, delete, replace }
+    }
+}
 
 /// What a plan would change, without any value of it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,12 +1,9 @@
 //! What a runner shows of AWS's word for it, and the nonce that makes it good once.
 
-use super::identity::Token;
+use super::token::Token;
 use super::{WireError, bounded, install_id, non_empty, within};
-use crate::caller::Region;
+use crate::caller::{Nonce, Region};
 use crate::{limit, v1};
-
-/// What a proof is bound to, so that it is good once and soon.
-pub type Nonce = [u8; 32];
 
 /// A runner is about to enrol.
 #[derive(Clone, Debug, PartialEq, Eq)]

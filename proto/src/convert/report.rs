@@ -8,7 +8,7 @@ use remit_seal::verify::is_field;
 
 use super::differences::Differences;
 use super::lease::{AttemptRef, attempt_ref};
-use super::plan::Plan;
+use super::plan::{ChangeCounts, Plan};
 use super::{WireError, at_most, bounded, code, cut, required};
 use crate::{limit, v1};
 
@@ -290,31 +290,6 @@ fn read_output((name, text): (String, String)) -> Result<(String, Value), WireEr
     let expected = "a boolean, integer, text or list as JSON";
     let malformed = |_| WireError::Malformed { field: "outcome.outputs", expected };
     Ok((name, strict::from_slice(text.as_bytes()).map_err(malformed)?))
-}
-
-/// How many things were changed, by how.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ChangeCounts {
-    /// Made.
-    pub create: u32,
-    /// Changed in place.
-    pub update: u32,
-    /// Removed.
-    pub delete: u32,
-    /// Removed and made anew.
-    pub replace: u32,
-}
-
-impl From<v1::ChangeCounts> for ChangeCounts {
-    fn from(v1::ChangeCounts { create, update, delete, replace }: v1::ChangeCounts) -> Self {
-        Self { create, update, delete, replace }
-    }
-}
-
-impl From<ChangeCounts> for v1::ChangeCounts {
-    fn from(ChangeCounts { create, update, delete, replace }: ChangeCounts) -> Self {
-        Self { create, update, delete, replace }
-    }
 }
 
 /// What went wrong.

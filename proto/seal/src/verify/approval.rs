@@ -3,7 +3,7 @@
 //! A job carries out the plan that it names; approvals are of that plan and of nothing else. To plan an
 //! operation is less than the operation, and needs nobody's approval.
 
-use super::job::SKEW_MAX_MS;
+use super::SKEW_MAX_MS;
 use crate::Refusal;
 use crate::document::{Approved, Class, Job, Operation, Side, Terms};
 use crate::refusal::clip;

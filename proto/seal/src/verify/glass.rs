@@ -1,6 +1,6 @@
 //! What a job may say of a broken glass: who, why and until when, in bounds, and not when it is over.
 
-use super::job::SKEW_MAX_MS;
+use super::SKEW_MAX_MS;
 use crate::Refusal;
 use crate::document::{BreakGlass, Job};
 

@@ -2,15 +2,13 @@
 
 use super::name::check_name;
 use super::root::{check_unexpired, check_vendor};
-use super::{RoleName, Verified, approval, glass, signed};
+use super::{RoleName, SKEW_MAX_MS, Verified, approval, glass, signed};
 use crate::document::{Audience, Job, Root};
 use crate::dsse::PayloadType;
 use crate::{Digest, Refusal};
 
 /// The longest window to start a job in.
 pub const START_WINDOW_MAX_MS: i64 = 15 * 60 * 1_000;
-/// How far the clocks of a broker and a runner may be apart.
-pub const SKEW_MAX_MS: i64 = 60 * 1_000;
 /// The longest id of a job, in bytes.
 pub const JOB_ID_LEN_MAX: usize = 256;
 
