@@ -39,7 +39,7 @@ pub(crate) struct Edge {
     pub(crate) sts: Sts,
     pub(crate) dispatch: Arc<DispatchKeys>,
     pub(crate) audit: Arc<Audit>,
-    pub(crate) trust: Trust,
+    pub(crate) trust: Arc<Trust>,
     pub(crate) permits: Permits,
     pub(crate) reminders: Arc<Reminders>,
     pub(crate) metrics: Metrics,
@@ -61,8 +61,7 @@ impl Edge {
 
     /// Whether this org was made and is not gone.
     pub(crate) async fn is_alive(&self, org: &ObjectId) -> Result<bool, StoreError> {
-        let found = self.engine.query(org).await?;
-        Ok(found.is_some_and(|org| org.object.view().status.word != "deleted"))
+        self.engine.is_alive(org).await
     }
 
     /// sha256 of the payload of the newest root of this object's org.

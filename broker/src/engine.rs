@@ -29,6 +29,7 @@ mod metrics;
 mod paged;
 mod peers;
 mod replay;
+mod shared;
 #[cfg(test)]
 mod takeover;
 #[cfg(test)]
@@ -45,10 +46,11 @@ pub use metrics::{BATCH_BUCKETS, Metrics};
 pub use replay::{ReplayError, Replayed, replay};
 pub use watch::{Changes, News};
 
-use committer::{Committer, EndGuard, Shared};
+use committer::{Committer, EndGuard};
 use intake::{Closed, Intake, Item, Pending, RecordChange, RecordWrite, Refusal};
 use metrics::count;
 use peers::Follower;
+use shared::Shared;
 
 /// The longest idempotency key, bytes.
 pub const KEY_LEN_MAX: usize = 200;
@@ -254,6 +256,12 @@ impl Engine {
             Err(Refusal::Closed(Closed::Stopping)) => Err(SubmitError::Stopping),
             Err(Refusal::Closed(Closed::Failed(reason))) => Err(SubmitError::Store(reason)),
         }
+    }
+
+    /// Whether this object was made and is not gone.
+    pub(crate) async fn is_alive(&self, id: &ObjectId) -> Result<bool, StoreError> {
+        let found = self.query(id).await?;
+        Ok(found.is_some_and(|found| found.object.view().status.word != "deleted"))
     }
 
     /// The object as it was committed last; `None` if nobody ever made it.

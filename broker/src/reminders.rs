@@ -10,9 +10,10 @@ use std::time::Duration;
 use remit_loops::{Kind, ObjectId};
 use tokio_util::sync::CancellationToken;
 
-use crate::edge::Edge;
+use crate::dispatch::DispatchKeys;
+use crate::engine::Engine;
 use crate::store::StoreError;
-use crate::trust::DAY_MS;
+use crate::trust::{DAY_MS, Trust};
 
 const LOOK_EVERY: Duration = Duration::from_secs(60 * 60);
 /// How many looks there are from one word in the log to the next.
@@ -37,15 +38,23 @@ impl Reminders {
     }
 }
 
+/// What is looked at, and where the figures go.
+pub(crate) struct Looked {
+    pub(crate) engine: Engine,
+    pub(crate) trust: Arc<Trust>,
+    pub(crate) dispatch: Arc<DispatchKeys>,
+    pub(crate) reminders: Arc<Reminders>,
+}
+
 /// Looks again and again, until the broker goes down.
-pub(crate) async fn run(edge: Arc<Edge>, stopping: CancellationToken) {
+pub(crate) async fn run(looked: Looked, stopping: CancellationToken) {
     for look in 0_u64.. {
         let is_loud = look % LOOKS_A_DAY == 0;
-        if let Err(error) = roots(&edge, is_loud).await {
+        if let Err(error) = roots(&looked, is_loud).await {
             tracing::warn!(%error, "cannot see which trust roots run out");
         }
         if is_loud {
-            dispatch_keys(&edge);
+            dispatch_keys(&looked);
         }
         tokio::select! {
             () = tokio::time::sleep(LOOK_EVERY) => {}
@@ -54,13 +63,13 @@ pub(crate) async fn run(edge: Arc<Edge>, stopping: CancellationToken) {
     }
 }
 
-async fn roots(edge: &Edge, is_loud: bool) -> Result<(), StoreError> {
-    let now_ms = edge.engine.now().0;
+async fn roots(looked: &Looked, is_loud: bool) -> Result<(), StoreError> {
+    let now_ms = looked.engine.now().0;
     let (mut ending, mut ended) = (0, 0);
-    for (org, ends_ms) in edge.trust.ending().await? {
+    for (org, ends_ms) in looked.trust.ending().await? {
         // The root of an org that is gone stays where it is.
         let Ok(id) = ObjectId::new(Kind::Org, &[&org]) else { continue };
-        if !edge.is_alive(&id).await? {
+        if !looked.engine.is_alive(&id).await? {
             continue;
         }
         let left_ms = ends_ms - now_ms;
@@ -73,14 +82,14 @@ async fn roots(edge: &Edge, is_loud: bool) -> Result<(), StoreError> {
             tracing::error!(org, "a trust root has run out: the org's runners believe no job");
         }
     }
-    edge.reminders.ending.store(ending, Ordering::Relaxed);
-    edge.reminders.ended.store(ended, Ordering::Relaxed);
+    looked.reminders.ending.store(ending, Ordering::Relaxed);
+    looked.reminders.ended.store(ended, Ordering::Relaxed);
     Ok(())
 }
 
-fn dispatch_keys(edge: &Edge) {
-    let now = edge.engine.now();
-    for key in edge.dispatch.keys().iter().filter(|key| key.due() <= now) {
+fn dispatch_keys(looked: &Looked) {
+    let now = looked.engine.now();
+    for key in looked.dispatch.keys().iter().filter(|key| key.due() <= now) {
         let (key, days) = (key.id(), now.0.saturating_sub(key.made.0) / DAY_MS);
         tracing::warn!(key, days, "a dispatch key is older than 30 days: `remit keys dispatch rotate`");
     }

@@ -229,7 +229,13 @@ pub async fn serve(config: &Config, listeners: Listeners) -> Result<Running, Err
     let doors = doors(config, &edge, listeners)?;
     let mut tasks: Vec<_> = doors.map(|door| tokio::spawn(door.serve(stopping.clone()))).into();
     tasks.push(tokio::spawn(webhooks::run(edge.webhooks.clone(), stopping.clone())));
-    tasks.push(tokio::spawn(reminders::run(edge.clone(), stopping.clone())));
+    let looked = reminders::Looked {
+        engine: engine.clone(),
+        trust: edge.trust.clone(),
+        dispatch: edge.dispatch.clone(),
+        reminders: edge.reminders.clone(),
+    };
+    tasks.push(tokio::spawn(reminders::run(looked, stopping.clone())));
     let watcher = tokio::spawn(edge.presence.clone().watch(engine.clone()));
     tracing::info!(%api_addr, %rpc_addr, data_dir = %data.display(), "the broker is up");
     let (ca_file, engine) = (data.join("ca.pem"), StopEngine(engine));
@@ -330,7 +336,7 @@ async fn edge(
         authority: Authority::open(data, engine.now())?,
         audit: Arc::new(Audit::new(engine.clone(), config.audit)),
         sts: Sts::new(config.sts_endpoint.as_deref())?,
-        trust: Trust::new(engine.clone()),
+        trust: Arc::new(Trust::new(engine.clone())),
         permits: Permits::new(engine.clone()),
         metrics: Metrics::new(engine.clone(), presence.clone(), dispatch.clone(), reminders.clone()),
         dispatch,

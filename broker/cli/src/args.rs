@@ -12,6 +12,7 @@ pub mod place;
 mod plan;
 pub mod rollouts;
 mod scenario;
+mod signal;
 mod simulate;
 mod token;
 pub mod updates;
@@ -22,7 +23,6 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::command::keys::KeysCommand;
-use crate::command::signal::SignalArgs;
 use crate::context::Globals;
 use crate::failure::EXIT_CODES;
 
@@ -474,6 +474,7 @@ pub use org::OrgCommand;
 pub use permit::PermitArgs;
 pub use plan::{AnswerArgs, PlanCommand};
 pub use scenario::ScenarioCommand;
+pub use signal::SignalArgs;
 pub use simulate::SimulateArgs;
 pub use token::TokenCommand;
 pub use webhooks::WebhooksCommand;

@@ -3,6 +3,7 @@
 mod app;
 mod audit;
 mod bulk;
+mod dev;
 mod drift;
 mod freeze;
 mod glass;
@@ -35,7 +36,7 @@ use clap::CommandFactory as _;
 use crate::args::{Cli, Command};
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Result};
-use crate::{dev, product};
+use crate::product;
 
 pub(crate) use init::write_example;
 

@@ -7,6 +7,7 @@ mod check;
 mod cycle;
 pub(crate) mod duration;
 mod escapes;
+mod field;
 mod healing;
 mod health;
 mod inputs;
@@ -208,7 +209,7 @@ fn check_count(raw: &shape::Raw<'_>, out: &mut Vec<Problem>) {
 
 /// Whether the component's folder is there.
 fn check_source(
-    component: &shape::RawComponent<'_>,
+    component: &field::RawComponent<'_>,
     folder: &dyn Fn(&str) -> SourceFolder,
     out: &mut Vec<Problem>,
 ) -> bool {

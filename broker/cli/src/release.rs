@@ -1,7 +1,7 @@
 //! Cuts a release: the checked product and its packed components, as one signed document.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use remit_broker::signer::Signer;
 use remit_seal::Digest;
@@ -11,24 +11,30 @@ use remit_seal::verify;
 
 use crate::failure::{Exit, Failure, Result};
 use crate::package::{self, Package};
-use crate::product::Product;
+use crate::product::{self, Product};
 
 /// How long a release may be used: a year.
 const LIFE_MS: i64 = 365 * 24 * 60 * 60 * 1000;
 
-/// What a person says about a release.
-#[derive(Clone, Debug)]
-pub struct Cut {
+/// What a person wants of a release.
+#[derive(Clone, Debug, Default)]
+pub struct Wish {
     /// For people; `0.COUNTER.0` when nobody says.
     pub version: Option<String>,
-    /// Its place in its channel.
-    pub counter: u64,
-    /// When.
-    pub now_ms: i64,
+    /// Its place in its channel; the next one when nobody says.
+    pub counter: Option<u64>,
+    /// Publish nothing.
+    pub dry_run: bool,
+    /// Write it there in place of publishing it.
+    pub save: Option<PathBuf>,
+    /// Out for nobody yet.
+    pub hold: bool,
     /// What to tell people about it.
     pub notes: String,
-    /// The lowest counter that installs may go back to from it.
-    pub rollback_floor: u64,
+    /// The lowest counter that installs may go back to from it without a permit; otherwise its own.
+    pub rollback_floor: Option<u64>,
+    /// The key that signs it; otherwise the one that the root names.
+    pub key: Option<String>,
 }
 
 /// A release that is ready to be signed, with what belongs to it.
@@ -47,52 +53,63 @@ pub struct Signed {
     pub digest: Digest,
 }
 
-/// Packs every component. `packed` is told of each one that is done.
+/// Packs every component, and makes the document with this counter. `packed` is told of each one that is done.
 pub fn draft(
     product: &Product,
     dir: &Path,
-    cut: &Cut,
+    wish: &Wish,
+    (counter, now_ms): (u64, i64),
     packed: &mut dyn FnMut(&str, &Package),
 ) -> Result<Draft> {
     let mut packages = BTreeMap::new();
-    let mut components = Vec::with_capacity(product.components.len());
+    let mut sources = Vec::with_capacity(product.components.len());
     for component in &product.components {
         let package =
             package::pack(&dir.join(&component.source)).map_err(|e| e.into_failure(&component.name))?;
         packed(&component.name, &package);
-        components.push(Component {
-            name: component.name.clone(),
-            kind: component.kind,
-            sandbox: component.sandbox,
-            digest: package.digest,
-            size: package.bytes.len() as u64,
-            needs: component.needs.clone(),
-            inputs: component.inputs.clone(),
-            outputs: component.outputs.clone(),
-            commands: component.commands.clone(),
-            longest_run_ms: component.longest_run_ms,
-            health: component.health,
-            escapes: component.escapes.clone(),
-        });
+        sources.push((package.digest, package.bytes.len() as u64));
         packages.insert(package.digest, package);
     }
-    let document = Release {
+    Ok(Draft { document: document(product, &sources, wish, (counter, now_ms)), packages })
+}
+
+/// The document of a release, with the digest and the size of each component's package.
+pub fn document(
+    product: &Product,
+    sources: &[(Digest, u64)],
+    wish: &Wish,
+    (counter, now_ms): (u64, i64),
+) -> Release {
+    let component = |(component, (digest, size)): (&product::Component, &(Digest, u64))| Component {
+        name: component.name.clone(),
+        kind: component.kind,
+        sandbox: component.sandbox,
+        digest: *digest,
+        size: *size,
+        needs: component.needs.clone(),
+        inputs: component.inputs.clone(),
+        outputs: component.outputs.clone(),
+        commands: component.commands.clone(),
+        longest_run_ms: component.longest_run_ms,
+        health: component.health,
+        escapes: component.escapes.clone(),
+    };
+    Release {
         vendor: product.org.clone(),
         app: product.app.clone(),
         channel: product.channel.clone(),
-        version: cut.version.clone().unwrap_or_else(|| format!("0.{}.0", cut.counter)),
-        counter: cut.counter,
-        created_ms: cut.now_ms,
-        expires_ms: cut.now_ms + LIFE_MS,
-        rollback_floor: cut.rollback_floor,
-        notes: cut.notes.clone(),
+        version: wish.version.clone().unwrap_or_else(|| format!("0.{counter}.0")),
+        counter,
+        created_ms: now_ms,
+        expires_ms: now_ms + LIFE_MS,
+        rollback_floor: wish.rollback_floor.unwrap_or(counter),
+        notes: wish.notes.clone(),
         tools: product.tools.clone(),
-        components,
+        components: product.components.iter().zip(sources).map(component).collect(),
         inputs: product.inputs.clone(),
         operations: operations(product),
         healing: product.healing.clone(),
-    };
-    Ok(Draft { document, packages })
+    }
 }
 
 /// What may be done with every component, and how dangerous it is.
@@ -135,7 +152,6 @@ mod tests {
 
     use super::*;
     use crate::keys::{KeysDir, Role};
-    use crate::product;
 
     fn shop() -> (Product, std::path::PathBuf) {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/products/shop");
@@ -152,12 +168,12 @@ mod tests {
         let dispatch = SigningKey::ed25519_from_seed(&[7; 32]).public();
         let root = keys.make_root("demo", &dispatch, 1_000).await.unwrap();
         let (product, dir) = shop();
-        let cut = Cut { version: None, counter: 3, now_ms: 2_000, notes: String::new(), rollback_floor: 1 };
+        let (wish, at) = (Wish::default(), (3, 2_000));
         let mut seen = Vec::new();
-        let draft_one = draft(&product, &dir, &cut, &mut |name, _| seen.push(name.to_owned())).unwrap();
+        let draft_one = draft(&product, &dir, &wish, at, &mut |name, _| seen.push(name.to_owned())).unwrap();
         assert_eq!(seen.len(), product.components.len());
         assert_eq!(draft_one.document.version, "0.3.0");
-        let again = draft(&product, &dir, &cut, &mut |_, _| ()).unwrap();
+        let again = draft(&product, &dir, &wish, at, &mut |_, _| ()).unwrap();
         assert_eq!(draft_one.document, again.document, "cut twice is the same");
         let key = keys.load(Role::Release).unwrap();
         sign(&draft_one.document, &key, &root, 3_000).await.unwrap();

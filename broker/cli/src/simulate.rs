@@ -5,7 +5,7 @@ pub mod fleet;
 pub mod page;
 pub mod text;
 
-use remit_broker::simulate::Report;
+use crate::simulation::Report;
 
 /// What came of it, in a few sentences.
 pub(crate) fn headline(report: &Report) -> String {

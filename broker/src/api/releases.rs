@@ -7,9 +7,7 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
-use remit_loops::health::Probe;
-use remit_loops::plan::{Needed, Terms};
-use remit_loops::release::{Release, ReleaseComponent};
+use remit_loops::release::Release;
 use remit_loops::view::Detail;
 use remit_loops::{Actor, Body as EventBody, ObjectId, RejectedCode, Signal, app};
 use remit_seal::verify::Verified;
@@ -22,6 +20,7 @@ use super::wire::{ErrorBody, ReleaseAccepted};
 use crate::artifacts::Drawer;
 use crate::edge::Edge;
 use crate::engine::{Submission, SubmitError};
+use crate::summary;
 
 /// Takes an artefact in. Repeating it is harmless, so it needs no idempotency key.
 #[utoipa::path(
@@ -98,7 +97,7 @@ pub(super) async fn publish(
         ApiError::unprocessable("api.name_invalid", format!("the release's app: {e}"), "rename the app")
     })?;
     check_artifacts(&edge, org, verified.get()).await?;
-    let release = summary(&verified);
+    let release = summary::of(verified.get(), &verified.digest());
     let is_published = check_counter(&edge, &app, &release).await?;
     if is_published {
         keep_more_signed(&edge, org, &root, &verified, signed).await?;
@@ -179,55 +178,6 @@ async fn ensure_app(edge: &Edge, app: &ObjectId, by: Actor, key: &str) -> Result
         Ok(_) => Ok(()),
         Err(SubmitError::Rejected(r)) if r.code == RejectedCode::Exists => Ok(()),
         Err(error) => Err(error.into()),
-    }
-}
-
-fn summary(release: &Verified<document::Release>) -> Release {
-    let document = release.get();
-    let component = |c: &document::Component| ReleaseComponent {
-        name: c.name.clone(),
-        kind: c.kind.as_str().to_owned(),
-        adopts: c.kind.traits().keeps_records,
-        digest: c.digest.to_string(),
-        needs: c.needs.clone(),
-        longest_run_ms: c.longest_run_ms,
-        sandbox: c.sandbox,
-        recipe: Some(super::recipe::of(document, c)),
-        health: c.health.map(probe),
-    };
-    let is_brokers =
-        |(_, input): &(&String, &document::Input)| input.authority == document::Authority::Broker;
-    Release {
-        inputs: document.inputs.iter().filter(is_brokers).map(|(name, _)| name.clone()).collect(),
-        digest: release.digest().to_string(),
-        counter: document.counter,
-        version: document.version.clone(),
-        channel: document.channel.clone(),
-        rollback_floor: document.rollback_floor,
-        permits: vec![],
-        components: document.components.iter().map(component).collect(),
-        approvals: document.operations.iter().map(|(name, of)| (name.clone(), needed(of.approval))).collect(),
-        terms: document.operations.iter().filter_map(terms).collect(),
-        healing: super::healing::of(&document.healing),
-    }
-}
-
-fn probe(health: document::Health) -> Probe {
-    let document::Health { within_ms, timeout_ms, every_ms, failures } = health;
-    Probe { within_ms, timeout_ms, every_ms, failures }
-}
-
-fn terms((name, operation): (&String, &document::Operation)) -> Option<(String, Terms)> {
-    let document::Terms { quorum, approvers, valid_ms } = operation.terms.clone()?;
-    Some((name.clone(), Terms { quorum, approvers, valid_ms }))
-}
-
-fn needed(approval: document::Approval) -> Needed {
-    match approval {
-        document::Approval::None => Needed::None,
-        document::Approval::Vendor => Needed::Vendor,
-        document::Approval::Customer => Needed::Customer,
-        document::Approval::Both => Needed::Both,
     }
 }
 

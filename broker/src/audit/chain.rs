@@ -157,3 +157,8 @@ impl Chain {
         Ok(())
     }
 }
+
+/// How long ago a time was, in days.
+pub(super) fn days_since(at: Timestamp, now: Timestamp) -> i64 {
+    now.since_ms(at) / (24 * 3_600_000)
+}

@@ -3,8 +3,7 @@
 
 use remit_seal::document::{AuditCheckpoint, AuditPlace};
 
-use super::chain::Base;
-use super::writer::days_since;
+use super::chain::{Base, days_since};
 use super::{Audit, Block};
 use crate::dispatch::DispatchKeys;
 use crate::store::StoreError;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use remit_loops::{Body, Timestamp};
+use remit_loops::Body;
 use remit_seal::document::AuditPlace;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior};
@@ -216,9 +216,4 @@ fn salt() -> Result<String, StoreError> {
     let mut bytes = [0u8; 16];
     getrandom::fill(&mut bytes).map_err(|e| StoreError::Failed(format!("no randomness: {e}")))?;
     Ok(hex::encode(bytes))
-}
-
-/// How long ago a time was, in days.
-pub(super) fn days_since(at: Timestamp, now: Timestamp) -> i64 {
-    now.since_ms(at) / (24 * 3_600_000)
 }

@@ -12,10 +12,10 @@ use remit_loops::{Actor, Body, Event, ObjectId, Rejected, RejectedCode, Timestam
 use crate::engine::clock::Clock;
 use crate::engine::codec;
 use crate::engine::committed::{Answer, Committed, Failed, Held};
-use crate::engine::committer::Shared;
 use crate::engine::intake::{Item, Pending, RecordChange, RecordWrite};
 use crate::engine::keys::OlderKeys;
 use crate::engine::metrics::{Counters, count};
+use crate::engine::shared::Shared;
 use crate::engine::working::{Slot, WorkingSet};
 use crate::engine::{Accepted, Snapshot};
 use crate::store::{EventWrite, KeyHash, StoreError, Transaction};

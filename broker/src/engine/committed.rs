@@ -5,9 +5,9 @@ use std::sync::Arc;
 use remit_loops::{Object, ObjectId, Rejected};
 use tokio::runtime::Handle;
 
-use crate::engine::committer::Shared;
 use crate::engine::intake::{Item, Pending, RecordWrite};
 use crate::engine::metrics::{Counters, count};
+use crate::engine::shared::Shared;
 use crate::engine::timers::Timers;
 use crate::engine::working::{Working, WorkingSet};
 use crate::engine::{Accepted, SubmitError};

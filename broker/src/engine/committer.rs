@@ -1,25 +1,22 @@
 //! The committer: one thread that takes what waits, runs it as a batch, and lets the outcome out.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use remit_loops::{Kind, Object, ObjectId, Timestamp};
 use tokio::runtime::Handle;
-use tokio::sync::watch;
 
 use crate::engine::Options;
 use crate::engine::batch::{Batch, Input};
-use crate::engine::cache::Cache;
-use crate::engine::clock::Clock;
 use crate::engine::codec;
 use crate::engine::committed::{Failed, Held};
 use crate::engine::intake::{Closed, Intake, Item};
 use crate::engine::keys::OlderKeys;
-use crate::engine::metrics::{Counters, count};
+use crate::engine::metrics::count;
+use crate::engine::shared::Shared;
 use crate::engine::timers::Timers;
-use crate::engine::watch::Watchers;
-use crate::store::{Peers, Reader, Store, StoreError};
+use crate::store::{Reader, Store, StoreError};
 
 /// How long an idempotency key is kept, milliseconds: seven days.
 const KEY_KEPT_MS: i64 = 7 * 24 * 3_600_000;
@@ -29,21 +26,6 @@ const EXPIRE_EVERY_MS: i64 = 60_000;
 const EXPIRE_MAX: usize = 2_000;
 /// When to give a tick again to an object that a tick did not move past its deadline, milliseconds.
 const TICK_AGAIN_MS: i64 = 10_000;
-
-/// What the committer and the engine's handles share.
-pub(super) struct Shared {
-    pub(super) intake: Intake,
-    pub(super) cache: Cache,
-    pub(super) watchers: Watchers,
-    pub(super) counters: Counters,
-    pub(super) clock: Clock,
-    /// The brokers with which this one shares its database, if it does.
-    pub(super) peers: Option<Arc<dyn Peers>>,
-    /// The database does not answer; it is tried again.
-    pub(super) store_is_away: AtomicBool,
-    /// Becomes true when the committer has ended and the store is closed.
-    pub(super) ended: watch::Sender<bool>,
-}
 
 /// How often a broker that shares its database looks for what another has left, milliseconds.
 const LOOK_EVERY_MS: i64 = 1_000;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use remit_loops::ObjectId;
 
-use crate::engine::committer::Shared;
+use crate::engine::shared::Shared;
 use crate::store::{Heard, Peers, Reader, StoreError};
 
 /// How long one wait for word lasts.

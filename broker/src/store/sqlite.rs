@@ -14,6 +14,7 @@ use crate::store::{Reader, Store, StoreError, Transaction};
 
 mod checkpoint;
 mod reader;
+mod rows;
 mod schema;
 mod transaction;
 

@@ -11,7 +11,7 @@ const FIELDS_MAX: usize = 12;
 const LISTS_OF_THINGS: [&str; 10] = [
     "broker/src/config.rs",
     "broker/src/engine/metrics.rs",
-    "broker/src/simulate/report.rs",
+    "broker/cli/src/simulation/report.rs",
     "broker/src/store/postgres/transaction/statements.rs",
     "proto/seal/src/document.rs",
     "runner/src/config/cli.rs",
@@ -28,7 +28,7 @@ const WIDE: Known = &[
     ("broker/loops/src/install.rs", 2),
     ("broker/loops/src/runner.rs", 1),
     ("broker/src/edge.rs", 1),
-    ("broker/src/simulate.rs", 1),
+    ("broker/cli/src/simulation.rs", 1),
     ("runner/src/executor.rs", 1),
     ("runner/src/storage/journal/state.rs", 2),
     ("runner/src/policy/question.rs", 1),

@@ -2,6 +2,7 @@
 
 pub(super) mod permit;
 mod preview;
+pub(super) mod signer;
 
 use std::path::{Path, PathBuf};
 
@@ -23,7 +24,7 @@ use crate::keys::ceremony::{self, Life};
 use crate::keys::{KeysDir, Role};
 use crate::output::{Format, Table, now_ms, size};
 use crate::product::{self, Loaded, Product, Severity, problem};
-use crate::release::{self, Cut, Draft};
+use crate::release::{self, Draft, Wish};
 
 /// Cuts or lists releases.
 pub(super) async fn run(context: &Context, command: ReleaseCommand) -> Result<()> {
@@ -37,7 +38,7 @@ pub(super) async fn run(context: &Context, command: ReleaseCommand) -> Result<()
             let wish = Wish { version, counter, dry_run, save, notes, rollback_floor, hold, key };
             match maker.create(loaded, &wish).await? {
                 Made::Published(made) => {
-                    context.format().answer(&made, || published(&made));
+                    context.format().answer(&made, || release_file::published(&made));
                 }
                 Made::Saved { digest, file } => {
                     let answer = serde_json::json!({ "digest": digest, "file": file });
@@ -74,19 +75,6 @@ fn read_notes(file: &Path) -> Result<String> {
         return Err(Failure::usage(message, "say what people must know, and link to the rest"));
     }
     Ok(text)
-}
-
-pub(super) fn published(made: &ReleaseAccepted) -> String {
-    let known = if made.duplicate { " (it was there already)" } else { "" };
-    let release = &made.release;
-    format!(
-        "release {} of {} is published{known}, counter {}, {} components\n{}",
-        release.version,
-        made.app,
-        release.counter,
-        release.components.len(),
-        release.digest
-    )
 }
 
 async fn promote(context: &Context, version: String) -> Result<()> {
@@ -166,27 +154,6 @@ pub(crate) fn checked(loaded: Loaded) -> Result<Product> {
     Err(failure)
 }
 
-/// What a person wants of a release.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Wish {
-    /// Its version.
-    pub(crate) version: Option<String>,
-    /// Its counter.
-    pub(crate) counter: Option<u64>,
-    /// Publish nothing.
-    pub(crate) dry_run: bool,
-    /// Write it there in place of publishing it.
-    pub(crate) save: Option<PathBuf>,
-    /// Out for nobody yet.
-    pub(crate) hold: bool,
-    /// What to tell people about it.
-    pub(crate) notes: String,
-    /// The lowest counter that installs may go back to from it without a permit; otherwise its own.
-    pub(crate) rollback_floor: Option<u64>,
-    /// The key that signs it; otherwise the one that the root names.
-    pub(crate) key: Option<String>,
-}
-
 /// What came of it.
 pub(crate) enum Made {
     /// It is at the broker.
@@ -229,14 +196,7 @@ impl Maker {
             .map_err(|e| Failure::usage(e.to_string(), ""))?;
         let (key, root) = self.signer(wish.key.as_deref()).await?;
         let counter = next_counter(&releases(&self.client, &app).await?, &product.channel, wish)?;
-        let cut = Cut {
-            version: wish.version.clone(),
-            counter,
-            now_ms: now_ms(),
-            notes: wish.notes.clone(),
-            rollback_floor: wish.rollback_floor.unwrap_or(counter),
-        };
-        let draft = self.draft(&product, &dir, &cut)?;
+        let draft = self.draft(&product, &dir, wish, (counter, now_ms()))?;
         let signed = release::sign(&draft.document, &key, &root, now_ms()).await?;
         if wish.dry_run {
             let version = draft.document.version;
@@ -272,9 +232,9 @@ impl Maker {
         Ok((signer, bytes))
     }
 
-    fn draft(&self, product: &Product, dir: &Path, cut: &Cut) -> Result<Draft> {
+    fn draft(&self, product: &Product, dir: &Path, wish: &Wish, at: (u64, i64)) -> Result<Draft> {
         let bar = self.bar("pack", product.components.len() as u64, "{pos}/{len}");
-        let draft = release::draft(product, dir, cut, &mut |name, package| {
+        let draft = release::draft(product, dir, wish, at, &mut |name, package| {
             let line =
                 format!("packed {name}: {} files, {}", package.files, size(package.bytes.len() as u64));
             bar.println(line);

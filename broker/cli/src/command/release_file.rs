@@ -3,12 +3,14 @@
 use std::path::Path;
 
 use bytes::Bytes;
+use remit_broker::api::wire::ReleaseAccepted;
 use remit_broker::signer::Signer;
 use remit_seal::document::{Release, Root};
 use remit_seal::dsse::{Envelope, PayloadType};
 use remit_seal::verify::{self, Verified};
 
-use super::release::{permit, published};
+use super::release::permit;
+use super::release::signer::{root, signer};
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Result};
 use crate::keys::KeysDir;
@@ -34,20 +36,6 @@ pub(super) async fn sign(context: &Context, file: &Path, key: Option<&str>) -> R
     let answer = serde_json::json!({ "digest": release.digest(), "release": release.get(), "signers": release.signers() });
     context.format().answer(&answer, || describe(&release));
     Ok(())
-}
-
-/// The key that signs releases and permits, which the root must name.
-pub(super) async fn signer(keys: &KeysDir, root: &Root, key: Option<&str>) -> Result<Signer> {
-    let key = match key {
-        Some(word) => keys.named(word).await?,
-        None => keys.for_releases(root)?,
-    };
-    if root.release.keys.contains(&key.id()) {
-        return Ok(key);
-    }
-    let message = format!("the root of org `{}` does not name this release key", root.vendor);
-    let hint = "let the root name it: `remit keys root rotate --add-release NAME.pub.json`";
-    Err(Failure::new(Exit::Refused, "cli.keys_foreign", message, hint))
 }
 
 fn is_permit(envelope: &Envelope) -> bool {
@@ -91,18 +79,24 @@ pub(super) async fn publish(context: &Context, file: &Path, hold: bool) -> Resul
     Ok(())
 }
 
+/// A release that is at the broker now, for people.
+pub(super) fn published(made: &ReleaseAccepted) -> String {
+    let known = if made.duplicate { " (it was there already)" } else { "" };
+    let release = &made.release;
+    format!(
+        "release {} of {} is published{known}, counter {}, {} components\n{}",
+        release.version,
+        made.app,
+        release.counter,
+        release.components.len(),
+        release.digest
+    )
+}
+
 fn read(file: &Path) -> Result<Envelope> {
     let bytes = std::fs::read(file).map_err(|e| Failure::file("read", file, &e))?;
     match Envelope::parse(&bytes, PayloadType::Permit) {
         Ok(permit) => Ok(permit),
         Err(_) => Ok(Envelope::parse(&bytes, PayloadType::Release)?),
     }
-}
-
-pub(super) fn root(keys: &KeysDir) -> Result<Verified<Root>> {
-    let bytes = keys.root()?.ok_or_else(|| {
-        let hint = "bring root.json here, or make the org: `remit org create`";
-        Failure::new(Exit::Refused, "cli.root_missing", "there is no root beside your keys", hint)
-    })?;
-    Ok(verify::root(&bytes, None, now_ms())?)
 }

@@ -1,19 +1,20 @@
 //! `remit simulate`: a product's installs on a virtual clock, with a report, and an exit code for CI.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
-use remit_broker::simulate::{self, Fleet, Group, Plan, Report};
-use remit_loops::health::Probe;
-use remit_loops::release::{Release, ReleaseComponent};
+use crate::simulation::{self, Fleet, Group, Plan, Report};
+use remit_broker::summary;
+use remit_loops::release::Release;
 use remit_loops::scenario::Scenario;
+use remit_seal::Digest;
 
 use super::{release, scenario as files};
 use crate::args::SimulateArgs;
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Result};
-use crate::product::Product;
+use crate::product::{Component, Product};
+use crate::release::{self as cut, Wish};
 use crate::scenario::{check_components, time};
 use crate::simulate::{expect, fleet, page, text};
 
@@ -28,7 +29,7 @@ pub(super) fn run(context: &Context, args: &SimulateArgs) -> Result<()> {
     let plan = plan(&product, args)?;
     expected.as_ref().map_or(Ok(()), |expected| expected.check_groups(&plan.fleet.groups))?;
     let began = Instant::now();
-    let report = simulate::run(&plan).map_err(|e| {
+    let report = simulation::run(&plan).map_err(|e| {
         let hint = "look at the times and the scenario; a smaller --installs shows it sooner";
         Failure::new(Exit::Usage, "cli.simulate_plan", e.to_string(), hint)
     })?;
@@ -89,36 +90,20 @@ fn plan(product: &Product, args: &SimulateArgs) -> Result<Plan> {
     })
 }
 
-/// The product as a release that changes every component.
+/// The product as a release that changes every component, as a broker would sum it up.
 fn release_of(product: &Product, version: &str, counter: u64) -> Release {
-    let component = |c: &crate::product::Component| ReleaseComponent {
-        name: c.name.clone(),
-        kind: c.kind.as_str().to_owned(),
-        adopts: c.kind.traits().keeps_records,
-        digest: format!("sha256:{}-{counter}", c.name),
-        needs: c.needs.clone(),
-        longest_run_ms: c.longest_run_ms,
-        sandbox: c.sandbox,
-        recipe: None,
-        // At rest nobody probes what is only simulated; that a deploy waits for its probe is.
-        health: c.health.map(|health| Probe {
-            within_ms: health.within_ms,
-            timeout_ms: health.timeout_ms,
-            every_ms: None,
-            failures: health.failures,
-        }),
-    };
-    Release {
-        digest: format!("sha256:{version}"),
-        counter,
-        version: version.to_owned(),
-        rollback_floor: 0,
-        permits: vec![],
-        channel: product.channel.clone(),
-        inputs: vec![],
-        approvals: BTreeMap::new(),
-        terms: BTreeMap::new(),
-        healing: Default::default(),
-        components: product.components.iter().map(component).collect(),
+    let packed = |c: &Component| (Digest::of(format!("{}-{counter}", c.name).as_bytes()), 1);
+    let sources: Vec<(Digest, u64)> = product.components.iter().map(packed).collect();
+    let wish = Wish { version: Some(version.to_owned()), rollback_floor: Some(1), ..Wish::default() };
+    let document = cut::document(product, &sources, &wish, (counter, 0));
+    let mut release = summary::of(&document, &Digest::of(version.as_bytes()));
+    // What a simulation leaves out: nobody is there who could approve, at rest nothing is looked at, and no
+    // remediation rule acts.
+    release.approvals.clear();
+    release.terms.clear();
+    release.healing = Default::default();
+    for probe in release.components.iter_mut().filter_map(|component| component.health.as_mut()) {
+        probe.every_ms = None;
     }
+    release
 }

@@ -7,10 +7,11 @@ use remit_seal::document::{Input, OutputRef, Part, Source, Value, ValueType};
 use toml::Spanned;
 use toml::de::DeValue;
 
+use super::field::RawComponent;
 use super::problem::Problem;
 use super::reader::Value as TomlValue;
 use super::reference::{self, Piece, Reference};
-use super::shape::{Raw, RawComponent};
+use super::shape::Raw;
 use super::{Component, cycle, inputs};
 
 /// What is known while checking.

@@ -7,10 +7,10 @@ use remit_seal::verify::{
 };
 use toml::Spanned;
 
+use super::field::program;
 use super::healing::{bounded, number};
 use super::problem::Problem;
 use super::reader::{Reader, Value};
-use super::shape::program;
 
 /// What counts where the file does not say.
 const WITHIN_MS_DEFAULT: i64 = 5 * 60 * 1_000;

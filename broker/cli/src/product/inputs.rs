@@ -6,9 +6,9 @@ use remit_seal::document::{Authority, Input, Value, ValueType};
 use toml::Spanned;
 use toml::de::DeValue;
 
+use super::field;
 use super::problem::Problem;
 use super::reader::{self, Reader, wrong_type};
-use super::shape;
 
 /// The greatest whole number that every JSON reader keeps exactly.
 use remit_seal::strict::INTEGER_MAX;
@@ -25,7 +25,7 @@ pub(super) struct Raw {
 
 /// Reads one input and checks it against itself.
 pub(super) fn read(name: Spanned<String>, value: &reader::Value<'_>, out: &mut Vec<Problem>) -> Raw {
-    shape::check_word("an input", &name, out);
+    field::check_word("an input", &name, out);
     let what = format!("input `{}`", name.get_ref());
     let spec = Reader::of(value, what.clone(), out).and_then(|fields| spec(&what, &name, fields, out));
     Raw { name, spec }
@@ -33,7 +33,7 @@ pub(super) fn read(name: Spanned<String>, value: &reader::Value<'_>, out: &mut V
 
 fn spec(what: &str, name: &Spanned<String>, mut fields: Reader<'_>, out: &mut Vec<Problem>) -> Option<Input> {
     let kind = fields.need_text("type", out);
-    let value_type = kind.and_then(|text| shape::value_type(&text, out));
+    let value_type = kind.and_then(|text| field::value_type(&text, out));
     let who = fields.need_text("authority", out);
     let authority = who.as_ref().and_then(|text| authority(text, out));
     let default = fields.get("default");

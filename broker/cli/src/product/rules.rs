@@ -9,10 +9,10 @@ use remit_seal::verify::{
 use toml::Spanned;
 use toml::de::DeValue;
 
+use super::field::{RawComponent, check_name};
 use super::healing::{bounded, number};
 use super::problem::Problem;
 use super::reader::{Reader, Value, text, wrong_type};
-use super::shape::{RawComponent, check_name};
 
 const CLASSES: [(&str, RuleClass); 9] = [
     ("permission", RuleClass::Failed(FailureClass::Permission)),

@@ -1,18 +1,16 @@
 //! The shape of a product's file: which fields there are, each read once, with its place.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use remit_loops::id::is_name;
-use remit_seal::document::{
-    COMMANDS, ComponentKind, DriftSchedule, HEALTH, Health, Output, RESERVED, Rule, Tool, ValueType,
-};
-use remit_seal::verify::{LONGEST_RUN_MAX_MS, LONGEST_RUN_MIN_MS, is_field};
+use remit_seal::document::{COMMANDS, ComponentKind, DriftSchedule, HEALTH, Output, RESERVED, Rule, Tool};
+use remit_seal::verify::{LONGEST_RUN_MAX_MS, LONGEST_RUN_MIN_MS};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::field::{RawComponent, check_name, check_word, kind, program, value_type};
 use super::healing::bounded;
 use super::problem::Problem;
-use super::reader::{Reader, Value, texts, wrong_type};
+use super::reader::{Reader, Value, wrong_type};
 use super::{escapes, healing, health, inputs, operations, rules};
 
 /// How long one job of a component may run when its file says nothing: 30 minutes.
@@ -28,26 +26,6 @@ pub(super) struct Raw<'t> {
     pub(super) drift: Option<DriftSchedule>,
     pub(super) rules: Vec<Rule>,
     pub(super) approvals: BTreeMap<String, operations::Needed>,
-}
-
-/// One component, read.
-pub(super) struct RawComponent<'t> {
-    pub(super) name: Spanned<String>,
-    pub(super) kind: Option<ComponentKind>,
-    pub(super) source: Option<Spanned<String>>,
-    pub(super) needs: Vec<Spanned<String>>,
-    pub(super) longest_run_ms: i64,
-    pub(super) sandbox: bool,
-    pub(super) inputs: Vec<(Spanned<String>, &'t Value<'t>)>,
-    /// None where the declaration could not be read: the output exists all the same.
-    pub(super) outputs: BTreeMap<String, Option<Output>>,
-    /// Its actions among them.
-    pub(super) commands: BTreeMap<String, Vec<String>>,
-    /// The names of commands that only rules run.
-    pub(super) actions: Vec<String>,
-    /// When its probe runs.
-    pub(super) health: Option<Health>,
-    pub(super) escapes: BTreeSet<String>,
 }
 
 /// Reads the whole file.
@@ -93,25 +71,6 @@ fn app_names(mut app: Reader<'_>, out: &mut Vec<Problem>) -> Names {
         check_name(found, out);
     }
     (org, name, channel)
-}
-
-/// Whether this may name an object.
-pub(super) fn check_name(name: &Spanned<String>, out: &mut Vec<Problem>) {
-    if !is_name(name.get_ref()) {
-        let message = format!("`{}` is no name", name.get_ref());
-        let problem = Problem::error("config.bad_name", name.span(), message);
-        out.push(problem.help("use 1 to 40 of a-z, 0-9 and -, beginning with a letter"));
-    }
-}
-
-/// Whether this may name an input or an output: what terraform and a shell take.
-pub(super) fn check_word(what: &str, name: &Spanned<String>, out: &mut Vec<Problem>) {
-    let text = name.get_ref();
-    if !is_field(text) {
-        let problem =
-            Problem::error("config.bad_name", name.span(), format!("`{text}` is no name of {what}"));
-        out.push(problem.help("use 1 to 64 of a-z, 0-9 and _, beginning with a letter"));
-    }
 }
 
 fn tool(name: &Spanned<String>, value: &Value<'_>, out: &mut Vec<Problem>) -> Option<(String, Tool)> {
@@ -173,16 +132,6 @@ fn component<'t>(
     })
 }
 
-fn kind(text: &Spanned<String>, out: &mut Vec<Problem>) -> Option<ComponentKind> {
-    let found = ComponentKind::ALL.into_iter().find(|k| k.as_str() == text.get_ref());
-    if found.is_none() {
-        let message = format!("`{}` is no kind of component", text.get_ref());
-        let problem = Problem::error("config.bad_value", text.span(), message);
-        out.push(problem.did_you_mean(text.get_ref(), ComponentKind::ALL.map(ComponentKind::as_str)));
-    }
-    found
-}
-
 fn longest_run(fields: &mut Reader<'_>, out: &mut Vec<Problem>) -> i64 {
     let text = fields.text("longest_run", out);
     let read = text.and_then(|text| bounded(&text, LONGEST_RUN_MIN_MS, LONGEST_RUN_MAX_MS, out));
@@ -213,28 +162,6 @@ fn output(
         }
     };
     (name.get_ref().clone(), declared)
-}
-
-/// The type that a word means.
-pub(super) fn value_type(text: &Spanned<String>, out: &mut Vec<Problem>) -> Option<ValueType> {
-    let found = match text.get_ref().as_str() {
-        "boolean" => Some(ValueType::Boolean),
-        "integer" => Some(ValueType::Integer),
-        "string" => Some(ValueType::String),
-        "string_list" => Some(ValueType::StringList),
-        _ => None,
-    };
-    if found.is_none() {
-        let message = format!("`{}` is no type", text.get_ref());
-        let problem = Problem::error("config.bad_value", text.span(), message);
-        out.push(match text.get_ref().as_str() {
-            "bool" => problem.help("did you mean `boolean`?"),
-            "int" | "number" => problem.help("did you mean `integer`?"),
-            "list" | "strings" | "array" => problem.help("did you mean `string_list`?"),
-            other => problem.did_you_mean(other, ["boolean", "integer", "string", "string_list"]),
-        });
-    }
-    found
 }
 
 fn commands(
@@ -296,25 +223,4 @@ fn command(
         return None;
     }
     Some((name.get_ref().clone(), program(what, name, value, out)))
-}
-
-/// A program and its arguments.
-pub(super) fn program(
-    what: &str,
-    name: &Spanned<String>,
-    value: &Value<'_>,
-    out: &mut Vec<Problem>,
-) -> Vec<String> {
-    let words = texts(&format!("command `{}` of {what}", name.get_ref()), value, out);
-    if words.is_empty() && matches!(value.get_ref(), DeValue::Array(items) if items.is_empty()) {
-        let message = format!("command `{}` of {what} is empty", name.get_ref());
-        let problem = Problem::error("config.bad_value", value.span(), message);
-        out.push(problem.help("name a program and its arguments, like `[\"sh\", \"deploy.sh\"]`"));
-    }
-    for word in words.iter().filter(|w| w.get_ref().contains("{{")) {
-        let message = format!("a command of {what} holds a reference");
-        let problem = Problem::error("config.bad_reference", word.span(), message);
-        out.push(problem.help("commands take none: a script finds its inputs in `$REMIT_INPUT_<NAME>`"));
-    }
-    words.into_iter().map(Spanned::into_inner).collect()
 }

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use remit_terraform::{Inventory, Reader, Refused};
 
+use super::field::RawComponent;
 use super::problem::Problem;
-use super::shape::RawComponent;
 use crate::package;
 
 /// What a reader makes of a folder.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use remit_broker::simulate::{Group, Report};
+use crate::simulation::{Group, Report};
 use remit_loops::job::FailureClass;
 use serde::Deserialize;
 
@@ -131,7 +131,7 @@ impl Expected {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use remit_broker::simulate::Phase;
+    use crate::simulation::Phase;
 
     #[test]
     fn what_is_not_as_expected_is_said() {

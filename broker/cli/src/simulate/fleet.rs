@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use remit_broker::simulate::{Fleet, Group};
+use crate::simulation::{Fleet, Group};
 use remit_loops::freeze::AddFreeze;
 use remit_loops::id::is_name;
 use remit_loops::install::Policy;

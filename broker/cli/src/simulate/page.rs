@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use remit_broker::simulate::{Report, Waited};
+use crate::simulation::{Report, Waited};
 
 use super::{class, headline, number, span};
 

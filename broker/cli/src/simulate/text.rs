@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use remit_broker::simulate::{Report, Series, State, WaveDone};
+use crate::simulation::{Report, Series, State, WaveDone};
 
 use super::{class, headline, moment, number, span, times};
 use crate::output::{BOLD, DIM, Table};

@@ -4,20 +4,15 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 
 use remit_loops::{Kind, ObjectId, Timestamp};
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Row as SqlRow, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
-use super::transaction::{load, pages};
+use super::rows::{EVENT_COLUMNS, inbox, load, pages, read_event};
 use super::{READER_CACHE_KIB, connect};
 use crate::store::numbers::{from_sql, kind_number, object_id, to_sql};
 use crate::store::{InboxNotice, LogEnd, Reader, Row, StoreError, StoredEvent, StoredObject, StoredPage};
 
 /// How many idle connections are kept.
 const IDLE_MAX: usize = 8;
-
-/// What a query of events selects, and from where.
-pub(super) const EVENT_COLUMNS: &str =
-    "e.seq, o.kind, o.path, e.prev, e.at, e.key, e.sender, e.body, e.entries
-     FROM events e JOIN objects o ON o.row = e.object";
 
 /// Reads the database; makes connections as they are needed.
 pub(super) struct SqliteReader {
@@ -209,32 +204,4 @@ fn start_of_walk(
 
 fn missing(seq: u64, id: &ObjectId) -> StoreError {
     StoreError::Corrupt(format!("event {seq} of {id} is not in the log"))
-}
-
-pub(super) fn read_event(row: &SqlRow<'_>) -> Result<StoredEvent, StoreError> {
-    Ok(StoredEvent {
-        seq: from_sql(row.get(0)?),
-        object: object_id(row.get(1)?, row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?)?,
-        prev_seq: from_sql(row.get(3)?),
-        at: Timestamp(row.get(4)?),
-        key: row.get(5)?,
-        by: row.get(6)?,
-        body: row.get(7)?,
-        entries: row.get::<_, Option<Vec<u8>>>(8)?.unwrap_or_default(),
-    })
-}
-
-/// The oldest notices in the inbox.
-pub(super) fn inbox(connection: &Connection, limit: usize) -> Result<Vec<InboxNotice>, StoreError> {
-    let sql = "SELECT number, target, sender, body FROM inbox ORDER BY number LIMIT ?1";
-    let mut statement = connection.prepare_cached(sql)?;
-    let rows = statement.query_map([to_sql(limit as u64)], |row| {
-        Ok((row.get(0)?, row.get::<_, String>(1)?, row.get(2)?, row.get(3)?))
-    })?;
-    rows.map(|row| {
-        let (number, to, by, body) = row?;
-        let to = to.parse().map_err(|_| StoreError::Corrupt(format!("a notice to `{to}`")))?;
-        Ok(InboxNotice { number, to, by, body })
-    })
-    .collect()
 }

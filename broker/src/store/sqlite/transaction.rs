@@ -3,10 +3,10 @@
 use std::cell::Cell;
 
 use remit_loops::{ObjectId, Timestamp};
-use rusqlite::{CachedStatement, Connection, OptionalExtension, Row as SqlRow, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
 use super::checkpoint::{Checkpointer, PAGE_BYTES};
-use super::reader::{EVENT_COLUMNS, read_event};
+use super::rows::{EVENT_COLUMNS, load, pages, read_event};
 use crate::store::numbers::{from_sql, kind_number, to_sql};
 use crate::store::{
     EventWrite, InboxNotice, KEY_ENTRY_LEN, ObjectWrite, Row, SpilledKey, StoreError, StoredEvent,
@@ -152,7 +152,7 @@ impl Transaction for SqliteTransaction<'_> {
     }
 
     fn take_inbox(&mut self, limit: usize) -> Result<Vec<InboxNotice>, StoreError> {
-        let notices = super::reader::inbox(self.connection, limit)?;
+        let notices = super::rows::inbox(self.connection, limit)?;
         if let Some(last) = notices.last() {
             let sql = "DELETE FROM inbox WHERE number <= ?1";
             self.connection.prepare_cached(sql)?.execute([last.number])?;
@@ -211,32 +211,4 @@ impl Transaction for SqliteTransaction<'_> {
         self.checkpointer.wrote(self.log_bytes.get());
         Ok(())
     }
-}
-
-/// One object; for the batch and for readers alike.
-pub(super) fn load(connection: &Connection, id: &ObjectId) -> Result<Option<StoredObject>, StoreError> {
-    let sql =
-        "SELECT row, revision, last_seq, version, state, keys FROM objects WHERE kind = ?1 AND path = ?2";
-    let mut statement = connection.prepare_cached(sql)?;
-    let found = statement.query_row(params![kind_number(id.kind()), id.path()], |row| read_object(row, id));
-    Ok(found.optional()?)
-}
-
-/// An object's pages; for the batch and for readers alike.
-pub(super) fn pages(connection: &Connection, row: Row) -> Result<Vec<StoredPage>, StoreError> {
-    let mut statement = connection.prepare_cached("SELECT number, page FROM pages WHERE object = ?1")?;
-    let rows = statement.query_map([row], |row| Ok((from_sql(row.get(0)?), row.get(1)?)))?;
-    Ok(rows.collect::<Result<_, _>>()?)
-}
-
-fn read_object(row: &SqlRow<'_>, id: &ObjectId) -> rusqlite::Result<StoredObject> {
-    Ok(StoredObject {
-        row: row.get(0)?,
-        id: id.clone(),
-        revision: from_sql(row.get(1)?),
-        last_seq: from_sql(row.get(2)?),
-        version: row.get(3)?,
-        state: row.get(4)?,
-        keys: row.get(5)?,
-    })
 }

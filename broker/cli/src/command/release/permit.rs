@@ -8,8 +8,8 @@ use remit_seal::dsse::{Envelope, PayloadType};
 use remit_seal::verify::{self, Verified};
 
 use super::releases;
+use super::signer::{root, signer};
 use crate::args::PermitArgs;
-use crate::command::release_file::{root, signer};
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Result};
 use crate::output::now_ms;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use remit_broker::simulate::{Series, State};
+use crate::simulation::{Series, State};
 
 /// What states are called, in which colour, from the bottom of a picture to its top.
 const STATES: [(State, &str, &str); 6] = [

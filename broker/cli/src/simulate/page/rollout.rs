@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use remit_broker::simulate::{Report, RolloutDone, WaveDone};
+use crate::simulation::{Report, RolloutDone, WaveDone};
 
 use super::areas::{Place, areas, key};
 use super::{WIDTH, escape, span};

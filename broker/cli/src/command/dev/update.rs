@@ -8,8 +8,7 @@ use remit_loops::{Kind, ObjectId, app, install, org};
 use serde::Serialize;
 use toml::de::{DeTable, DeValue};
 
-use super::journey::{failed, release, settle};
-use super::stage::Stage;
+use super::world::{World, failed, files, release, settle};
 use super::{checked, step};
 use crate::client::Event;
 use crate::failure::{Failure, Result};
@@ -20,24 +19,24 @@ use crate::product;
 const TAMPERING: &str = "\n# somebody changed this by hand\n";
 
 /// The rest of the journey.
-pub(super) async fn rest(stage: &mut Stage) -> Result<()> {
-    let before = deployed(stage).await?;
-    change_product(&stage.dir.product())?;
-    let version = release(stage, "A second release").await?;
+pub(super) async fn rest(world: &mut World) -> Result<()> {
+    let before = deployed(world).await?;
+    change_product(&world.dir.product())?;
+    let version = release(world, "A second release").await?;
     step("The install takes it by itself, as soon as it comes out");
-    settle(stage, &[]).await?;
-    let after = deployed(stage).await?;
+    settle(world, &[]).await?;
+    let after = deployed(world).await?;
     if after != version {
         return Err(failed(format!("the install is on release {after}, not {version}")));
     }
     checked(&format!("it went from release {before} to {after}"));
-    drift(stage).await?;
-    teardown(stage).await
+    drift(world).await?;
+    teardown(world).await
 }
 
 /// The version that the install is on.
-async fn deployed(stage: &Stage) -> Result<String> {
-    match stage.client.object(&stage.install).await?.view.detail {
+async fn deployed(world: &World) -> Result<String> {
+    match world.client.object(&world.install).await?.view.detail {
         Detail::Install { release: Some(release), .. } => Ok(release.version),
         _ => Err(failed("the install is on no release")),
     }
@@ -76,10 +75,10 @@ fn change_text(text: &str) -> Option<String> {
 }
 
 /// Changes a file behind terraform's back, lets it be found, and mended.
-async fn drift(stage: &mut Stage) -> Result<()> {
-    let site = stage.dir.site();
+async fn drift(world: &mut World) -> Result<()> {
+    let site = world.dir.site();
     let whole = files(&site)?;
-    if stage.prepared.sandbox {
+    if world.prepared.sandbox {
         anstream::println!(
             "\n{YELLOW}SKIPPED:{YELLOW:#} drift: all was rehearsed, so there is nothing real to change"
         );
@@ -90,8 +89,8 @@ async fn drift(stage: &mut Stage) -> Result<()> {
     let path = site.join(&target);
     let text = format!("{}{TAMPERING}", String::from_utf8_lossy(&whole[&target]));
     std::fs::write(&path, text).map_err(|e| Failure::file("write", &path, &e))?;
-    check(stage).await?;
-    let found = drifted(stage).await?;
+    check(world).await?;
+    let found = drifted(world).await?;
     if found.is_empty() {
         return Err(failed(format!("{} was changed and no drift was found", path.display())));
     }
@@ -99,13 +98,13 @@ async fn drift(stage: &mut Stage) -> Result<()> {
         checked(&format!("drift found in {component}: {summary}"));
     }
     step("Heal it");
-    signal(stage, &stage.install, &install::Signal::Heal {}).await?;
-    settle(stage, &[]).await?;
+    signal(world, &world.install, &install::Signal::Heal {}).await?;
+    settle(world, &[]).await?;
     if files(&site)? != whole {
         return Err(failed(format!("{} is not as it was deployed, after healing", site.display())));
     }
-    check(stage).await?;
-    let left: Vec<String> = drifted(stage).await?.into_iter().map(|(name, _)| name).collect();
+    check(world).await?;
+    let left: Vec<String> = drifted(world).await?.into_iter().map(|(name, _)| name).collect();
     if !left.is_empty() {
         return Err(failed(format!("after healing there is still drift in {}", left.join(", "))));
     }
@@ -120,37 +119,37 @@ fn managed(files: &BTreeMap<PathBuf, Vec<u8>>) -> Option<PathBuf> {
 }
 
 /// Has the world compared with what was deployed, and waits for the answer.
-async fn check(stage: &mut Stage) -> Result<()> {
-    signal(stage, &stage.install, &install::Signal::CheckDrift {}).await?;
-    settle(stage, &["drifted"]).await
+async fn check(world: &mut World) -> Result<()> {
+    signal(world, &world.install, &install::Signal::CheckDrift {}).await?;
+    settle(world, &["drifted"]).await
 }
 
 /// The components that have drifted, and how.
-async fn drifted(stage: &Stage) -> Result<Vec<(String, String)>> {
-    let view = stage.client.object(&stage.install).await?.view;
+async fn drifted(world: &World) -> Result<Vec<(String, String)>> {
+    let view = world.client.object(&world.install).await?.view;
     let Detail::Install { components, .. } = view.detail else { return Err(failed("it is no install")) };
     Ok(components.into_iter().filter_map(|c| c.facts.drift.map(|d| (c.name, d.summary))).collect())
 }
 
 /// Deletes the install, the app and the org, and makes sure that nothing is left.
-async fn teardown(stage: &mut Stage) -> Result<()> {
+async fn teardown(world: &mut World) -> Result<()> {
     step("Tear everything down");
-    signal(stage, &stage.install, &install::Signal::Delete {}).await?;
-    settle(stage, &[]).await?;
-    let org = stage.app.parent().ok_or_else(|| failed("an app has an org"))?;
-    signal(stage, &stage.app, &app::Signal::Delete {}).await?;
-    gone(stage, &stage.app).await?;
-    signal(stage, &org, &org::Signal::Delete {}).await?;
-    gone(stage, &org).await?;
+    signal(world, &world.install, &install::Signal::Delete {}).await?;
+    settle(world, &[]).await?;
+    let org = world.app.parent().ok_or_else(|| failed("an app has an org"))?;
+    signal(world, &world.app, &app::Signal::Delete {}).await?;
+    gone(world, &world.app).await?;
+    signal(world, &org, &org::Signal::Delete {}).await?;
+    gone(world, &org).await?;
     step("Is anything left?");
-    nothing_alive(stage, &org).await?;
+    nothing_alive(world, &org).await?;
     checked("no org, app, install or component is alive at the broker");
-    let left: Vec<String> = files(&stage.dir.site())?.keys().map(|f| f.display().to_string()).collect();
+    let left: Vec<String> = files(&world.dir.site())?.keys().map(|f| f.display().to_string()).collect();
     if !left.is_empty() {
-        return Err(failed(format!("left in {}: {}", stage.dir.site().display(), left.join(", "))));
+        return Err(failed(format!("left in {}: {}", world.dir.site().display(), left.join(", "))));
     }
-    checked(&format!("no file is left in {}", stage.dir.site().display()));
-    let left = runner_left(&stage.dir.runner())?;
+    checked(&format!("no file is left in {}", world.dir.site().display()));
+    let left = runner_left(&world.dir.runner())?;
     if !left.is_empty() {
         return Err(failed(format!("the runner still holds: {}", left.join(", "))));
     }
@@ -159,8 +158,8 @@ async fn teardown(stage: &mut Stage) -> Result<()> {
 }
 
 /// Waits until an object says that it is deleted.
-async fn gone(stage: &Stage, id: &ObjectId) -> Result<()> {
-    let mut events = stage.client.events(id).await?;
+async fn gone(world: &World, id: &ObjectId) -> Result<()> {
+    let mut events = world.client.events(id).await?;
     while let Some(event) = events.next().await? {
         if matches!(&event, Event::View(object) if object.view.status.word == "deleted") {
             checked(&format!("{id} is deleted"));
@@ -170,10 +169,10 @@ async fn gone(stage: &Stage, id: &ObjectId) -> Result<()> {
     Err(failed(format!("{id} was never deleted")))
 }
 
-async fn nothing_alive(stage: &Stage, org: &ObjectId) -> Result<()> {
+async fn nothing_alive(world: &World, org: &ObjectId) -> Result<()> {
     let mut alive = Vec::new();
     for kind in [Kind::Org, Kind::App, Kind::Install, Kind::Component] {
-        let objects = stage.client.objects(kind, org).await?;
+        let objects = world.client.objects(kind, org).await?;
         alive.extend(objects.into_iter().filter(|o| is_alive(&o.view)).map(|o| o.view.id.to_string()));
     }
     if alive.is_empty() { Ok(()) } else { Err(failed(format!("still there: {}", alive.join(", ")))) }
@@ -186,26 +185,8 @@ fn is_alive(view: &View) -> bool {
     }
 }
 
-async fn signal(stage: &Stage, id: &ObjectId, signal: &impl Serialize) -> Result<()> {
-    stage.client.signal(id, signal, None).await.map(|_| ())
-}
-
-/// Every file below a folder, with its content.
-pub(super) fn files(dir: &Path) -> Result<BTreeMap<PathBuf, Vec<u8>>> {
-    let mut found = BTreeMap::new();
-    let mut left = vec![dir.to_owned()];
-    while let Some(folder) = left.pop() {
-        for entry in std::fs::read_dir(&folder).map_err(|e| Failure::file("read", &folder, &e))? {
-            let path = entry.map_err(|e| Failure::file("read", &folder, &e))?.path();
-            if path.is_dir() {
-                left.push(path);
-                continue;
-            }
-            let content = std::fs::read(&path).map_err(|e| Failure::file("read", &path, &e))?;
-            found.insert(path.strip_prefix(dir).unwrap_or(&path).to_owned(), content);
-        }
-    }
-    Ok(found)
+async fn signal(world: &World, id: &ObjectId, signal: &impl Serialize) -> Result<()> {
+    world.client.signal(id, signal, None).await.map(|_| ())
 }
 
 /// What a runner that has nothing must not hold: state, outputs, work in hand.

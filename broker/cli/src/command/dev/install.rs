@@ -7,16 +7,14 @@ use remit_loops::view::Detail;
 use tokio::process::Command;
 
 use super::runner::{Runner, Start, status_addr};
-use super::stage::Stage;
+use super::world::{World, failed, files, release, settle};
 use super::{checked, step};
 use crate::command::install::create;
 use crate::command::link::trusted::{self, Source};
 use crate::command::org;
-use crate::command::release::{Made, Wish, load};
-use crate::failure::{Exit, Failure, Result};
+use crate::failure::{Failure, Result};
 use crate::keys::write_private;
-use crate::output::{DIM, Format};
-use crate::watch::{Until, watch};
+use crate::output::DIM;
 
 /// How long the runner may take to say where its status API listens.
 const STATUS_WITHIN: Duration = Duration::from_secs(20);
@@ -28,62 +26,47 @@ const LOG_LINES: usize = 2;
 const LINE_LEN_MAX: usize = 110;
 
 /// Keys, org, release, install, runner; then watches until the install is active.
-pub(super) async fn first(stage: &mut Stage) -> Result<()> {
+pub(super) async fn first(world: &mut World) -> Result<()> {
     step("The vendor's keys and org");
-    stage.keys.init(None).await?;
-    let made = org::create(&stage.client, &stage.keys, &stage.prepared.product.org).await?;
+    world.keys.init(None).await?;
+    let made = org::create(&world.client, &world.keys, &world.prepared.product.org).await?;
     checked(&format!("{} trusts root {}…", made.org, &made.root_sha256[..16]));
-    release(stage, "A release: checked, packed, signed").await?;
+    release(world, "A release: checked, packed, signed").await?;
     step("An install, and a one-time token for its runner");
-    let signal = create(&[], &[], stage.prepared.sandbox, None, None)?;
-    stage.client.signal(&stage.install, &signal, None).await?;
-    checked(&format!("{} is made", stage.install));
-    start_runner(stage).await?;
+    let signal = create(&[], &[], world.prepared.sandbox, None, None)?;
+    world.client.signal(&world.install, &signal, None).await?;
+    checked(&format!("{} is made", world.install));
+    start_runner(world).await?;
     step("The components, in the order of their needs");
-    settle(stage, &[]).await?;
-    show(stage).await
+    settle(world, &[]).await?;
+    show(world).await
 }
 
-/// Cuts and publishes a release of the product as it is now.
-pub(super) async fn release(stage: &Stage, what: &str) -> Result<String> {
-    step(what);
-    let loaded = load(&stage.dir.product())?;
-    match stage.maker().create(loaded, &Wish::default()).await? {
-        Made::Published(made) => {
-            let release = made.release;
-            let count = release.components.len();
-            checked(&format!("release {} with {count} components: {}", release.version, release.digest));
-            Ok(release.version)
-        }
-        Made::Dry { .. } | Made::Saved { .. } => Err(failed("the release was not published")),
-    }
-}
-
-async fn start_runner(stage: &mut Stage) -> Result<()> {
-    let token = stage.client.runner_token(&stage.install).await?;
-    let source = Source::Keys(&stage.keys);
-    let root = trusted::root(&stage.client, stage.install.org_name(), source, &token.root_sha256).await?;
+async fn start_runner(world: &mut World) -> Result<()> {
+    let token = world.client.runner_token(&world.install).await?;
+    let source = Source::Keys(&world.keys);
+    let root = trusted::root(&world.client, world.install.org_name(), source, &token.root_sha256).await?;
     checked("the broker names the root that lies beside the vendor's keys; the runner pins that one");
-    let file = |name: &str| stage.dir.path().join(name);
+    let file = |name: &str| world.dir.path().join(name);
     let (token_file, ca_file, inputs_file) =
         (file("runner.token"), file("runner.ca.pem"), file("inputs.json"));
     write_private(&token_file, token.token.unwrap_or_default().as_bytes())?;
     write_private(&ca_file, token.ca_pem.as_bytes())?;
-    let inputs = serde_json::to_vec(&stage.prepared.inputs).unwrap_or_default();
+    let inputs = serde_json::to_vec(&world.prepared.inputs).unwrap_or_default();
     write_private(&inputs_file, &inputs)?;
     step("The runner: a program of its own, as in the customer's account");
-    write_policy(&stage.prepared.runner, &stage.dir.policy()).await?;
+    write_policy(&world.prepared.runner, &world.dir.policy()).await?;
     let mut args = Vec::new();
     for (flag, value) in [
         ("--broker", token.broker.clone()),
-        ("--install", stage.install.to_string()),
+        ("--install", world.install.to_string()),
         ("--root-sha256", root.hex()),
-        ("--channel", stage.prepared.product.channel.clone()),
+        ("--channel", world.prepared.product.channel.clone()),
         ("--ca-file", ca_file.display().to_string()),
         ("--token-file", token_file.display().to_string()),
-        ("--data-dir", stage.dir.runner().display().to_string()),
-        ("--policy", stage.dir.policy().display().to_string()),
-        ("--allow-write", stage.dir.site().display().to_string()),
+        ("--data-dir", world.dir.runner().display().to_string()),
+        ("--policy", world.dir.policy().display().to_string()),
+        ("--allow-write", world.dir.site().display().to_string()),
         // A product is tried out on any machine, also on one that cannot confine.
         ("--confinement", "best".to_owned()),
         ("--inputs-file", inputs_file.display().to_string()),
@@ -91,9 +74,9 @@ async fn start_runner(stage: &mut Stage) -> Result<()> {
     ] {
         args.extend([flag.to_owned(), value]);
     }
-    let start = Start { program: &stage.prepared.runner, log: stage.dir.runner_log(), args };
-    let data_dir = stage.dir.runner();
-    let runner = stage.runner.insert(Runner::start(start)?);
+    let start = Start { program: &world.prepared.runner, log: world.dir.runner_log(), args };
+    let data_dir = world.dir.runner();
+    let runner = world.runner.insert(Runner::start(start)?);
     let address = tokio::select! {
         failure = runner.ended() => return Err(failure),
         address = status_addr(&data_dir, STATUS_WITHIN) => address,
@@ -107,21 +90,9 @@ async fn start_runner(stage: &mut Stage) -> Result<()> {
     Ok(())
 }
 
-/// Watches the install until it rests; a runner that ends meanwhile is the reason given.
-pub(super) async fn settle(stage: &mut Stage, well: &'static [&'static str]) -> Result<()> {
-    let until = Until::Rests(well);
-    let client = stage.client.clone();
-    let install = stage.install.clone();
-    let watching = watch(&client, &install, Format::Text, &until);
-    tokio::select! {
-        outcome = watching => outcome.map(|_| ()),
-        failure = stage.runner_ended() => Err(failure),
-    }
-}
-
 /// The outputs, and the files in what stands in for the customer's account.
-async fn show(stage: &Stage) -> Result<()> {
-    let view = stage.client.object(&stage.install).await?.view;
+async fn show(world: &World) -> Result<()> {
+    let view = world.client.object(&world.install).await?.view;
     let Detail::Install { components, .. } = &view.detail else { return Err(failed("it is no install")) };
     step("What came of it");
     for component in components {
@@ -130,24 +101,24 @@ async fn show(stage: &Stage) -> Result<()> {
         let outputs = if outputs.is_empty() { "no outputs".to_owned() } else { outputs.join(", ") };
         anstream::println!("  {:<12} {:<11} {outputs}", component.name, component.kind);
     }
-    logs(stage).await?;
-    let files = super::second::files(&stage.dir.site())?;
+    logs(world).await?;
+    let files = files(&world.dir.site())?;
     if !files.is_empty() {
         let names: Vec<String> = files.keys().map(|f| f.display().to_string()).collect();
-        checked(&format!("in {}: {}", stage.dir.site().display(), names.join(", ")));
+        checked(&format!("in {}: {}", world.dir.site().display(), names.join(", ")));
     }
-    checked(&format!("{} is {}", stage.install.name(), view.status.word));
+    checked(&format!("{} is {}", world.install.name(), view.status.word));
     Ok(())
 }
 
 /// The last words of each job: all of them are in `remit logs`.
-async fn logs(stage: &Stage) -> Result<()> {
-    let mut attempts = stage.client.logs(&stage.install).await?.attempts;
+async fn logs(world: &World) -> Result<()> {
+    let mut attempts = world.client.logs(&world.install).await?.attempts;
     attempts.sort_by_key(|a| a.began);
-    step(&format!("What the tools said last (all of it: `remit logs {}`)", stage.install.name()));
+    step(&format!("What the tools said last (all of it: `remit logs {}`)", world.install.name()));
     for attempt in attempts {
         let from = (attempt.size.saturating_sub(LOG_TAIL_LEN), 0);
-        let part = stage.client.log(&stage.install, &attempt.job, attempt.attempt, from).await?;
+        let part = world.client.log(&world.install, &attempt.job, attempt.attempt, from).await?;
         let lines: Vec<&str> = part.text.lines().filter(|line| !line.trim().is_empty()).collect();
         for line in &lines[lines.len().saturating_sub(LOG_LINES)..] {
             let line: String = line.chars().take(LINE_LEN_MAX).collect();
@@ -155,11 +126,6 @@ async fn logs(stage: &Stage) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// A check that did not hold.
-pub(super) fn failed(message: impl Into<String>) -> Failure {
-    Failure::new(Exit::Failed, "cli.dev_check", message, "")
 }
 
 /// What the customer lets the vendor do: in a demo everything, and it says so.

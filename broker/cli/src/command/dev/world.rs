@@ -1,6 +1,7 @@
-//! The stage: an embedded broker, the vendor's keys and client, and later the runner.
+//! The world of the journey: an embedded broker, the vendor's keys and client, and later the runner.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use remit_broker::config::Config;
@@ -14,16 +15,18 @@ use super::runner::Runner;
 use super::{checked, step};
 use crate::args::DevArgs;
 use crate::client::{Client, Options};
-use crate::command::release::Maker;
+use crate::command::release::{Made, Maker, load};
 use crate::failure::{Exit, Failure, Result};
 use crate::keys::KeysDir;
 use crate::output::{BOLD, DIM, Format};
+use crate::release::Wish;
+use crate::watch::{Until, watch};
 
 /// The install that the journey is about.
 const INSTALL: &str = "acme";
 
 /// All that the journey needs.
-pub(super) struct Stage {
+pub(super) struct World {
     pub(super) dir: DevDir,
     pub(super) prepared: Prepared,
     pub(super) client: Client,
@@ -35,7 +38,7 @@ pub(super) struct Stage {
     exports: Vec<(&'static str, String)>,
 }
 
-impl Stage {
+impl World {
     /// Looks whether all is there and starts the broker.
     pub(super) async fn set(args: &DevArgs, dir: &DevDir) -> Result<Self> {
         let prepared = prepare(args, dir)?;
@@ -120,6 +123,56 @@ impl Stage {
         }
         drained
     }
+}
+
+/// Cuts and publishes a release of the product as it is now.
+pub(super) async fn release(world: &World, what: &str) -> Result<String> {
+    step(what);
+    let loaded = load(&world.dir.product())?;
+    match world.maker().create(loaded, &Wish::default()).await? {
+        Made::Published(made) => {
+            let release = made.release;
+            let count = release.components.len();
+            checked(&format!("release {} with {count} components: {}", release.version, release.digest));
+            Ok(release.version)
+        }
+        Made::Dry { .. } | Made::Saved { .. } => Err(failed("the release was not published")),
+    }
+}
+
+/// Watches the install until it rests; a runner that ends meanwhile is the reason given.
+pub(super) async fn settle(world: &mut World, well: &'static [&'static str]) -> Result<()> {
+    let until = Until::Rests(well);
+    let client = world.client.clone();
+    let install = world.install.clone();
+    let watching = watch(&client, &install, Format::Text, &until);
+    tokio::select! {
+        outcome = watching => outcome.map(|_| ()),
+        failure = world.runner_ended() => Err(failure),
+    }
+}
+
+/// A check that did not hold.
+pub(super) fn failed(message: impl Into<String>) -> Failure {
+    Failure::new(Exit::Failed, "cli.dev_check", message, "")
+}
+
+/// Every file below a folder, with its content.
+pub(super) fn files(dir: &Path) -> Result<BTreeMap<PathBuf, Vec<u8>>> {
+    let mut found = BTreeMap::new();
+    let mut left = vec![dir.to_owned()];
+    while let Some(folder) = left.pop() {
+        for entry in std::fs::read_dir(&folder).map_err(|e| Failure::file("read", &folder, &e))? {
+            let path = entry.map_err(|e| Failure::file("read", &folder, &e))?.path();
+            if path.is_dir() {
+                left.push(path);
+                continue;
+            }
+            let content = std::fs::read(&path).map_err(|e| Failure::file("read", &path, &e))?;
+            found.insert(path.strip_prefix(dir).unwrap_or(&path).to_owned(), content);
+        }
+    }
+    Ok(found)
 }
 
 /// What makes `remit` this program in another terminal, unless it is that already.

@@ -40,20 +40,36 @@ struct SaidInput<'a> {
 
 /// What the result of this component of the release depends on.
 pub(super) fn of(release: &Release, component: &Component) -> Recipe {
+    // Whole, so that nobody adds a field without saying whether the result depends on it.
+    let Component {
+        kind,
+        sandbox,
+        digest,
+        inputs,
+        outputs: gives,
+        commands,
+        name: _,
+        size: _,
+        needs: _,
+        longest_run_ms: _,
+        // A probe looks at the result and makes nothing of it.
+        health: _,
+        // What a source does is in its digest; that it may is the customer's to allow, not a result.
+        escapes: _,
+    } = component;
     let (mut names, mut outputs) = (BTreeSet::new(), BTreeSet::new());
-    for source in component.inputs.values() {
+    for source in inputs.values() {
         collect(source, &mut names, &mut outputs);
     }
     let taken = || names.iter().filter_map(|name| release.inputs.get_key_value(*name));
     let of_authority = |authority| taken().filter(move |(_, input)| input.authority == authority);
     let said = Said {
-        kind: component.kind,
-        digest: &component.digest,
-        sandbox: component.sandbox,
-        // A probe looks at the result and makes nothing of it.
-        commands: component.commands.iter().filter(|(name, _)| *name != HEALTH).collect(),
-        sources: &component.inputs,
-        outputs: &component.outputs,
+        kind: *kind,
+        digest,
+        sandbox: *sandbox,
+        commands: commands.iter().filter(|(name, _)| *name != HEALTH).collect(),
+        sources: inputs,
+        outputs: gives,
         tools: &release.tools,
         inputs: taken().map(|(name, input)| (name.as_str(), said_input(input))).collect(),
     };

@@ -4,11 +4,11 @@
 //! everything else goes the way that a vendor goes: by the API, with keys, releases, tokens.
 
 mod dir;
-mod journey;
+mod install;
 mod prepare;
 mod runner;
-mod second;
-mod stage;
+mod update;
+mod world;
 
 use std::time::Duration;
 
@@ -19,22 +19,22 @@ use crate::failure::{Exit, Failure, Result};
 use crate::output::{BOLD, CYAN, Format, GREEN, print_failure};
 
 use dir::DevDir;
-use stage::Stage;
+use world::World;
 
 /// How long the runner may take to finish what it has in hand.
 const DRAIN_MAX: Duration = Duration::from_secs(30);
 
 /// Goes through the journey; stays up afterwards unless it is to be done once.
-pub async fn run(format: Format, args: DevArgs) -> Result<()> {
+pub(super) async fn run(format: Format, args: DevArgs) -> Result<()> {
     if format == Format::Json {
         return Err(Failure::usage("`remit dev` is for people: it has no JSON", "leave -o away"));
     }
     let dir = DevDir::make(&args.data_dir)?;
     dir.log()?;
-    let mut stage = Stage::set(&args, &dir).await.map_err(|f| with_logs(f, &dir))?;
-    let rehearsed = stage.prepared.sandbox;
-    let outcome = act(&mut stage, args.once).await;
-    let end = stage.clear(DRAIN_MAX).await;
+    let mut world = World::set(&args, &dir).await.map_err(|f| with_logs(f, &dir))?;
+    let rehearsed = world.prepared.sandbox;
+    let outcome = act(&mut world, args.once).await;
+    let end = world.clear(DRAIN_MAX).await;
     outcome.and(end).map_err(|f| with_logs(f, &dir))?;
     if args.once {
         let how = if rehearsed { "The rehearsal of the journey" } else { "The whole journey" };
@@ -44,10 +44,10 @@ pub async fn run(format: Format, args: DevArgs) -> Result<()> {
 }
 
 /// The journey, until it is over or somebody says stop.
-async fn act(stage: &mut Stage, once: bool) -> Result<()> {
+async fn act(world: &mut World, once: bool) -> Result<()> {
     let mut stop = Stop::new()?;
     let came = tokio::select! {
-        outcome = journey::first(stage) => outcome,
+        outcome = install::first(world) => outcome,
         () = stop.told() => return Err(interrupted()),
     };
     match came {
@@ -59,13 +59,13 @@ async fn act(stage: &mut Stage, once: bool) -> Result<()> {
     }
     if once {
         return tokio::select! {
-            outcome = second::rest(stage) => outcome,
+            outcome = update::rest(world) => outcome,
             () = stop.told() => Err(interrupted()),
         };
     }
-    stage.print_next();
+    world.print_next();
     tokio::select! {
-        status = stage.runner_ended() => Err(status),
+        status = world.runner_ended() => Err(status),
         () = stop.told() => Ok(()),
     }
 }
