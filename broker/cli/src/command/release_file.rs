@@ -5,15 +5,14 @@ use std::path::Path;
 use bytes::Bytes;
 use remit_broker::api::wire::ReleaseAccepted;
 use remit_broker::signer::Signer;
-use remit_seal::document::{Release, Root};
+use remit_seal::document::Release;
 use remit_seal::dsse::{Envelope, PayloadType};
 use remit_seal::verify::{self, Verified};
 
 use super::release::permit;
 use super::release::signer::{root, signer};
 use crate::context::Context;
-use crate::failure::{Exit, Failure, Result};
-use crate::keys::KeysDir;
+use crate::failure::{Failure, Result};
 use crate::output::now_ms;
 
 /// Adds this person's signature to a release or a rollback permit, and shows what was signed.
