@@ -4,6 +4,7 @@
 //! windows and buffers are small, sessions are not resumed and nothing polls.
 
 mod gather;
+mod guests;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +19,6 @@ use rustls::ServerConfig;
 use rustls::server::WebPkiClientVerifier;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
@@ -27,9 +27,9 @@ use tower::Service as _;
 
 use crate::pki::{self, Authority, RunnerIdentity};
 use gather::Gather;
+pub(crate) use guests::Guest;
+use guests::{Guests, Place};
 
-/// A handshake that takes longer is given up.
-const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
 /// A request's head must be there within this time (HTTP/1).
 const HEADER_WITHIN: Duration = Duration::from_secs(10);
 /// The most bytes of a request's headers.
@@ -124,16 +124,25 @@ pub(crate) struct Door {
 impl Door {
     /// Lets clients in until told to stop, then waits until the last has gone.
     pub(crate) async fn serve(self, stop: CancellationToken) {
-        let permits = Arc::new(Semaphore::new(self.limits.connections_max));
+        let guests = Guests::new(self.limits.connections_max);
         let acceptor = TlsAcceptor::from(self.tls.clone());
         let tasks = TaskTracker::new();
         loop {
             let accepted = tokio::select! {
                 () = stop.cancelled() => break,
-                accepted = accept(&self.listener, &permits) => accepted,
+                accepted = self.listener.accept() => accepted,
             };
-            let Some((stream, permit)) = accepted else {
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+            let (stream, from) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    guests.make_room();
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            };
+            let Some(place) = guests.enter(from) else {
+                tracing::debug!(%from, "there is no room for another connection");
                 continue;
             };
             let connection = Connection {
@@ -141,6 +150,7 @@ impl Door {
                 router: self.router.clone(),
                 limits: self.limits,
                 stop: stop.clone(),
+                place,
             };
             let gauge = self.connections.clone();
             tasks.spawn(async move {
@@ -150,7 +160,6 @@ impl Door {
                     connection.speak(stream).await;
                 }
                 gauge.dec();
-                drop(permit);
             });
         }
         drop(self.listener);
@@ -159,39 +168,27 @@ impl Door {
     }
 }
 
-async fn accept(
-    listener: &TcpListener,
-    permits: &Arc<Semaphore>,
-) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
-    // Beyond the limit clients wait in the kernel's queue.
-    let permit = permits.clone().acquire_owned().await.ok()?;
-    match listener.accept().await {
-        Ok((stream, _)) => Some((stream, permit)),
-        Err(error) => {
-            tracing::warn!(%error, "cannot accept a connection");
-            None
-        }
-    }
-}
-
 struct Connection {
     acceptor: TlsAcceptor,
     router: Router,
     limits: Limits,
     stop: CancellationToken,
+    place: Place,
 }
 
 impl Connection {
     async fn handshake(&self, stream: TcpStream) -> Option<Box<TlsStream<TcpStream>>> {
         stream.set_nodelay(true).ok()?;
-        let handshake = Box::pin(tokio::time::timeout(HANDSHAKE_WITHIN, self.acceptor.accept(stream)));
-        match handshake.await {
-            Ok(Ok(stream)) => Some(Box::new(stream)),
-            Ok(Err(error)) => {
-                tracing::debug!(%error, "a TLS handshake failed");
-                None
-            }
-            Err(_) => None,
+        let handshake = Box::pin(self.acceptor.accept(stream));
+        tokio::select! {
+            shaken = handshake => match shaken {
+                Ok(stream) => Some(Box::new(stream)),
+                Err(error) => {
+                    tracing::debug!(%error, "a TLS handshake failed");
+                    None
+                }
+            },
+            () = self.place.guest.overstays() => None,
         }
     }
 
@@ -201,14 +198,25 @@ impl Connection {
         let peer = peer.map(|c| RunnerIdentity::of_certificate(c).map(Arc::new).map_err(|e| e.to_string()));
         let peer = peer.map(Peer);
         let is_h2 = session.alpn_protocol() == Some(b"h2");
+        let guest = self.place.guest.clone();
+        if matches!(peer, Some(Peer(Ok(_)))) {
+            guest.is_known();
+        }
         let router = self.router.clone();
         let service = hyper::service::service_fn(move |request: Request<Incoming>| {
             let mut request = request.map(Body::new);
-            if let Some(peer) = &peer {
-                request.extensions_mut().insert(peer.clone());
-            }
+            let busy = guest.busy();
+            match &peer {
+                Some(peer) => request.extensions_mut().insert(peer.clone()).map(drop),
+                None => request.extensions_mut().insert(guest.clone()).map(drop),
+            };
             // A router is always ready.
-            router.clone().call(request)
+            let answer = router.clone().call(request);
+            async move {
+                let answer = answer.await;
+                drop(busy);
+                answer
+            }
         });
         let io = TokioIo::new(stream);
         let ended = if is_h2 {
@@ -216,6 +224,7 @@ impl Connection {
                 Box::pin(self.h2().serve_connection(Gather::new(io, self.limits.gathers), service));
             tokio::select! {
                 ended = &mut connection => ended,
+                () = self.place.guest.overstays() => Ok(()),
                 () = self.told_to_end() => {
                     connection.as_mut().graceful_shutdown();
                     connection.await
@@ -225,6 +234,7 @@ impl Connection {
             let mut connection = Box::pin(self.h1().serve_connection(io, service));
             tokio::select! {
                 ended = &mut connection => ended,
+                () = self.place.guest.overstays() => Ok(()),
                 () = self.told_to_end() => {
                     connection.as_mut().graceful_shutdown();
                     connection.await

@@ -12,6 +12,7 @@ use object_store::local::LocalFileSystem;
 use remit_loops::runner::Report;
 use remit_loops::{Actor, Body, Kind};
 use remit_proto::limit::STREAMS_MAX;
+use rustix::process::{Resource, Rlimit};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -351,7 +352,38 @@ async fn edge(
     })
 }
 
+/// However few files may be open, so many connections are tried.
+const CONNECTIONS_MIN: usize = 16;
+
+/// Raises the limit of open files as far as this process may, and fits the listeners' connections into it: an eighth
+/// to the API, which few people use, and half to the runners. Returns the limits of both.
+fn fit_connections() -> (Limits, Limits) {
+    let limit = rustix::process::getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let files = match rustix::process::setrlimit(Resource::Nofile, raised) {
+        Ok(()) => limit.maximum,
+        Err(_) => limit.current,
+    };
+    let files = files.map_or(usize::MAX, |files| usize::try_from(files).unwrap_or(usize::MAX));
+    let fit = |limits: Limits, part: usize| Limits {
+        connections_max: limits.connections_max.min((files / part).max(CONNECTIONS_MIN)),
+        ..limits
+    };
+    let (api, rpc) = (fit(API_LIMITS, 8), fit(RPC_LIMITS, 2));
+    if rpc.connections_max < RPC_LIMITS.connections_max {
+        let (api, rpc) = (api.connections_max, rpc.connections_max);
+        tracing::warn!(
+            files,
+            runners = rpc,
+            api,
+            "few open files are allowed, so few connections: raise the hard limit (ulimit -Hn, LimitNOFILE=)"
+        );
+    }
+    (api, rpc)
+}
+
 fn doors(config: &Config, edge: &Arc<Edge>, listeners: Listeners) -> Result<[Door; 2], Error> {
+    let (api_limits, rpc_limits) = fit_connections();
     let hosts = door::hosts(&config.public_hosts);
     let tls = |clients: &Clients, protocols: &[&[u8]]| -> Result<_, door::Error> {
         let certificate = edge.authority.issue_server(&hosts, edge.engine.now())?;
@@ -361,14 +393,14 @@ fn doors(config: &Config, edge: &Arc<Edge>, listeners: Listeners) -> Result<[Doo
         listener: listeners.api,
         tls: tls(&Clients::Anybody, &[b"h2", b"http/1.1"])?,
         router: api::router(edge.clone()),
-        limits: API_LIMITS,
+        limits: api_limits,
         connections: edge.metrics.api_connections.clone(),
     };
     let rpc = Door {
         listener: listeners.rpc,
         tls: tls(&Clients::MayShowCertificate, &[b"h2"])?,
         router: rpc::router(edge.clone()),
-        limits: RPC_LIMITS,
+        limits: rpc_limits,
         connections: edge.metrics.rpc_connections.clone(),
     };
     Ok([api, rpc])

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::error::ApiError;
 use super::objects::limit;
-use super::request::{Caller, Params};
+use super::request::{Caller, Number, Params};
 use super::wire::{AuditBlocks, AuditEntry, AuditList, ErrorBody};
 use crate::edge::Edge;
 
@@ -22,7 +22,7 @@ const BLOCKS_MAX: u64 = 500;
 #[serde(deny_unknown_fields)]
 pub(super) struct ListQuery {
     org: Option<String>,
-    before: Option<u64>,
+    before: Option<Number>,
     limit: Option<usize>,
 }
 
@@ -48,7 +48,7 @@ pub(super) async fn list(
     }
     let chain = edge.audit.chain();
     let newest = chain.place().await?.map_or(0, |place| place.block);
-    let mut block = query.before.map_or(newest, |before| before.saturating_sub(1).min(newest));
+    let mut block = query.before.map_or(newest, |before| before.0.saturating_sub(1).min(newest));
     let (mut entries, until) = (vec![], block.saturating_sub(BLOCKS_MAX));
     while block > until && entries.len() < limit {
         let Some(found) = chain.block(block).await? else { break };
@@ -67,7 +67,7 @@ pub(super) async fn list(
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct BlocksQuery {
-    after: Option<u64>,
+    after: Option<Number>,
 }
 
 /// Blocks as they are stored, oldest first, with the place where the log stands, signed now. Entries of others
@@ -86,7 +86,7 @@ pub(super) async fn blocks(
     let place = chain.place().await?.ok_or_else(|| ApiError::not_found("audit log yet"))?;
     let base = chain.base().await?;
     let kept = base.as_ref().map_or(0, |base| base.first - 1);
-    let found = chain.after(query.after.unwrap_or(kept).max(kept)).await?;
+    let found = chain.after(query.after.map_or(kept, |n| n.0).max(kept)).await?;
     let may_see = |entry: &crate::audit::Entry| caller.may_read(entry.org.as_deref());
     let blocks = found.into_iter().map(|block| block.seen_by(may_see)).collect();
     let checkpoint = AuditCheckpoint { place, at_ms: edge.engine.now().0 };

@@ -15,6 +15,7 @@ use tower::{Layer, Service};
 use super::error::ApiError;
 use super::request::{Caller, audited};
 use crate::audit::{Facts, New};
+use crate::door::Guest;
 use crate::edge::Edge;
 use crate::tokens::Holder;
 
@@ -75,7 +76,7 @@ where
         };
         if let Some(holder) = self.edge.tokens.known(token) {
             asked.about(&request, &holder);
-            request.extensions_mut().insert(Caller(holder));
+            admit(&mut request, holder);
             return Box::pin(asked.answer(within, self.route.call(request)));
         }
         // Nobody showed this token lately: the store knows.
@@ -84,7 +85,7 @@ where
             match look_up(&asked.edge, &token).await {
                 Ok(holder) => {
                     asked.about(&request, &holder);
-                    request.extensions_mut().insert(Caller(holder));
+                    admit(&mut request, holder);
                     asked.answer(within, route.call(request)).await
                 }
                 Err(error) => {
@@ -96,6 +97,14 @@ where
             }
         })
     }
+}
+
+/// The caller is known, and so is the connection that it came by.
+fn admit(request: &mut Request, holder: Arc<Holder>) {
+    if let Some(guest) = request.extensions().get::<Arc<Guest>>() {
+        guest.is_known();
+    }
+    request.extensions_mut().insert(Caller(holder));
 }
 
 fn bearer(request: &Request) -> Option<&str> {

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use tokio::time::Instant;
 
 use super::error::ApiError;
-use super::request::{AttemptPath, Params, Target};
+use super::request::{AttemptPath, Number, Params, Target};
 use super::wire::{ErrorBody, LOG_FINAL, LOG_NEXT_OFFSET, LOG_READ_MAX, LogAttempt, LogIndex};
 use crate::edge::Edge;
 use crate::logs::{End, Key, text};
@@ -57,9 +57,9 @@ pub(super) async fn index(State(edge): State<Arc<Edge>>, target: Target) -> Resu
 #[serde(deny_unknown_fields)]
 pub(super) struct LogQuery {
     #[serde(default)]
-    offset: u64,
+    offset: Number,
     #[serde(default)]
-    wait_ms: u64,
+    wait_ms: Number,
 }
 
 /// An attempt's log from an offset. `remit-next-offset` says where to go on: text is cleaned of
@@ -84,11 +84,11 @@ pub(super) async fn read(
     let key = Key { install, job: path.job.clone(), attempt: path.attempt };
     let _stream = super::stream_permit(&edge)?;
     let mut ends = edge.logs.follow(&key).await?.ok_or_else(no_log)?;
-    let until = Instant::now() + Duration::from_millis(query.wait_ms.min(WAIT_MS_MAX));
+    let until = Instant::now() + Duration::from_millis(query.wait_ms.0.min(WAIT_MS_MAX));
     loop {
         let end = *ends.borrow_and_update();
-        let piece = piece(&edge, &key, query.offset, end).await?;
-        if piece.next > query.offset || piece.is_final {
+        let piece = piece(&edge, &key, query.offset.0, end).await?;
+        if piece.next > query.offset.0 || piece.is_final {
             return Ok(answer(piece));
         }
         tokio::select! {

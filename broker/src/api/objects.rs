@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::error::ApiError;
 use super::past;
-use super::request::{Caller, Params, Target};
+use super::request::{Caller, Number, Params, Target};
 use super::wire::{ErrorBody, ObjectList, ObjectView, PAGE_LEN_MAX, Timeline, TimelineEntry};
 use crate::edge::Edge;
 use crate::engine::{HistoryItem, Snapshot};
@@ -104,7 +104,7 @@ pub(super) async fn parts(edge: &Edge, install: &ObjectId) -> Result<Vec<ObjectI
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TimelineQuery {
-    before: Option<u64>,
+    before: Option<Number>,
     limit: Option<usize>,
 }
 
@@ -121,7 +121,7 @@ pub(super) async fn timeline(
 ) -> Result<Json<Timeline>, ApiError> {
     let limit = limit(query.limit)?;
     find(&edge, &target.id).await?;
-    Ok(Json(page(&edge, &target.id, query.before, limit).await?))
+    Ok(Json(page(&edge, &target.id, query.before.map(|n| n.0), limit).await?))
 }
 
 /// The place in the log of the last event of an object and its parts, whether it left a line or not.

@@ -12,6 +12,7 @@ use http::request::Parts;
 use remit_loops::id::is_name;
 use remit_loops::{Actor, Kind, ObjectId};
 use remit_seal::Digest;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::error::ApiError;
@@ -241,6 +242,22 @@ impl<T: DeserializeOwned> FromRequestParts<State> for Params<T> {
     async fn from_request_parts(parts: &mut Parts, _: &State) -> Result<Self, ApiError> {
         let query = Query::<T>::try_from_uri(&parts.uri);
         query.map(|q| Params(q.0)).map_err(|e| ApiError::parameter_invalid(e.body_text()))
+    }
+}
+
+/// A position or an amount in a query: from 0 to 2^53 − 1, like every number of the API.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(try_from = "u64")]
+pub(crate) struct Number(pub(crate) u64);
+
+impl TryFrom<u64> for Number {
+    type Error = String;
+
+    fn try_from(number: u64) -> Result<Self, String> {
+        if number > remit_seal::strict::INTEGER_MAX {
+            return Err(format!("{number} is greater than {}", remit_seal::strict::INTEGER_MAX));
+        }
+        Ok(Number(number))
     }
 }
 

@@ -22,9 +22,10 @@ pub(super) fn object_id(kind: i16, path: &str) -> Result<ObjectId, StoreError> {
     ObjectId::new(kind, &names).map_err(|_| unreadable())
 }
 
-/// Numbers that only grow from zero fit both ways.
+/// Numbers that only grow from zero fit both ways. One that was asked for and is beyond them all is beyond what is
+/// stored, too.
 pub(super) fn to_sql(number: u64) -> i64 {
-    i64::try_from(number).expect("counters of one database stay below 2^63")
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 pub(super) fn from_sql(number: i64) -> u64 {

@@ -146,3 +146,24 @@ async fn nothing_older_than_tls_1_3_is_spoken() {
     let plain = reqwest::get(world.url("/livez").replace("https", "http")).await;
     assert!(plain.is_err());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_number_of_a_query_is_too_great_to_be_answered() {
+    let world = World::start().await;
+    let token = world.install(&["network"]).await;
+    let object = "/v1/objects/ins_demo.shop.acme";
+    let of_object = [format!("{object}/timeline?before="), format!("{object}/timeline?limit=")];
+    let of_logs = ["offset", "wait_ms"].map(|name| format!("{object}/logs/job_x/1?{name}="));
+    let of_audit = ["/v1/audit?before=", "/v1/audit?limit=", "/v1/audit/blocks?after="].map(str::to_owned);
+    let of_lists = ["/v1/objects?limit=", "/v1/why?limit="].map(str::to_owned);
+    let beyond = ["9007199254740992", "9223372036854775807", "9223372036854775808", "18446744073709551615"];
+    for path in of_object.iter().chain(&of_logs).chain(&of_audit).chain(&of_lists) {
+        for number in beyond.into_iter().chain(["18446744073709551616", "-1", "1.5", ""]) {
+            let (status, code) =
+                refused(world.with(&token).request(Method::GET, &format!("{path}{number}"))).await;
+            assert!((400..500).contains(&status), "{path}{number}: {status} {code}");
+        }
+    }
+    let timeline = format!("{object}/timeline?before=9007199254740991");
+    let _: serde_json::Value = world.with(&token).get(&timeline).await;
+}

@@ -39,6 +39,12 @@ pub(crate) struct Ask<'a> {
     pub(crate) token: Option<&'a str>,
 }
 
+/// A client of the API with connections of its own.
+pub(crate) fn client(ca_pem: &str) -> reqwest::Client {
+    let ca = reqwest::Certificate::from_pem(ca_pem.as_bytes()).unwrap();
+    reqwest::Client::builder().add_root_certificate(ca).timeout(Duration::from_secs(60)).build().unwrap()
+}
+
 pub(crate) fn now_ms() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     i64::try_from(since.as_millis()).unwrap()
@@ -73,11 +79,7 @@ impl World {
         let running = serve(config, Listeners::bind(config).await.unwrap()).await.unwrap();
         let ca_pem = std::fs::read_to_string(&running.ca_file).unwrap();
         let operator = std::fs::read_to_string(&running.operator_token_file).unwrap().trim().to_owned();
-        let http = reqwest::Client::builder()
-            .add_root_certificate(reqwest::Certificate::from_pem(ca_pem.as_bytes()).unwrap())
-            .timeout(Duration::from_secs(60))
-            .build()
-            .unwrap();
+        let http = client(&ca_pem);
         let (root_key, release_key) =
             (SigningKey::ed25519_from_seed(&[1; 32]), SigningKey::ed25519_from_seed(&[2; 32]));
         Self { dir, running, http, ca_pem, operator, root_key, release_key }
