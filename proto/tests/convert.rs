@@ -104,7 +104,17 @@ fn success() -> Success {
         ("subnet".to_owned(), text("a \"quoted\" one")),
         ("zones".to_owned(), Value::List(vec![text("a"), text("b")])),
     ]);
-    let changes = ChangeCounts { create: 1, update: 2, delete: 3, replace: 4 };
+    let changes = ChangeCounts {
+        create: 1,
+        update: 2,
+        delete: 3,
+        replace: 4,
+        import: 5,
+        forget: 6,
+        moved: 7,
+        other: 8,
+        outputs: 9,
+    };
     let (summary, swept) = ("3 made".to_owned(), "looked".to_owned());
     Success { outputs, changes, drifted: true, summary, plan: None, swept, differences: differences() }
 }

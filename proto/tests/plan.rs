@@ -10,7 +10,17 @@ fn plan() -> Plan {
     let change = |action| PlannedChange { address: "module.web.thing.one[\"a\"]".to_owned(), action };
     Plan {
         digest: Digest::of(b"a plan"),
-        changes: ChangeCounts { create: 1, update: 2, delete: 3, replace: 4 },
+        changes: ChangeCounts {
+            create: 1,
+            update: 2,
+            delete: 3,
+            replace: 4,
+            import: 5,
+            forget: 6,
+            moved: 7,
+            other: 8,
+            outputs: 9,
+        },
         list: [Create, Update, Delete, Replace].map(change).to_vec(),
         more: 6,
         customer_approval_needed: true,

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::stop::Reason;
 
 pub use differences::{Attribute, Difference, Differences};
-pub use facts::{PlanFacts, SavedPlan};
+pub use facts::{Count, PlanFacts, SavedPlan, SourceFacts};
 
 pub use remit_proto::limit::MESSAGE_LEN_MAX;
 pub use remit_seal::document::FailureClass as Class;
@@ -134,14 +134,8 @@ impl Planned {
 
     /// What would be done, in a line.
     pub fn summary(&self) -> String {
-        let counts = [
-            (self.changes.create, "create"),
-            (self.changes.update, "update"),
-            (self.changes.replace, "replace"),
-            (self.changes.delete, "remove"),
-        ];
-        let said: Vec<String> =
-            counts.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} to {word}")).collect();
+        let counts = self.changes.counts();
+        let said: Vec<String> = counts.iter().map(|(n, word, _)| format!("{n} to {word}")).collect();
         if said.is_empty() {
             "planned: no changes".to_owned()
         } else {
@@ -171,6 +165,14 @@ pub enum ChangeAction {
     Delete,
     /// Removed and made anew.
     Replace,
+    /// Taken over: it was there before.
+    Import,
+    /// Left where it is, and known no more.
+    Forget,
+    /// Known under another address.
+    Move,
+    /// The tool has a word for it that is not known here.
+    Other,
 }
 
 impl ChangeAction {
@@ -181,6 +183,10 @@ impl ChangeAction {
             ChangeAction::Update => "update",
             ChangeAction::Delete => "delete",
             ChangeAction::Replace => "replace",
+            ChangeAction::Import => "take over",
+            ChangeAction::Forget => "forget",
+            ChangeAction::Move => "move",
+            ChangeAction::Other => "unknown",
         }
     }
 }
@@ -196,6 +202,27 @@ pub struct Changes {
     pub delete: u32,
     /// Removed and made anew.
     pub replace: u32,
+    /// Taken over: it was there before.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub import: u32,
+    /// Left where it is, and known no more.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub forget: u32,
+    /// Known under another address.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub moved: u32,
+    /// Something that the tool has a word for which is not known here.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub other: u32,
+    /// Outputs whose value changes.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub outputs: u32,
+}
+
+/// What is not said where there is none.
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 impl Changes {
@@ -206,25 +233,41 @@ impl Changes {
             ChangeAction::Update => self.update += 1,
             ChangeAction::Delete => self.delete += 1,
             ChangeAction::Replace => self.replace += 1,
+            ChangeAction::Import => self.import += 1,
+            ChangeAction::Forget => self.forget += 1,
+            ChangeAction::Move => self.moved += 1,
+            ChangeAction::Other => self.other += 1,
         }
     }
 
-    /// All of them.
+    /// All things that are made, changed, removed or taken over.
     pub fn total(&self) -> u32 {
-        self.create + self.update + self.delete + self.replace
+        self.create + self.update + self.delete + self.replace + self.import + self.other
+    }
+
+    /// Each count that is not none, with the words for what would be and for what was done.
+    fn counts(&self) -> Vec<(u32, &'static str, &'static str)> {
+        let Changes { create, update, delete, replace, import, forget, moved, other, outputs } = *self;
+        let all = [
+            (create, "create", "created"),
+            (update, "update", "updated"),
+            (replace, "replace", "replaced"),
+            (delete, "remove", "removed"),
+            (import, "take over", "taken over"),
+            (forget, "forget", "forgotten"),
+            (moved, "move", "moved"),
+            (other, "change in a way that is not known here", "changed in a way that is not known here"),
+        ];
+        let counts: Vec<_> = all.into_iter().filter(|(n, ..)| *n > 0).collect();
+        // Outputs follow from the rest; alone they are what is changed.
+        let alone = (outputs, "change as an output only", "changed as an output only");
+        if counts.is_empty() && outputs > 0 { vec![alone] } else { counts }
     }
 }
 
 impl std::fmt::Display for Changes {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let words = [
-            (self.create, "created"),
-            (self.update, "updated"),
-            (self.replace, "replaced"),
-            (self.delete, "removed"),
-        ];
-        let said: Vec<String> =
-            words.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect();
+        let said: Vec<String> = self.counts().iter().map(|(n, _, word)| format!("{n} {word}")).collect();
         f.write_str(&if said.is_empty() { "no changes".to_owned() } else { said.join(", ") })
     }
 }

@@ -141,8 +141,13 @@ fn step(form: StepForm) -> Result<StepRule, String> {
     let StepForm { component, action, attempts, percent, takes, changes, fails, loses_runner } = form;
     let mut rule = StepRule { component, action, attempts, percent, ..StepRule::default() };
     rule.takes = takes.map(span).transpose()?;
-    rule.changes =
-        changes.map(|c| Changes { create: c.create, update: c.update, delete: c.delete, replace: c.replace });
+    rule.changes = changes.map(|c| Changes {
+        create: c.create,
+        update: c.update,
+        delete: c.delete,
+        replace: c.replace,
+        ..Changes::default()
+    });
     rule.fails = fails.map(|fails| match fails {
         FailsForm::Class(class) => Fails { class, message: String::new(), code: None, hint: None },
         FailsForm::Whole(FailsWhole { class, message, code, hint }) => Fails { class, message, code, hint },

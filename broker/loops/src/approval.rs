@@ -129,18 +129,25 @@ impl Policy {
 
     /// Which rule this plan does not keep.
     fn breaks(&self, component: &str, plan: &Plan) -> Option<String> {
-        let destroys = plan.changes.delete + plan.changes.replace;
+        // What is forgotten is as little the product's afterwards as what is removed; what is not known may be.
+        let destroys = plan.changes.delete + plan.changes.replace + plan.changes.forget + plan.changes.other;
         if self.no_destroy && destroys > 0 {
-            let removes =
-                |c: &&crate::plan::Change| matches!(c.action, ChangeAction::Delete | ChangeAction::Replace);
+            let removes = |c: &&crate::plan::Change| match c.action {
+                ChangeAction::Delete | ChangeAction::Replace | ChangeAction::Forget | ChangeAction::Other => {
+                    true
+                }
+                ChangeAction::Create | ChangeAction::Update | ChangeAction::Import | ChangeAction::Move => {
+                    false
+                }
+            };
             let first =
                 plan.list.iter().find(removes).map(|c| c.address.as_str()).unwrap_or("what is not listed");
-            return Some(format!("it removes or replaces {destroys}, {first} among them"));
+            return Some(format!("it removes, replaces or forgets {destroys}, {first} among them"));
         }
         if !self.components.is_empty() && !self.components.iter().any(|name| name == component) {
             return Some(format!("{component} is not among the components that need nobody"));
         }
-        let changes = plan.changes.create + plan.changes.update + destroys;
+        let changes = plan.changes.create + plan.changes.update + plan.changes.import + destroys;
         let max = self.changes_max.filter(|max| changes > *max)?;
         Some(format!("it makes {changes} changes, and {max} need nobody"))
     }

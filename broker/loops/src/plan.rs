@@ -28,10 +28,8 @@ pub struct Plan {
 impl Plan {
     /// What would be done, in a few words.
     pub fn summary(&self) -> String {
-        let Changes { create, update, delete, replace } = self.changes;
-        let counts = [(create, "create"), (update, "update"), (replace, "replace"), (delete, "remove")];
         let said: Vec<String> =
-            counts.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} to {word}")).collect();
+            self.changes.counts().iter().map(|(n, word)| format!("{n} to {word}")).collect();
         if said.is_empty() { "no changes".to_owned() } else { said.join(", ") }
     }
 }
@@ -60,6 +58,14 @@ pub enum ChangeAction {
     Delete,
     /// Removed and made anew.
     Replace,
+    /// Taken over: it was there before.
+    Import,
+    /// Left where it is, and known no more.
+    Forget,
+    /// Known under another address.
+    Move,
+    /// The tool has a word for it that is not known here.
+    Other,
 }
 
 impl ChangeAction {
@@ -70,6 +76,10 @@ impl ChangeAction {
             ChangeAction::Update => "update",
             ChangeAction::Delete => "delete",
             ChangeAction::Replace => "replace",
+            ChangeAction::Import => "take over",
+            ChangeAction::Forget => "forget",
+            ChangeAction::Move => "move",
+            ChangeAction::Other => "unknown",
         }
     }
 }
@@ -266,4 +276,45 @@ pub struct Changes {
     pub delete: u32,
     /// Removed and made anew.
     pub replace: u32,
+    /// Taken over: it was there before.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub import: u32,
+    /// Left where it is, and known no more.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub forget: u32,
+    /// Known under another address.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub moved: u32,
+    /// Something that the tool has a word for which is not known here.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub other: u32,
+    /// Outputs whose value changes.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub outputs: u32,
+}
+
+/// What is not said where there is none.
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
+
+impl Changes {
+    /// What was or would be done, each count with the word for it; empty where nothing is.
+    pub fn counts(&self) -> Vec<(u32, &'static str)> {
+        let Changes { create, update, delete, replace, import, forget, moved, other, outputs } = *self;
+        let all = [
+            (create, "create"),
+            (update, "update"),
+            (replace, "replace"),
+            (delete, "remove"),
+            (import, "take over"),
+            (forget, "forget"),
+            (moved, "move"),
+            (other, "change in a way that the runner does not know"),
+        ];
+        let counts: Vec<_> = all.into_iter().filter(|(n, _)| *n > 0).collect();
+        // Outputs follow from the rest; alone they are what is changed.
+        if counts.is_empty() && outputs > 0 { vec![(outputs, "change as an output only")] } else { counts }
+    }
 }

@@ -14,18 +14,23 @@ use crate::engine::{Submission, SubmitError};
 
 /// A plan in the loops' words.
 pub(super) fn of(plan: &convert::Plan) -> Plan {
-    let convert::ChangeCounts { create, update, delete, replace } = plan.changes;
     let change = |change: &convert::PlannedChange| plan::Change {
         address: crate::logs::text::clean(change.address.as_bytes(), true).0,
         action: action(change.action),
     };
     Plan {
         digest: plan.digest.to_string(),
-        changes: remit_loops::plan::Changes { create, update, delete, replace },
+        changes: changes(plan.changes),
         list: plan.list.iter().map(change).collect(),
         more: plan.more,
         customer_approval_needed: plan.customer_approval_needed,
     }
+}
+
+pub(super) fn changes(counts: convert::ChangeCounts) -> remit_loops::plan::Changes {
+    let convert::ChangeCounts { create, update, delete, replace, import, forget, moved, other, outputs } =
+        counts;
+    remit_loops::plan::Changes { create, update, delete, replace, import, forget, moved, other, outputs }
 }
 
 pub(super) fn action(action: convert::ChangeAction) -> plan::ChangeAction {
@@ -34,6 +39,10 @@ pub(super) fn action(action: convert::ChangeAction) -> plan::ChangeAction {
         convert::ChangeAction::Update => plan::ChangeAction::Update,
         convert::ChangeAction::Delete => plan::ChangeAction::Delete,
         convert::ChangeAction::Replace => plan::ChangeAction::Replace,
+        convert::ChangeAction::Import => plan::ChangeAction::Import,
+        convert::ChangeAction::Forget => plan::ChangeAction::Forget,
+        convert::ChangeAction::Move => plan::ChangeAction::Move,
+        convert::ChangeAction::Other => plan::ChangeAction::Other,
     }
 }
 

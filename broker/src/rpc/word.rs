@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use remit_loops::job::{Failure, FailureClass, Outcome, Success};
-use remit_loops::plan::Changes;
 use remit_loops::runner::{Receipts, Report};
 use remit_loops::view::{Detail, JobView};
 use remit_loops::{Actor, Body, RejectedCode};
@@ -132,8 +131,7 @@ fn outcome_of(outcome: convert::Outcome) -> Outcome {
 
 fn success_of(success: &convert::Success) -> Success {
     let outputs: BTreeMap<String, String> = success.outputs_json();
-    let convert::ChangeCounts { create, update, delete, replace } = success.changes;
-    let changes = Changes { create, update, delete, replace };
+    let changes = super::plan::changes(success.changes);
     let plan = success.plan.as_ref().map(super::plan::of);
     let differences = Box::new(super::differences::of(&success.differences));
     let (drifted, summary) = (success.drifted, success.summary.clone());

@@ -417,7 +417,7 @@ impl FakeRunner {
 pub(crate) fn success() -> v1::complete_job_request::Outcome {
     v1::complete_job_request::Outcome::Succeeded(v1::Succeeded {
         outputs: [("subnet".to_owned(), "\"10.0.0.0/24\"".to_owned())].into(),
-        changes: Some(v1::ChangeCounts { create: 1, update: 0, delete: 0, replace: 0 }),
+        changes: Some(v1::ChangeCounts { create: 1, ..v1::ChangeCounts::default() }),
         drifted: false,
         plan: None,
         swept: String::new(),

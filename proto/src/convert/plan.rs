@@ -17,17 +17,30 @@ pub struct ChangeCounts {
     pub delete: u32,
     /// Removed and made anew.
     pub replace: u32,
+    /// Taken over: it was there before.
+    pub import: u32,
+    /// Left where it is, and known no more.
+    pub forget: u32,
+    /// Known under another address.
+    pub moved: u32,
+    /// Something that the tool has a word for which is not known here.
+    pub other: u32,
+    /// Outputs whose value changes.
+    pub outputs: u32,
 }
 
 impl From<v1::ChangeCounts> for ChangeCounts {
-    fn from(v1::ChangeCounts { create, update, delete, replace }: v1::ChangeCounts) -> Self {
-        Self { create, update, delete, replace }
+    fn from(wire: v1::ChangeCounts) -> Self {
+        let v1::ChangeCounts { create, update, delete, replace, import, forget, moved, other, outputs } =
+            wire;
+        Self { create, update, delete, replace, import, forget, moved, other, outputs }
     }
 }
 
 impl From<ChangeCounts> for v1::ChangeCounts {
-    fn from(ChangeCounts { create, update, delete, replace }: ChangeCounts) -> Self {
-        Self { create, update, delete, replace }
+    fn from(counts: ChangeCounts) -> Self {
+        let ChangeCounts { create, update, delete, replace, import, forget, moved, other, outputs } = counts;
+        Self { create, update, delete, replace, import, forget, moved, other, outputs }
     }
 }
 
@@ -117,6 +130,14 @@ pub enum ChangeAction {
     Delete,
     /// Removed and made anew.
     Replace,
+    /// Taken over: it was there before.
+    Import,
+    /// Left where it is, and known no more.
+    Forget,
+    /// Known under another address.
+    Move,
+    /// The tool has a word for it that is not known here.
+    Other,
 }
 
 impl ChangeAction {
@@ -129,6 +150,10 @@ impl ChangeAction {
             Wire::Update => ChangeAction::Update,
             Wire::Delete => ChangeAction::Delete,
             Wire::Replace => ChangeAction::Replace,
+            Wire::Import => ChangeAction::Import,
+            Wire::Forget => ChangeAction::Forget,
+            Wire::Move => ChangeAction::Move,
+            Wire::Other => ChangeAction::Other,
         })
     }
 
@@ -138,6 +163,10 @@ impl ChangeAction {
             ChangeAction::Update => v1::ChangeAction::Update,
             ChangeAction::Delete => v1::ChangeAction::Delete,
             ChangeAction::Replace => v1::ChangeAction::Replace,
+            ChangeAction::Import => v1::ChangeAction::Import,
+            ChangeAction::Forget => v1::ChangeAction::Forget,
+            ChangeAction::Move => v1::ChangeAction::Move,
+            ChangeAction::Other => v1::ChangeAction::Other,
         }
     }
 }

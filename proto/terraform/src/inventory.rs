@@ -89,10 +89,13 @@ impl Inventory {
         all.filter(|(name, _)| seen.insert(name.clone())).collect()
     }
 
-    /// The types of its data sources and ephemeral resources: what is read while it is planned.
+    /// The types of its data sources and ephemeral resources: what is read while it is planned. Those that are
+    /// escapes are left out: they are asked about as such.
     pub fn data(&self) -> BTreeSet<String> {
         let kinds = self.items.iter().filter_map(|item| match &item.what {
-            What::Data(kind, _) | What::Ephemeral(kind, _) => Some(kind.clone()),
+            What::Data(kind, _) | What::Ephemeral(kind, _) if !HATCHES.contains(&kind.as_str()) => {
+                Some(kind.clone())
+            }
             _ => None,
         });
         kinds.collect()

@@ -8,11 +8,13 @@ mod body;
 mod files;
 mod inventory;
 mod json;
+mod lock;
 mod native;
 mod reader;
 
 pub use files::{Syntax, syntax};
 pub use inventory::{CREDENTIALS, HATCHES, Inventory, Item, What};
+pub use lock::{Locked, locked};
 pub use reader::{Code, Place, Reader, Refused};
 
 /// The longest file that is read, in bytes.

@@ -16,6 +16,7 @@ use crate::attempt::ship::ship;
 use crate::backoff::Backoff;
 use crate::error::{Coded, chain};
 use crate::executor::Gate;
+use crate::executor::terraform;
 use crate::executor::terraform::state::{self, Session};
 use crate::executor::{Action, Done, Stage, Work};
 use crate::outcome::Undone;
@@ -162,6 +163,12 @@ async fn open_state(hand: &Hand, log: &Log) -> Result<Option<Arc<Session>>, Undo
 }
 
 fn nothing_there(hand: &Hand, log: &Log, places: &Places) -> Result<(Done, Option<Plan>), Undone> {
+    let component = &hand.admitted.bound.component;
+    let was_deployed =
+        hand.runner.outputs.of(hand.admitted.realm, component).is_ok_and(|kept| kept.is_some());
+    if was_deployed && component.kind.traits().keeps_records && hand.admitted.realm == Realm::Real {
+        return Err(terraform::no_state());
+    }
     let done = Done { summary: "nothing is deployed".to_owned(), ..Done::default() };
     if hand.admitted.stage != Stage::Plan {
         forget(hand, places)?;

@@ -96,17 +96,33 @@ fn details(asked: &Asked, decision: &Decision) -> String {
     ));
     if let Some(plan) = &q.plan {
         text.push_str(&format!(
-            "    plan: {} to create, {} to update, {} to delete, {} to replace, {} of access, {} to the internet; {} removed in 24 h\n",
-            plan.create, plan.update, plan.delete, plan.replace, plan.iam, plan.public, q.removed_24h
+            "    plan: {} to create, {} to update, {} to delete, {} to replace, {} to take over, {} to forget, {} to move, {} unknown, {} put off, {} of access, {} to the internet; {} removed in 24 h\n",
+            plan.create,
+            plan.update,
+            plan.delete,
+            plan.replace,
+            plan.imports,
+            plan.forgets,
+            plan.moves,
+            plan.other,
+            plan.deferred,
+            plan.iam,
+            plan.public,
+            q.removed_24h
         ));
         if !plan.removes.is_empty() {
             let types: Vec<&str> = plan.removes.iter().map(String::as_str).collect();
             text.push_str(&format!("    removes: {}\n", types.join(", ")));
         }
     }
-    for (what, names) in
-        [("declared by the release", Some(&q.declares)), ("escape hatches", q.escapes.as_ref())]
-    {
+    let source = q.source.as_ref();
+    for (what, names) in [
+        ("declared by the release", Some(&q.declares)),
+        ("escape hatches", q.escapes.as_ref()),
+        ("reads while it is planned", source.map(|source| &source.data)),
+        ("providers", source.map(|source| &source.providers)),
+        ("changes", q.plan.as_ref().map(|plan| &plan.changes)),
+    ] {
         if let Some(names) = names.filter(|names| !names.is_empty()) {
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
             text.push_str(&format!("    {what}: {}\n", names.join(", ")));

@@ -1,6 +1,5 @@
 //! Where an attempt meets the policy: at the door, once its source is there, and once it is planned.
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use crate::attempt::admission::gate as admission;
 use crate::attempt::runner::Runner;
 use crate::error::now_ms;
 use crate::outcome::Undone;
-use crate::outcome::{Attempt, Class, Failure, SavedPlan};
+use crate::outcome::{Attempt, Class, Failure, SavedPlan, SourceFacts};
 use crate::policy::approval;
 use crate::policy::{Answer, Clock, Decision, Question};
 use crate::progress::Progress;
@@ -93,7 +92,7 @@ pub struct Gate {
     seq: u64,
     question: Question,
     subjects: Vec<Subject>,
-    escapes: Arc<Mutex<Option<BTreeSet<String>>>>,
+    source: Arc<Mutex<Option<SourceFacts>>>,
     stop: Stop,
     progress: Progress,
     log: Log,
@@ -119,7 +118,7 @@ impl Gate {
             seq: bound.job.seq,
             question,
             subjects: admission::subjects(bound),
-            escapes: Arc::default(),
+            source: Arc::default(),
             stop: stop.clone(),
             progress: progress.clone(),
             log: log.clone(),
@@ -127,8 +126,8 @@ impl Gate {
     }
 
     /// Before anything of the source is run: what in it no plan would show.
-    pub async fn source(&self, escapes: BTreeSet<String>) -> Result<(), Undone> {
-        *self.escapes.lock().unwrap_or_else(PoisonError::into_inner) = Some(escapes);
+    pub async fn source(&self, facts: SourceFacts) -> Result<(), Undone> {
+        *self.source.lock().unwrap_or_else(PoisonError::into_inner) = Some(facts);
         self.pass("2-source", None).await
     }
 
@@ -165,7 +164,7 @@ impl Gate {
         let mut question = self.question.clone();
         question.now = Clock::at(now, &self.runner.config.timezone);
         question.removed_24h = self.runner.journal.state().removed_since(now - DAY_MS);
-        question.escapes = self.escapes.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        question.set_source(self.source.lock().unwrap_or_else(PoisonError::into_inner).clone());
         question.plan = saved.map(|saved| saved.facts.clone());
         question
     }

@@ -166,7 +166,13 @@ async fn drift(work: &Work) -> Result<Done, Undone> {
 /// What the scenario says that was changed.
 fn pretended(work: &Work) -> Option<Changes> {
     let said = work.rehearsal.as_ref()?.changes?;
-    Some(Changes { create: said.create, update: said.update, delete: said.delete, replace: said.replace })
+    Some(Changes {
+        create: said.create,
+        update: said.update,
+        delete: said.delete,
+        replace: said.replace,
+        ..Changes::default()
+    })
 }
 
 /// Takes its time, and fails at the end of it where the scenario says so.

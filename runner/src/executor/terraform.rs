@@ -4,14 +4,16 @@
 //! names: a generated override says so. Inputs go by a private variables file, never by argv.
 
 mod differences;
-pub mod facts;
+mod document;
+mod facts;
+mod forgotten;
 mod plan;
 mod source;
 pub mod state;
 mod stream;
 mod version;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -25,13 +27,15 @@ use super::{
     unusual,
 };
 use crate::executor::terraform::state::Session;
-use crate::outcome::{Class, Failure, Planned, SavedPlan};
+use crate::outcome::{Class, Failure, Planned, SavedPlan, SourceFacts};
 use crate::process::confine::Permissions;
 use crate::process::{self, Exit, Tool};
 use crate::storage::data_dir::{make_dir, read_left, write_atomic};
 use crate::storage::logs::Stream;
 use crate::storage::outputs::Outputs;
+use document::Document;
 use plan::Plan;
+use remit_terraform::Inventory;
 use stream::Events;
 
 /// The largest plan as JSON.
@@ -41,9 +45,13 @@ const PLAN_FILE_LEN_MAX: u64 = 256 << 20;
 const OUTPUTS_LEN_MAX: usize = 1 << 20;
 const EXIT_CHANGES: i32 = 2;
 const LOCK_FILE: &str = ".terraform.lock.hcl";
-const LOCK_LEN_MAX: u64 = 1 << 20;
+/// The settings of the program: providers come from where they are published, and from no folder that a source, a
+/// home or the machine happens to have.
+const CLI_CONFIG: &[u8] = b"disable_checkpoint = true\nprovider_installation {\n  direct {}\n}\n";
 /// What terraform says of a plan that was made of another state.
 const STALE: &str = "Saved plan is stale";
+/// What terraform says when something was made and the state of it was not taken in.
+const NOT_KEPT: [&str; 3] = ["Failed to save state", "Failed to persist state", "errored.tfstate"];
 /// How it is made sure that a destroy has left nothing.
 const SWEPT: &str = "terraform's state lists nothing";
 const HOW_TO_GET: &str = "install terraform (https://developer.hashicorp.com/terraform/install) or OpenTofu where the runner's PATH finds it, or start the runner with --terraform FILE";
@@ -83,8 +91,9 @@ impl Executor for Terraform {
             let program = self.find(work)?;
             let run = Run::prepare(work, program)?;
             if work.action != Action::Deploy && run.session.head().await.is_none() {
-                let swept = if work.action == Action::Destroy { SWEPT.to_owned() } else { String::new() };
-                return Ok(Done { summary: "nothing is deployed".to_owned(), swept, ..Done::default() });
+                // There is no state to look at: that nothing is left is not for anybody to say then.
+                let nothing = Done { summary: "nothing is deployed".to_owned(), ..Done::default() };
+                return if work.is_there { Err(no_state()) } else { Ok(nothing) };
             }
             run.check_version().await?;
             run.init_within_policy().await?;
@@ -112,6 +121,10 @@ struct Run<'a> {
     session: &'a Session,
     variables: PathBuf,
     plan: PathBuf,
+    /// Terraform's own files: modules, providers, where the state is.
+    data: PathBuf,
+    /// What the source says.
+    inventory: Inventory,
 }
 
 impl<'a> Run<'a> {
@@ -122,12 +135,15 @@ impl<'a> Run<'a> {
         let json = serde_json::to_vec(&work.inputs).expect("inputs are values without floats");
         let json = zeroize::Zeroizing::new(json);
         write_atomic(&variables, &json).map_err(|e| disk(&e))?;
-        // Where it is and by which password is said by the environment: a saved plan holds neither.
+        // Read before anything of the runner's is put beside it.
+        let inventory = source::read(&work.places.source)?;
+        // Where it is and by which password is said by the environment: a saved plan holds neither. The source
+        // has no override file, so that no other comes after this one.
         let backend = serde_json::json!({"terraform": {"backend": {"http": {}}}});
         let over = work.places.source.join("remit_override.tf.json");
         write_atomic(&over, backend.to_string().as_bytes()).map_err(|e| disk(&e))?;
         let config = temp.join("terraform.rc");
-        write_atomic(&config, b"").map_err(|e| disk(&e))?;
+        write_atomic(&config, CLI_CONFIG).map_err(|e| disk(&e))?;
         let data = work.places.state.join("terraform-data");
         make_dir(&data).map_err(|e| disk(&e))?;
         let mut env = work.environment.clone();
@@ -136,7 +152,7 @@ impl<'a> Run<'a> {
             ("TF_INPUT", OsString::from("0")),
             ("CHECKPOINT_DISABLE", OsString::from("1")),
             ("TF_CLI_CONFIG_FILE", config.into()),
-            ("TF_DATA_DIR", data.into()),
+            ("TF_DATA_DIR", data.clone().into()),
             ("REMIT_STATE_DIR", work.places.state.clone().into()),
         ] {
             env.set(name, value);
@@ -145,7 +161,7 @@ impl<'a> Run<'a> {
             env.set(name, value);
         }
         let plan = work.places.plan.join(PLAN_FILE);
-        Ok(Self { work, program, env: env.variables(), session, variables, plan })
+        Ok(Self { work, program, env: env.variables(), session, variables, plan, data, inventory })
     }
 
     fn tool(&self, args: &[&str], files: &[(&str, &Path)]) -> Tool {
@@ -228,20 +244,22 @@ impl<'a> Run<'a> {
         self.expect_zero(&exit, &tail.text())
     }
 
-    /// What the source runs or fetches is asked about before any of it is, and what it then fetched after.
+    /// What the source says is asked about before anything of it runs, and what was then fetched after. Where
+    /// terraform will keep the state, it says itself once it is initialised.
     async fn init_within_policy(&self) -> Result<(), Undone> {
-        let source = &self.work.places.source;
-        let lock = source.join(LOCK_FILE);
-        let locked = providers(&lock).map_err(|e| disk(&e))?;
-        let mut escapes = source::escapes(source).map_err(|e| disk(&e))?;
-        self.work.gate.source(escapes.clone()).await?;
+        let lock = self.work.places.source.join(LOCK_FILE);
+        let before = source::locked(&lock)?;
+        let mut facts = facts_of(&self.inventory, &before);
+        self.work.gate.source(facts.clone()).await?;
         self.init().await?;
-        let modules = self.work.places.state.join("terraform-data").join("modules");
-        let before = escapes.len();
-        escapes.extend(source::escapes(&modules).map_err(|e| disk(&e))?);
-        let fetched = providers(&lock).map_err(|e| disk(&e))?;
-        escapes.extend(fetched.difference(&locked).map(|provider| format!("provider:{provider}")));
-        if escapes.len() == before { Ok(()) } else { self.work.gate.source(escapes).await }
+        source::check_backend(&self.data)?;
+        let asked = facts.clone();
+        let fetched = source::read_fetched(&self.work.places.source, &self.data)?;
+        let locked = source::locked(&lock)?;
+        facts.extend(facts_of(&fetched, &locked));
+        let new = locked.providers.difference(&before.providers);
+        facts.escapes.extend(new.map(|provider| format!("provider:{provider}")));
+        if facts == asked { Ok(()) } else { self.work.gate.source(facts).await }
     }
 
     async fn deploy(&self) -> Result<Done, Undone> {
@@ -252,11 +270,17 @@ impl<'a> Run<'a> {
 
     async fn destroy(&self) -> Result<Done, Undone> {
         let planned = self.carry_out().await?;
-        let left = self.session.head().await.map(|head| head.managed).unwrap_or_default();
-        if !left.is_empty() {
-            return Err(left_over(&left).into());
+        let head = self.session.head().await.ok_or_else(no_state)?;
+        if !head.managed.is_empty() {
+            return Err(left_over(&head.managed).into());
         }
-        Ok(Done { swept: SWEPT.to_owned(), ..self.done(planned) })
+        let forgotten = forgotten::read(&self.work.places.state)?;
+        let done = self.done(planned);
+        if forgotten.is_empty() {
+            return Ok(Done { swept: SWEPT.to_owned(), ..done });
+        }
+        // What terraform was told to forget is in no state, and nobody looked for it.
+        Ok(Done { summary: format!("{}; {}", done.summary, forgotten::words(&forgotten)), ..done })
     }
 
     fn done(&self, planned: Planned) -> Done {
@@ -270,8 +294,11 @@ impl<'a> Run<'a> {
             Stage::Apply(_) => self.read_plan().await?,
             Stage::Whole | Stage::Plan => self.make_plan().await?,
         };
+        let before = self.session.head().await;
+        forgotten::note(&self.work.places.state, &plan.forgotten)?;
         self.apply(&plan, &facts).await?;
-        Ok(plan.planned)
+        let is_new = self.session.head().await != before;
+        if plan.changes_state() && !is_new { Err(unwritten("")) } else { Ok(plan.planned) }
     }
 
     async fn drift(&self) -> Result<Done, Undone> {
@@ -284,8 +311,14 @@ impl<'a> Run<'a> {
             return Ok(Done { summary: "as deployed".to_owned(), ..Done::default() });
         }
         let json = self.show_plan().await?;
-        let plan = Plan::parse(&json).map_err(|e| unreadable("plan", &e))?;
-        let differences = differences::differences(&json).map_err(|e| unreadable("plan", &e))?;
+        let document = Document::read(&json).map_err(|e| unreadable("plan", &e))?;
+        let plan = Plan::of(&document);
+        let differences = differences::differences(&document);
+        if differences.list.is_empty() {
+            // Terraform's word for "there is a difference" is said of outputs, too: of nothing in the world.
+            let summary = format!("as deployed; {} would be another", plan.named());
+            return Ok(Done { summary, ..Done::default() });
+        }
         let summary = format!("drifted: {}", plan.named());
         let changes = plan.planned.changes;
         Ok(Done { drifted: true, changes, summary, differences, ..Done::default() })
@@ -300,7 +333,10 @@ impl<'a> Run<'a> {
         let (exit, events) = self.events(&tool, 0).await?;
         self.expect_zero(&exit, &events.errors())?;
         let (plan, facts) = self.read_plan().await?;
-        self.apply(&plan, &facts).await?;
+        // Where nothing differs, terraform refuses to carry it out.
+        if plan.is_applyable {
+            self.apply(&plan, &facts).await?;
+        }
         let outputs = self.outputs().await?;
         Ok(Done { outputs: Some(outputs), ..self.drift().await? })
     }
@@ -325,10 +361,10 @@ impl<'a> Run<'a> {
 
     async fn read_plan(&self) -> Result<(Plan, SavedPlan), Undone> {
         let json = self.show_plan().await?;
-        let counted = facts::plan_facts(&json).map_err(|e| unreadable("plan", &e))?;
+        let document = Document::read(&json).map_err(|e| unreadable("plan", &e))?;
         let file = read_left(&self.plan, PLAN_FILE_LEN_MAX).map_err(|e| disk(&e))?.unwrap_or_default();
-        let facts = SavedPlan { facts: counted, digest: Digest::of(&file).hex() };
-        Ok((Plan::parse(&json).map_err(|e| unreadable("plan", &e))?, facts))
+        let facts = SavedPlan { facts: facts::plan_facts(&document), digest: Digest::of(&file).hex() };
+        Ok((Plan::of(&document), facts))
     }
 
     /// Applies the saved plan, and nothing else, once the customer's policy lets it through.
@@ -344,6 +380,9 @@ impl<'a> Run<'a> {
         // Terraform looks at this before it changes anything.
         if matches!(exit, Exit::Code(code) if code != 0) && words.contains(STALE) {
             return Err(Undone::Refused { code: "executor.plan_stale", message: words });
+        }
+        if exit != Exit::Code(0) && NOT_KEPT.iter().any(|said| words.contains(said)) {
+            return Err(unwritten(&words));
         }
         self.expect_zero(&exit, &words)
     }
@@ -368,6 +407,21 @@ impl<'a> Run<'a> {
     }
 }
 
+/// A deploy succeeded here, and its state is gone: what is there is not known.
+pub(crate) fn no_state() -> Undone {
+    let words = "a deploy of this component succeeded here, and there is no terraform state of it";
+    let hint = "find out where the state went and restore it; without it nobody knows what is there";
+    Failure::new(Class::Bug, "executor.state_missing", words, hint).into()
+}
+
+/// Something was changed of which the runner has no record. Never again by itself: it would be made twice.
+fn unwritten(words: &str) -> Undone {
+    let said = "terraform changed something, and no new state of it arrived at the runner";
+    let words = if words.is_empty() { said.to_owned() } else { format!("{said}: {words}") };
+    let hint = "look in the account for what was made, and import or remove it before a retry";
+    Failure::new(Class::Bug, "executor.state_unwritten", words, hint).into()
+}
+
 /// Modules declare no commands, which the release's own check sees to.
 fn no_command() -> Undone {
     let hint = "the vendor runs commands of scripts only";
@@ -375,12 +429,15 @@ fn no_command() -> Undone {
         .into()
 }
 
-/// The providers that a lock file names; none where there is no such file.
-fn providers(lock: &Path) -> std::io::Result<BTreeSet<String>> {
-    let bytes = read_left(lock, LOCK_LEN_MAX)?.unwrap_or_default();
-    let text = String::from_utf8_lossy(&bytes);
-    let named = text.lines().filter_map(|line| line.trim().strip_prefix("provider \"")?.split('"').next());
-    Ok(named.map(str::to_owned).collect())
+/// What a policy is asked about a source.
+fn facts_of(inventory: &Inventory, locked: &source::Locked) -> SourceFacts {
+    SourceFacts {
+        escapes: inventory.escapes(),
+        data: inventory.data(),
+        modules: inventory.modules().map(|(source, _)| source.to_owned()).collect(),
+        providers: locked.providers.clone(),
+        packages: locked.packages.clone(),
+    }
 }
 
 #[derive(serde::Deserialize)]

@@ -110,6 +110,10 @@ impl From<ChangeAction> for convert::ChangeAction {
             ChangeAction::Update => convert::ChangeAction::Update,
             ChangeAction::Delete => convert::ChangeAction::Delete,
             ChangeAction::Replace => convert::ChangeAction::Replace,
+            ChangeAction::Import => convert::ChangeAction::Import,
+            ChangeAction::Forget => convert::ChangeAction::Forget,
+            ChangeAction::Move => convert::ChangeAction::Move,
+            ChangeAction::Other => convert::ChangeAction::Other,
         }
     }
 }

@@ -7,11 +7,11 @@ use cedar_policy::{
     Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, Request, RestrictedExpression,
 };
 use jiff::tz::TimeZone;
-use remit_seal::document::Class;
+use remit_seal::document::{Class, ComponentKind};
 use remit_seal::verify::Bound;
 use serde::{Deserialize, Serialize};
 
-use crate::outcome::PlanFacts;
+use crate::outcome::{PlanFacts, SourceFacts};
 
 /// One question; everything that a rule can see.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +48,9 @@ pub struct Question {
     /// What of the source runs programs or fetches code, once it is there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub escapes: Option<BTreeSet<String>>,
+    /// What else the source says, once it is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<SourceFacts>,
     /// What would be changed, once it is planned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<PlanFacts>,
@@ -123,8 +126,15 @@ impl Question {
             removed_24h,
             declares: bound.component.escapes.clone(),
             escapes: None,
+            source: None,
             plan: None,
         }
+    }
+
+    /// With what the source says.
+    pub fn set_source(&mut self, facts: Option<SourceFacts>) {
+        self.escapes = facts.as_ref().map(|facts| facts.escapes.clone());
+        self.source = facts;
     }
 
     /// What the source does that its release does not declare: whatever a policy says, it is not what the
@@ -141,7 +151,10 @@ impl Question {
         let action = uid("Action", &self.operation)?;
         let component = uid("Component", &self.component)?;
         let kind = RestrictedExpression::new_string(self.kind.clone());
-        let attributes = HashMap::from([("kind".to_owned(), kind)]);
+        let planned =
+            ComponentKind::ALL.into_iter().any(|k| k.as_str() == self.kind && k.traits().is_planned);
+        let planned = RestrictedExpression::new_bool(planned);
+        let attributes = HashMap::from([("kind".to_owned(), kind), ("planned".to_owned(), planned)]);
         let entity = Entity::new(component.clone(), attributes, HashSet::new()).map_err(|e| words(&e))?;
         let others = [vendor.clone(), action.clone()].map(|uid| Entity::new_no_attrs(uid, HashSet::new()));
         let all = others.into_iter().chain([entity]);
@@ -164,6 +177,11 @@ impl Question {
         });
         if let Some(escapes) = &self.escapes {
             context["escapes"] = serde_json::json!(escapes);
+        }
+        if let Some(SourceFacts { escapes: _, data, modules, providers, packages }) = &self.source {
+            context["source"] = serde_json::json!({
+                "data": data, "modules": modules, "providers": providers, "packages": packages,
+            });
         }
         if let Some(plan) = &self.plan {
             context["plan"] = serde_json::json!(plan);

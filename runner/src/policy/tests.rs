@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::outcome::PlanFacts;
+use crate::outcome::{PlanFacts, SourceFacts};
 
 fn question(class: &str, kind: &str) -> Question {
     Question {
@@ -21,6 +21,7 @@ fn question(class: &str, kind: &str) -> Question {
         removed_24h: 0,
         declares: BTreeSet::new(),
         escapes: None,
+        source: None,
         plan: None,
     }
 }
@@ -61,7 +62,12 @@ fn the_default_wants_approval_of_what_cannot_be_undone() {
     let data = planned(|plan| plan.removes = names(&["aws_db_instance"]));
     check(&data, Answer::NeedsApproval, "data-needs-approval");
     check(&Question { approved: true, ..data }, Answer::Permitted, "change");
-    check(&planned(|plan| plan.removes = names(&["aws_instance"])), Answer::Permitted, "change");
+    check(
+        &planned(|plan| plan.updates = names(&["aws_kms_key"])),
+        Answer::NeedsApproval,
+        "data-needs-approval",
+    );
+    check(&planned(|plan| plan.removes = names(&["aws_vpc"])), Answer::Permitted, "change");
     check(&planned(|plan| plan.iam = 1), Answer::NeedsApproval, "access-needs-approval");
     check(&planned(|plan| plan.public = 1), Answer::NeedsApproval, "public-needs-approval");
     check(&planned(|plan| plan.delete = 20), Answer::Permitted, "change");
@@ -70,6 +76,58 @@ fn the_default_wants_approval_of_what_cannot_be_undone() {
     check(&spent, Answer::NeedsApproval, "removals-budget");
     check(&Question { removed_24h: 90, ..planned(|_| {}) }, Answer::Permitted, "change");
     check(&question("change", "script"), Answer::NeedsApproval, "script-needs-approval");
+}
+
+#[test]
+fn the_default_asks_for_what_it_does_not_know() {
+    let carriers = [
+        "aws_cloudformation_stack",
+        "aws_cloudcontrolapi_resource",
+        "kubernetes_manifest",
+        "helm_release",
+        "kubectl_manifest",
+        "aws_eks_addon",
+        "azapi_resource",
+        "nobody_knows",
+    ];
+    for kind in carriers {
+        let made = planned(|plan| plan.changes = names(&["aws_vpc", kind]));
+        check(&made, Answer::NeedsApproval, "types-need-approval");
+        check(&Question { approved: true, ..made }, Answer::Permitted, "change");
+    }
+    let holders = ["aws_elasticache_cluster", "aws_mq_broker", "aws_keyspaces_table", "aws_glacier_vault"];
+    for kind in holders.into_iter().chain(["aws_instance", "aws_cloudwatch_log_group", "aws_ebs_snapshot"]) {
+        check(&planned(|plan| plan.changes = names(&[kind])), Answer::Permitted, "change");
+        check(&planned(|plan| plan.removes = names(&[kind])), Answer::NeedsApproval, "data-needs-approval");
+    }
+    check(&planned(|plan| plan.imports = 1), Answer::NeedsApproval, "imports-need-approval");
+    check(&planned(|plan| plan.forgets = 1), Answer::NeedsApproval, "forgets-need-approval");
+    check(&planned(|plan| plan.other = 1), Answer::NeedsApproval, "unknown-needs-approval");
+    check(&planned(|plan| plan.deferred = 1), Answer::NeedsApproval, "unknown-needs-approval");
+    check(&planned(|plan| (plan.moves, plan.outputs) = (1, 1)), Answer::Permitted, "change");
+}
+
+#[test]
+fn the_default_asks_for_providers_and_reads_that_it_does_not_name() {
+    let source = |class: &str, change: &dyn Fn(&mut SourceFacts)| {
+        let mut facts = SourceFacts::default();
+        change(&mut facts);
+        let mut asked = question(class, "terraform");
+        asked.set_source(Some(facts));
+        asked
+    };
+    // Looking runs them, too.
+    for class in ["read", "plan", "change"] {
+        let evil = source(class, &|facts| facts.providers = names(&["registry.terraform.io/evil/evil"]));
+        check(&evil, Answer::NeedsApproval, "providers-need-approval");
+        let invokes = source(class, &|facts| facts.data = names(&["aws_lambda_invocation"]));
+        check(&invokes, Answer::NeedsApproval, "reads-need-approval");
+    }
+    let known = source("change", &|facts| {
+        facts.providers = names(&["registry.terraform.io/hashicorp/aws"]);
+        facts.data = names(&["aws_caller_identity"]);
+    });
+    check(&known, Answer::Permitted, "change");
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod cluster;
 mod confine;
 mod confinement;
 mod control;
+mod hidden;
 mod leases;
 mod locks;
 mod luck;

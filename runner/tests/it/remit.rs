@@ -58,7 +58,7 @@ fn what_needs_approval_waits_for_the_customers_own_key() {
     assert!(!bench.site("ran").exists() && !bench.broker.is_started(&job));
     let status = runner.get("/v1/status");
     assert_eq!(status["waiting"]["job"], Value::from(job.clone()), "{status}");
-    assert_eq!(status["policy"]["version"], 2);
+    assert_eq!(status["policy"]["version"], 3);
 
     // Another key's word is nobody's word.
     let (_, words) = run(&bench, &["customer-key", "--out", "thief.key"]);
@@ -75,7 +75,7 @@ fn what_needs_approval_waits_for_the_customers_own_key() {
     assert!(bench.site("ran").exists() && bench.verify());
     let journal = bench.journal();
     assert_eq!(journal.matches("\"held\"").count(), 1, "a wait is on record once");
-    assert!(journal.contains("policy.approval_needed") && journal.contains("\"policy\":2"));
+    assert!(journal.contains("policy.approval_needed") && journal.contains("\"policy\":3"));
 
     let job = bench.broker.job(&release, digest, "witness", "deploy");
     say(&bench, "deny", &job.job);

@@ -9,7 +9,6 @@ use crate::product::{Made, literal, pack, part};
 const MODULE: &str = r#"
 terraform {
   required_version = ">= 1.5"
-  backend "s3" {}
 }
 variable "size" { type = string }
 variable "key" {

@@ -154,6 +154,10 @@ fn difference_text(text: &mut String, Difference { address, action, attributes }
         ChangeAction::Update => "would be changed back",
         ChangeAction::Delete => "would be removed",
         ChangeAction::Replace => "would be removed and made again",
+        ChangeAction::Import => "would be taken over",
+        ChangeAction::Forget => "would be forgotten",
+        ChangeAction::Move => "would be known under another address",
+        ChangeAction::Other => "would be changed in a way that the runner does not know",
     };
     let _ = writeln!(text, "  {address} {DIM}({action}){DIM:#}");
     for Attribute { path, found, wanted, sensitive } in attributes {

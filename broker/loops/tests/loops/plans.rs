@@ -38,6 +38,10 @@ fn planned(digest: String, action: ChangeAction, customer: bool) -> Outcome {
         ChangeAction::Update => Changes { update: 1, ..Changes::default() },
         ChangeAction::Delete => Changes { delete: 1, ..Changes::default() },
         ChangeAction::Replace => Changes { replace: 1, ..Changes::default() },
+        ChangeAction::Import => Changes { import: 1, ..Changes::default() },
+        ChangeAction::Forget => Changes { forget: 1, ..Changes::default() },
+        ChangeAction::Move => Changes { moved: 1, ..Changes::default() },
+        ChangeAction::Other => Changes { other: 1, ..Changes::default() },
     };
     let list = vec![Change { address: "thing.one".into(), action }];
     let plan = Plan { digest, changes, list, more: 0, customer_approval_needed: customer };

@@ -37,10 +37,9 @@ pub(super) fn outcome(outcome: &Outcome) -> convert::Outcome {
 }
 
 fn succeeded(success: &Success) -> convert::Success {
-    let Changes { create, update, delete, replace } = success.changes;
     convert::Success {
         outputs: success.outputs.clone(),
-        changes: convert::ChangeCounts { create, update, delete, replace },
+        changes: counts(success.changes),
         drifted: success.drifted,
         swept: success.swept.clone(),
         summary: success.summary.clone(),
@@ -49,15 +48,19 @@ fn succeeded(success: &Success) -> convert::Success {
     }
 }
 
+fn counts(changes: Changes) -> convert::ChangeCounts {
+    let Changes { create, update, delete, replace, import, forget, moved, other, outputs } = changes;
+    convert::ChangeCounts { create, update, delete, replace, import, forget, moved, other, outputs }
+}
+
 fn plan(plan: &Plan) -> convert::Plan {
-    let Changes { create, update, delete, replace } = plan.planned.changes;
     let change = |change: &PlannedChange| convert::PlannedChange {
         address: change.address.clone(),
         action: change.action.into(),
     };
     convert::Plan {
         digest: plan.digest,
-        changes: convert::ChangeCounts { create, update, delete, replace },
+        changes: counts(plan.planned.changes),
         list: plan.planned.list.iter().map(change).collect(),
         more: plan.planned.more,
         customer_approval_needed: plan.customer_approval_needed,

@@ -2,62 +2,32 @@
 //! would be made. Values that terraform calls sensitive, or that hold such, are left out.
 
 use remit_seal::Digest;
-use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::plan::action;
+use super::document::{Change, Document};
 use crate::outcome::{Attribute, Difference, Differences};
 
 /// How deep attributes are taken apart; what lies deeper is told whole.
 const DEPTH_MAX: usize = 4;
 
-#[derive(Deserialize)]
-struct Document {
-    #[serde(default)]
-    resource_changes: Vec<ResourceChange>,
-}
-
-#[derive(Deserialize)]
-struct ResourceChange {
-    address: String,
-    mode: String,
-    change: Change,
-}
-
-#[derive(Deserialize)]
-struct Change {
-    actions: Vec<String>,
-    #[serde(default)]
-    before: Value,
-    #[serde(default)]
-    after: Value,
-    #[serde(default)]
-    after_unknown: Value,
-    #[serde(default)]
-    before_sensitive: Value,
-    #[serde(default)]
-    after_sensitive: Value,
-}
-
 /// What the plan of a drift check would change.
-pub(super) fn differences(json: &[u8]) -> Result<Differences, serde_json::Error> {
-    let document: Document = serde_json::from_slice(json)?;
+pub(super) fn differences(document: &Document) -> Differences {
     let mut all = Differences::default();
     let mut said = Vec::new();
-    for resource in document.resource_changes.iter().filter(|r| r.mode == "managed") {
+    for resource in document.managed() {
         let change = &resource.change;
-        let Some(action) = action(&change.actions) else { continue };
+        let Some(action) = resource.actions().into_iter().next() else { continue };
         let mut attributes = Vec::new();
         // Of what is gone altogether there is nothing to compare.
         if change.before.is_object() && change.after.is_object() {
             Compared::whole(change).walk("", 0, &mut attributes);
         }
         let whole = serde_json::json!([resource.address, change.actions, change.before, change.after]);
-        said.extend_from_slice(&serde_json::to_vec(&whole)?);
+        said.extend_from_slice(whole.to_string().as_bytes());
         all.push(Difference { address: resource.address.clone(), action, attributes });
     }
     all.fingerprint = (!said.is_empty()).then(|| Digest::of(&said));
-    Ok(all)
+    all
 }
 
 /// A value as it is and as it would be, with what is said about both.
@@ -171,7 +141,7 @@ mod tests {
 
     fn of(change: &Value) -> Vec<Attribute> {
         let json = json!({"resource_changes": [{"address": "a.x", "mode": "managed", "change": change}]});
-        let found = differences(json.to_string().as_bytes()).unwrap();
+        let found = differences(&Document::read(json.to_string().as_bytes()).unwrap());
         assert!(found.fingerprint.is_some());
         found.list.into_iter().next().unwrap().attributes
     }
@@ -227,7 +197,7 @@ mod tests {
                 "before_sensitive": {"p": true},
             });
             let json = json!({"resource_changes": [{"address": "a", "mode": "managed", "change": change}]});
-            let mut found = differences(json.to_string().as_bytes()).unwrap();
+            let mut found = differences(&Document::read(json.to_string().as_bytes()).unwrap());
             found.seal("secret");
             found.fingerprint
         };

@@ -7,55 +7,14 @@ mod access;
 mod configuration;
 mod exposure;
 
-use std::collections::BTreeMap;
-
-use serde::Deserialize;
 use serde_json::Value;
 
-use crate::outcome::PlanFacts;
-use configuration::Configuration;
+use super::document::{Document, ResourceChange};
+use crate::outcome::{ChangeAction, PlanFacts};
 
-#[derive(Deserialize)]
-struct Document {
-    #[serde(default)]
-    resource_changes: Vec<ResourceChange>,
-    /// What providers are asked to do beside changing resources (terraform 1.14 and newer).
-    #[serde(default)]
-    action_invocations: Vec<Invocation>,
-    #[serde(default)]
-    configuration: Configuration,
-}
+pub(super) use configuration::Configuration;
 
-#[derive(Deserialize)]
-struct Invocation {
-    #[serde(rename = "type")]
-    kind: String,
-}
-
-#[derive(Deserialize)]
-struct ResourceChange {
-    #[serde(default)]
-    module_address: String,
-    mode: String,
-    #[serde(rename = "type")]
-    kind: String,
-    #[serde(default)]
-    name: String,
-    change: Change,
-}
-
-#[derive(Deserialize)]
-struct Change {
-    actions: Vec<String>,
-    #[serde(default)]
-    before: Option<Values>,
-    #[serde(default)]
-    after: Option<Values>,
-    #[serde(default)]
-    after_unknown: Value,
-}
-
-type Values = BTreeMap<String, Value>;
+type Values = serde_json::Map<String, Value>;
 
 /// The values of a resource on one side of a change, with what is not known of them yet.
 struct Side<'a> {
@@ -105,42 +64,35 @@ fn has_unknown(value: &Value) -> bool {
 }
 
 /// Counts a plan; of data sources and of what stays as it is, nothing.
-pub fn plan_facts(json: &[u8]) -> Result<PlanFacts, serde_json::Error> {
-    let document: Document = serde_json::from_slice(json)?;
+pub(super) fn plan_facts(document: &Document) -> PlanFacts {
     let mut plan = PlanFacts::default();
-    for resource in document.resource_changes.iter().filter(|r| r.mode == "managed") {
+    for resource in document.managed() {
         count(&mut plan, resource, &document.configuration);
     }
-    for action in document.action_invocations {
-        plan.update += 1;
+    for action in &document.action_invocations {
+        plan.other += 1;
         plan.iam += u32::from(access::is_of(&action.kind));
-        plan.changes.insert(action.kind);
+        plan.changes.insert(action.kind.clone());
     }
-    Ok(plan)
+    plan.outputs = u32::try_from(document.outputs().count()).unwrap_or(u32::MAX);
+    plan.deferred = u32::try_from(document.deferred_changes.len()).unwrap_or(u32::MAX);
+    plan
 }
 
 fn count(plan: &mut PlanFacts, resource: &ResourceChange, configuration: &Configuration) {
-    let has = |action: &str| resource.change.actions.iter().any(|a| a == action);
-    let removes = has("delete");
-    let counter = match (has("create"), removes, has("update")) {
-        (true, true, _) => &mut plan.replace,
-        (true, ..) => &mut plan.create,
-        (_, true, _) => &mut plan.delete,
-        (.., true) => &mut plan.update,
-        // Forgotten by terraform and left where it is: as little to be seen afterwards as if removed.
-        _ if has("forget") => &mut plan.delete,
-        _ => return,
-    };
-    *counter += 1;
-    plan.changes.insert(resource.kind.clone());
-    if removes || has("forget") {
-        plan.removes.insert(resource.kind.clone());
+    let actions = resource.actions();
+    for action in &actions {
+        plan.count(*action, &resource.kind);
+    }
+    // One that is only known under another address is as it was.
+    if actions.iter().all(|action| *action == ChangeAction::Move) {
+        return;
     }
     let ResourceChange { module_address, kind, name, change, .. } = resource;
     let gives = |attribute: &str| configuration.gives(module_address, (kind, name), attribute);
     let side = |values, unknown| Side { kind, values, unknown, gives: &gives };
-    let before = change.before.as_ref().map(|values| side(values, &Value::Null));
-    let after = change.after.as_ref().map(|values| side(values, &change.after_unknown));
+    let before = change.before.as_object().map(|values| side(values, &Value::Null));
+    let after = change.after.as_object().map(|values| side(values, &change.after_unknown));
     plan.iam += u32::from(access::changes(kind, before.as_ref(), after.as_ref()));
     plan.public += u32::from(exposure::opens(kind, before.as_ref(), after.as_ref()));
 }

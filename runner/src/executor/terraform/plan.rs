@@ -1,9 +1,6 @@
-//! A plan, as `terraform show -json` prints it: what would change, by how.
+//! A plan for people: what would change, by how.
 
-use std::collections::BTreeMap;
-
-use serde::Deserialize;
-
+use super::document::Document;
 use crate::outcome::{ChangeAction, Planned};
 
 /// How many names a summary holds.
@@ -18,49 +15,46 @@ pub(super) struct Plan {
     names: Vec<String>,
     /// How many have no name here.
     unnamed: usize,
-}
-
-#[derive(Deserialize)]
-struct Document {
-    #[serde(default)]
-    resource_changes: Vec<ResourceChange>,
-    #[serde(default)]
-    output_changes: BTreeMap<String, Change>,
-}
-
-#[derive(Deserialize)]
-struct ResourceChange {
-    address: String,
-    mode: String,
-    change: Change,
-}
-
-#[derive(Deserialize)]
-struct Change {
-    actions: Vec<String>,
+    /// The addresses of what is to be forgotten.
+    pub(super) forgotten: Vec<String>,
+    /// Whether terraform says that there is something to carry out.
+    pub(super) is_applyable: bool,
 }
 
 impl Plan {
-    pub(super) fn parse(json: &[u8]) -> Result<Self, serde_json::Error> {
-        let document: Document = serde_json::from_slice(json)?;
-        let mut plan = Self::default();
-        for resource in document.resource_changes.iter().filter(|r| r.mode == "managed") {
-            if let Some(action) = action(&resource.change.actions) {
-                plan.planned.changes.count(action);
-                plan.name(format!("{} ({})", resource.address, action.as_str()));
-                plan.planned.push(resource.address.clone(), action);
+    pub(super) fn of(document: &Document) -> Self {
+        let mut plan = Self { is_applyable: document.applyable.unwrap_or(true), ..Self::default() };
+        for resource in document.managed() {
+            for action in resource.actions() {
+                plan.add(&resource.address, action);
             }
         }
-        for (name, change) in &document.output_changes {
-            if change.actions.iter().any(|a| a != "no-op") {
-                plan.name(format!("output {name}"));
-            }
+        for invocation in &document.action_invocations {
+            plan.add(&invocation.address, ChangeAction::Other);
         }
-        Ok(plan)
+        for name in document.outputs() {
+            plan.planned.changes.outputs += 1;
+            plan.name(format!("output {name}"));
+        }
+        plan
+    }
+
+    fn add(&mut self, address: &str, action: ChangeAction) {
+        self.planned.changes.count(action);
+        self.name(format!("{address} ({})", action.as_str()));
+        self.planned.push(address.to_owned(), action);
+        if action == ChangeAction::Forget {
+            self.forgotten.push(address.to_owned());
+        }
     }
 
     fn name(&mut self, name: String) {
         if self.names.len() < NAMES_MAX { self.names.push(name) } else { self.unnamed += 1 }
+    }
+
+    /// Whether carrying it out must leave a new state behind.
+    pub(super) fn changes_state(&self) -> bool {
+        self.is_applyable && self.planned.changes != crate::outcome::Changes::default()
     }
 
     /// What would change, in one line.
@@ -73,27 +67,19 @@ impl Plan {
     }
 }
 
-/// What a list of terraform's words for it comes to; none for what changes nothing.
-pub(super) fn action(words: &[String]) -> Option<ChangeAction> {
-    let has = |action: &str| words.iter().any(|a| a == action);
-    match (has("create"), has("delete"), has("update")) {
-        (true, true, _) => Some(ChangeAction::Replace),
-        (true, ..) => Some(ChangeAction::Create),
-        (_, true, _) => Some(ChangeAction::Delete),
-        (.., true) => Some(ChangeAction::Update),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::outcome::Changes;
 
+    fn plan(json: &serde_json::Value) -> Plan {
+        Plan::of(&Document::read(json.to_string().as_bytes()).unwrap())
+    }
+
     #[test]
     fn actions_are_counted_and_named() {
         let change = |address: &str, mode: &str, actions: &[&str]| serde_json::json!({"address": address, "mode": mode, "change": {"actions": actions}});
-        let json = serde_json::json!({
+        let plan = plan(&serde_json::json!({
             "format_version": "1.2",
             "resource_changes": [
                 change("a.x", "managed", &["create"]),
@@ -105,12 +91,36 @@ mod tests {
                 change("data.d.x", "data", &["read"]),
             ],
             "output_changes": {"o": {"actions": ["update"]}, "same": {"actions": ["no-op"]}},
-        });
-        let plan = Plan::parse(json.to_string().as_bytes()).unwrap();
-        assert_eq!(plan.planned.changes, Changes { create: 1, update: 1, delete: 1, replace: 2 });
+        }));
+        let wanted =
+            Changes { create: 1, update: 1, delete: 1, replace: 2, outputs: 1, ..Changes::default() };
+        assert_eq!(plan.planned.changes, wanted);
         assert_eq!(
             plan.named(),
             "a.x (create), a.y (replace), a.z (replace), a.v (update), a.u (delete), output o"
         );
+    }
+
+    #[test]
+    fn what_is_taken_over_forgotten_moved_or_unknown_is_never_nothing() {
+        let plan = plan(&serde_json::json!({
+            "resource_changes": [
+                {"address": "a.new", "mode": "managed", "change": {"actions": ["no-op"], "importing": {"id": "x"}}},
+                {"address": "a.old", "mode": "managed", "change": {"actions": ["forget"]}},
+                {"address": "a.b", "previous_address": "a.a", "mode": "managed", "change": {"actions": ["no-op"]}},
+                {"address": "a.c", "mode": "managed", "change": {"actions": ["annihilate"]}},
+                {"address": "a.d", "mode": "managed", "change": {"actions": ["update"], "importing": {"id": "y"}}},
+            ],
+        }));
+        let words = "planned: 1 to update, 2 to take over, 1 to forget, 1 to move, 1 to change in a way that is not known here";
+        assert_eq!(plan.planned.summary(), words);
+        assert_eq!(plan.forgotten, ["a.old"]);
+        assert!(plan.changes_state());
+    }
+
+    #[test]
+    fn outputs_alone_are_said_to_be_that() {
+        let plan = plan(&serde_json::json!({"output_changes": {"o": {"actions": ["create"]}}}));
+        assert_eq!(plan.planned.summary(), "planned: 1 to change as an output only");
     }
 }

@@ -1,309 +1,221 @@
-//! What in a terraform source runs programs or fetches code from elsewhere, which no plan shows.
-//!
-//! Reads tokens, not text: comments, texts and templates are told apart as terraform does.
+//! What a component's source says, read from where it was unpacked, and what `init` fetched beside it.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::Path;
 
-use serde_json::Value;
+use remit_terraform::{Code, FILE_LEN_MAX, Inventory, Place, Reader, Refused};
+use serde::Deserialize;
 
+use crate::executor::script::disk;
+use crate::outcome::{Class, Failure, Undone};
 use crate::storage::data_dir::read_left;
 
-const FILE_LEN_MAX: u64 = 8 << 20;
-const DEPTH_MAX: usize = 16;
-/// Data sources that run a program, or reach out to any address.
-const DATA: [&str; 2] = ["external", "http"];
+/// The longest list of modules, in bytes.
+const MODULES_LEN_MAX: u64 = 4 << 20;
+/// The longest lock file, in bytes.
+const LOCK_LEN_MAX: u64 = 1 << 20;
+/// How many refusals are told at once.
+const TOLD_MAX: usize = 8;
 
-/// The escape hatches in all files under a directory: `local-exec` and other provisioners, `external`,
-/// `http`, and `module:SOURCE` of modules that are not part of it.
-pub(super) fn escapes(dir: &Path) -> io::Result<BTreeSet<String>> {
-    let mut found = BTreeSet::new();
-    walk(dir, 0, &mut found)?;
-    Ok(found)
+/// Reads all of an unpacked source. What cannot be read with certainty, or may not be there, fails the attempt
+/// before anything of it runs.
+pub(super) fn read(dir: &Path) -> Result<Inventory, Undone> {
+    let mut reader = Reader::of_package();
+    walk(dir, "", &mut reader).map_err(|e| disk(&e))?;
+    reader.finish().map_err(|refused| failed(&refused))
 }
 
-fn walk(dir: &Path, depth: usize, found: &mut BTreeSet<String>) -> io::Result<()> {
-    if depth > DEPTH_MAX {
-        return Err(io::Error::other("the source's folders are nested too deep to be looked through"));
-    }
-    let entries = match fs::read_dir(dir) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error),
-    };
-    for entry in entries {
+fn walk(dir: &Path, below: &str, reader: &mut Reader) -> io::Result<()> {
+    for entry in fs::read_dir(dir.join(below))? {
         let entry = entry?;
-        let path = entry.path();
-        if entry.file_type()?.is_dir() {
-            walk(&path, depth + 1, found)?;
-            continue;
-        }
         let name = entry.file_name();
-        let name = name.to_string_lossy();
-        // What can hold no configuration is not read, whatever its size.
-        if !(name.ends_with(".tf") || name.ends_with(".tf.json") || name.ends_with(".tofu")) {
-            continue;
+        let path = format!("{below}{}", name.to_string_lossy());
+        let is_dir = entry.file_type()?.is_dir();
+        if reader.wants(&path) && !is_dir {
+            let bytes = read_left(&dir.join(&path), FILE_LEN_MAX as u64)?.unwrap_or_default();
+            reader.file(&path, &bytes);
         }
-        let bytes = read_left(&path, FILE_LEN_MAX)?.unwrap_or_default();
-        if name.ends_with(".json") {
-            let value: Value = serde_json::from_slice(&bytes)?;
-            in_json(&value, found);
-        } else {
-            in_tokens(&tokens(&String::from_utf8_lossy(&bytes)), found);
+        // What is too deep was refused by its path.
+        if is_dir && path.split('/').count() <= remit_terraform::DEPTH_MAX {
+            walk(dir, &format!("{path}/"), reader)?;
         }
     }
     Ok(())
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Token {
-    Word(String),
-    Text(String),
-    Sign(char),
+/// Terraform's own list of the modules that it will load.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Modules {
+    #[serde(default)]
+    modules: Vec<Module>,
 }
 
-fn in_tokens(tokens: &[Token], found: &mut BTreeSet<String>) {
-    let label = |token: Option<&Token>| match token {
-        Some(Token::Word(label) | Token::Text(label)) => Some(label.clone()),
-        _ => None,
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Module {
+    source: String,
+    dir: String,
+}
+
+/// Reads the modules that `init` fetched from elsewhere. One that terraform takes from a place that is neither in
+/// the source nor among what it fetched is refused.
+pub(super) fn read_fetched(source: &Path, data: &Path) -> Result<Inventory, Undone> {
+    let list = data.join("modules").join("modules.json");
+    let Some(json) = read_left(&list, MODULES_LEN_MAX).map_err(|e| disk(&e))? else {
+        return Ok(Inventory::default());
     };
-    let text = |token: Option<&Token>| match token {
-        Some(Token::Text(text)) => Some(text.clone()),
-        _ => None,
-    };
-    let (mut depth, mut module) = (0_usize, None);
-    for (i, token) in tokens.iter().enumerate() {
-        let next = label(tokens.get(i + 1));
-        match token {
-            Token::Sign('{') => depth += 1,
-            Token::Sign('}') => {
-                depth = depth.saturating_sub(1);
-                module = module.filter(|at| depth > *at);
-            }
-            Token::Word(word) => match (word.as_str(), next) {
-                ("provisioner", Some(kind)) => {
-                    found.insert(kind);
-                }
-                ("data", Some(kind)) if depth == 0 && DATA.contains(&kind.as_str()) => {
-                    found.insert(kind);
-                }
-                ("module", Some(_)) if depth == 0 => module = Some(0),
-                ("source", None)
-                    if module.is_some() && depth == 1 && tokens.get(i + 1) == Some(&Token::Sign('=')) =>
-                {
-                    from_elsewhere(text(tokens.get(i + 2)), found);
-                }
-                _ => {}
-            },
-            Token::Text(_) | Token::Sign(_) => {}
+    let modules: Modules = serde_json::from_slice(&json).map_err(|e| super::unreadable("modules", &e))?;
+    let real = |path: &Path| path.canonicalize().map_err(|e| disk(&e));
+    let (own, fetched) = (real(source)?, data.join("modules").canonicalize().ok());
+    let mut reader = Reader::of_fetched();
+    for module in modules.modules {
+        let dir = real(&source.join(&module.dir))?;
+        if dir.starts_with(&own) {
+            continue;
+        }
+        if !fetched.as_ref().is_some_and(|fetched| dir.starts_with(fetched)) {
+            let words = format!("terraform takes the module `{}` from elsewhere", module.source);
+            let place = Place { file: "modules.json".to_owned(), line: 0 };
+            return Err(failed(&[Refused { code: Code::Outside, place, words }]));
+        }
+        read_module(&dir, &mut reader).map_err(|e| disk(&e))?;
+    }
+    reader.finish().map_err(|refused| failed(&refused))
+}
+
+/// The files of one module, as terraform loads them: none of the folders in it.
+fn read_module(dir: &Path, reader: &mut Reader) -> io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if !entry.file_type()?.is_dir() && reader.wants(&name) {
+            let bytes = read_left(&entry.path(), FILE_LEN_MAX as u64)?.unwrap_or_default();
+            reader.file(&name, &bytes);
         }
     }
+    Ok(())
 }
 
-/// A module whose source is no plain path within this one is from elsewhere, also where it is put together.
-fn from_elsewhere(source: Option<String>, found: &mut BTreeSet<String>) {
-    let source = source.unwrap_or_else(|| "(not a plain text)".to_owned());
-    if !(source.starts_with("./") || source.starts_with("../")) {
-        found.insert(format!("module:{source}"));
-    }
+fn failed(refused: &[Refused]) -> Undone {
+    let code = refused.first().map_or(Code::Syntax, |first| first.code);
+    let told = refused.iter().take(TOLD_MAX).map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    let more = refused.len().saturating_sub(TOLD_MAX);
+    let words = if more > 0 { format!("{told}; and {more} more") } else { told };
+    Failure::new(Class::Bug, code.as_str(), words, code.hint()).into()
 }
 
-fn in_json(value: &Value, found: &mut BTreeSet<String>) {
-    let each = |name: &str| objects(&value[name]);
-    for (_, module) in each("module") {
-        for module in one_or_many(module) {
-            from_elsewhere(module["source"].as_str().map(str::to_owned), found);
-        }
-    }
-    for (kind, _) in each("data") {
-        if DATA.contains(&kind) {
-            found.insert(kind.to_owned());
-        }
-    }
-    provisioners(value, found);
+/// The providers that a lock file names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Locked {
+    /// Their addresses.
+    pub(super) providers: BTreeSet<String>,
+    /// `ADDRESS VERSION HASH`, one for each hash.
+    pub(super) packages: BTreeSet<String>,
 }
 
-fn provisioners(value: &Value, found: &mut BTreeSet<String>) {
-    match value {
-        Value::Object(fields) => {
-            for (name, inner) in fields {
-                if name == "provisioner" {
-                    found.extend(objects(inner).map(|(kind, _)| kind.to_owned()));
-                }
-                provisioners(inner, found);
-            }
-        }
-        Value::Array(items) => items.iter().for_each(|item| provisioners(item, found)),
-        _ => {}
+/// Reads a lock file; empty where there is none.
+pub(super) fn locked(file: &Path) -> Result<Locked, Undone> {
+    let bytes = read_left(file, LOCK_LEN_MAX).map_err(|e| disk(&e))?.unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    let providers = remit_terraform::locked(&text).map_err(|(line, words)| {
+        let name = file.file_name().map(|name| name.to_string_lossy().into_owned());
+        let place = Place { file: name.unwrap_or_default(), line };
+        failed(&[Refused { code: Code::Syntax, place, words }])
+    })?;
+    let mut locked = Locked::default();
+    for provider in providers {
+        let each = provider.hashes.iter();
+        locked.packages.extend(each.map(|hash| format!("{} {} {hash}", provider.address, provider.version)));
+        locked.providers.insert(provider.address);
     }
+    Ok(locked)
 }
 
-/// The fields of an object, or of each object in a list: terraform takes both.
-fn objects(value: &Value) -> impl Iterator<Item = (&str, &Value)> {
-    let all = one_or_many(value).filter_map(Value::as_object);
-    all.flat_map(|fields| fields.iter().map(|(name, inner)| (name.as_str(), inner)))
+/// Where terraform noted after `init` that the state is, looked at and not assumed: the runner's own backend, of
+/// which all is said by the environment.
+pub(super) fn check_backend(data: &Path) -> Result<(), Undone> {
+    let file = data.join("terraform.tfstate");
+    let bytes = read_left(&file, LOCK_LEN_MAX).map_err(|e| disk(&e))?.unwrap_or_default();
+    let noted: Noted = serde_json::from_slice(&bytes).unwrap_or_default();
+    let is_ours =
+        noted.backend.kind == "http" && noted.backend.config.values().all(serde_json::Value::is_null);
+    if is_ours {
+        return Ok(());
+    }
+    let words = format!(
+        "after init, terraform would keep the state in a backend `{}` of the source's choice",
+        noted.backend.kind.chars().filter(|c| !c.is_control()).take(40).collect::<String>()
+    );
+    Err(Failure::new(Class::Bug, "source.backend", words, Code::Backend.hint()).into())
 }
 
-fn one_or_many(value: &Value) -> Box<dyn Iterator<Item = &Value> + '_> {
-    match value {
-        Value::Array(items) => Box::new(items.iter()),
-        other => Box::new(std::iter::once(other)),
-    }
+#[derive(Default, Deserialize)]
+struct Noted {
+    #[serde(default)]
+    backend: Backend,
 }
 
-type Chars<'a> = std::iter::Peekable<std::str::Chars<'a>>;
-
-fn tokens(text: &str) -> Vec<Token> {
-    let mut chars = text.chars().peekable();
-    let mut all = Vec::new();
-    while let Some(c) = chars.next() {
-        match c {
-            '#' => skip_line(&mut chars),
-            '/' if chars.peek() == Some(&'/') => skip_line(&mut chars),
-            '/' if chars.peek() == Some(&'*') => skip_comment(&mut chars),
-            '"' => all.push(Token::Text(quoted(&mut chars))),
-            '<' if chars.peek() == Some(&'<') => {
-                chars.next();
-                heredoc(&mut chars);
-                all.push(Token::Text(String::new()));
-            }
-            c if c.is_alphabetic() || c == '_' => all.push(Token::Word(word(c, &mut chars))),
-            c if c.is_whitespace() => {}
-            c => all.push(Token::Sign(c)),
-        }
-    }
-    all
-}
-
-fn word(first: char, chars: &mut Chars<'_>) -> String {
-    let mut text = String::from(first);
-    while let Some(c) = chars.next_if(|c| c.is_alphanumeric() || matches!(c, '_' | '-')) {
-        text.push(c);
-    }
-    text
-}
-
-fn skip_line(chars: &mut Chars<'_>) {
-    while chars.next_if(|c| *c != '\n').is_some() {}
-}
-
-fn skip_comment(chars: &mut Chars<'_>) {
-    let mut before = ' ';
-    chars.next();
-    for c in chars.by_ref() {
-        if before == '*' && c == '/' {
-            return;
-        }
-        before = c;
-    }
-}
-
-/// Up to the closing quote; a template in it may hold quotes of its own.
-fn quoted(chars: &mut Chars<'_>) -> String {
-    let mut text = String::new();
-    while let Some(c) = chars.next() {
-        match c {
-            '"' => return text,
-            '\\' => text.extend(chars.next().map(|escaped| ['\\', escaped]).into_iter().flatten()),
-            '$' | '%' if chars.peek() == Some(&c) => text.extend([c, chars.next().unwrap_or(c)]),
-            '$' | '%' if chars.peek() == Some(&'{') => {
-                chars.next();
-                text.push_str("${}");
-                template(chars);
-            }
-            c => text.push(c),
-        }
-    }
-    text
-}
-
-fn template(chars: &mut Chars<'_>) {
-    let mut depth = 1;
-    while let Some(c) = chars.next() {
-        match c {
-            '"' => drop(quoted(chars)),
-            '{' => depth += 1,
-            '}' => depth -= 1,
-            _ => {}
-        }
-        if depth == 0 {
-            return;
-        }
-    }
-}
-
-/// After `<<`: a mark, lines, and a line with the mark alone.
-fn heredoc(chars: &mut Chars<'_>) {
-    let mut line = String::new();
-    while let Some(c) = chars.next_if(|c| *c != '\n') {
-        line.push(c);
-    }
-    chars.next();
-    let mark = line.trim_start_matches('-').trim().to_owned();
-    // No mark: a shift or a mistake, which terraform refuses; nothing is skipped for it.
-    while !mark.is_empty() && chars.peek().is_some() {
-        let mut line = String::new();
-        while let Some(c) = chars.next_if(|c| *c != '\n') {
-            line.push(c);
-        }
-        chars.next();
-        if line.trim() == mark {
-            return;
-        }
-    }
+#[derive(Default, Deserialize)]
+struct Backend {
+    #[serde(default, rename = "type")]
+    kind: String,
+    #[serde(default)]
+    config: serde_json::Map<String, serde_json::Value>,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn check(name: &str, text: &str, expect: &[&str]) {
+    fn code(undone: Undone) -> String {
+        match undone {
+            Undone::Failed(failure) => failure.code,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn only_the_runners_own_backend_will_do() {
         let temp = tempfile::tempdir().unwrap();
-        fs::create_dir(temp.path().join("inner")).unwrap();
-        fs::write(temp.path().join("inner").join(name), text).unwrap();
-        let found: Vec<String> = escapes(temp.path()).unwrap().into_iter().collect();
-        assert_eq!(found, expect, "{text}");
+        let check = |text: &str| {
+            fs::write(temp.path().join("terraform.tfstate"), text).unwrap();
+            check_backend(temp.path()).map_err(code)
+        };
+        let ours = r#"{"version": 3, "backend": {"type": "http", "config": {"address": null}, "hash": 1}}"#;
+        assert_eq!(check(ours), Ok(()));
+        for wrong in [
+            r#"{"backend": {"type": "http", "config": {"address": "http://a.test/x"}}}"#,
+            r#"{"backend": {"type": "local", "config": {"path": null}}}"#,
+            r#"{"version": 3}"#,
+            "",
+        ] {
+            assert_eq!(check(wrong), Err("source.backend".to_owned()), "{wrong}");
+        }
+        fs::remove_file(temp.path().join("terraform.tfstate")).unwrap();
+        assert!(check_backend(temp.path()).is_err());
     }
 
     #[test]
-    fn escape_hatches_are_found_however_they_are_written() {
-        check(
-            "a.tf",
-            "resource \"x\" \"y\" {\n provisioner \"local-exec\" {\n command = \"id\"\n }\n}",
-            &["local-exec"],
-        );
-        check("a.tf", "resource x y { provisioner remote-exec {} }", &["remote-exec"]);
-        check("a.tf", "data /* c */ \"external\" \"x\" {}\ndata http y {}", &["external", "http"]);
-        check("a.tf", "locals { a = \"${\"}\"}\" }\ndata external x {}", &["external"]);
-        check("a.tf", "x = <<EOT\ndata external x\nEOT\ndata external y {}", &["external"]);
-        check(
-            "a.tf",
-            "module \"m\" {\n version = \"1\"\n source = \"hashicorp/x/aws\"\n}",
-            &["module:hashicorp/x/aws"],
-        );
-        check("a.tf", "module \"m\" { source = local.where }", &["module:(not a plain text)"]);
-        check(
-            "a.tf.json",
-            r#"{"data": [{"external": {"x": {}}}], "module": {"m": {"source": "git::x"}}}"#,
-            &["external", "module:git::x"],
-        );
-        check(
-            "a.tf.json",
-            r#"{"resource": {"a": {"b": [{"provisioner": [{"local-exec": {}}]}]}}}"#,
-            &["local-exec"],
-        );
-    }
-
-    #[test]
-    fn what_only_looks_like_one_is_left() {
-        check("a.tf", "# provisioner \"local-exec\" {\n// data external x\n/* data external y */", &[]);
-        check("a.tf", "x = \"provisioner local-exec\"\ny = \"\\\" data external\"", &[]);
-        check("a.tf", "x = <<-EOT\n  provisioner \"local-exec\" {}\n  EOT\n", &[]);
-        check("a.tf", "module \"m\" { source = \"./inner\" }\nmodule n { source = \"../x\" }", &[]);
-        check("a.tf", "terraform { required_providers { aws = { source = \"hashicorp/aws\" } } }", &[]);
-        check("a.tf", "resource \"x\" \"external\" { data = \"external\" }", &[]);
-        check("notes.md", "provisioner \"local-exec\" {}", &[]);
+    fn terraforms_own_list_of_modules_is_looked_at() {
+        let temp = tempfile::tempdir().unwrap();
+        let (source, data) = (temp.path().join("source"), temp.path().join("data"));
+        for dir in [&source.join("m"), &data.join("modules/far"), &temp.path().join("beside")] {
+            fs::create_dir_all(dir).unwrap();
+        }
+        fs::write(data.join("modules/far/main.tf"), "data \"http\" \"x\" {\n  url = \"http://a.test\"\n}\n")
+            .unwrap();
+        let list = |dir: &str| {
+            let json = serde_json::json!({"Modules": [{"Key": "", "Source": "", "Dir": "."}, {"Key": "m", "Source": "s", "Dir": dir}]});
+            fs::write(data.join("modules/modules.json"), json.to_string()).unwrap();
+            read_fetched(&source, &data)
+                .map(|found| found.escapes().into_iter().collect::<Vec<_>>())
+                .map_err(code)
+        };
+        assert_eq!(list("m"), Ok(vec![]));
+        assert_eq!(list("../data/modules/far"), Ok(vec!["http".to_owned()]));
+        assert_eq!(list("../beside"), Err("source.module_outside".to_owned()));
     }
 }

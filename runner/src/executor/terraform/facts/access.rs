@@ -89,6 +89,24 @@ const POLICIES: [&str; 9] = [
     "resource_policy",
 ];
 
+/// Attributes that say as whom something acts: what is given a mightier role can do what it could not before.
+const ROLES: [&str; 14] = [
+    "execution_role_arn",
+    "iam_instance_profile",
+    "iam_role_arn",
+    "identity",
+    "instance_profile",
+    "job_role_arn",
+    "node_role_arn",
+    "role",
+    "role_arn",
+    "service_account",
+    "service_account_email",
+    "service_role",
+    "service_role_arn",
+    "task_role_arn",
+];
+
 /// Whether a type says who may do what.
 pub(super) fn is_of(kind: &str) -> bool {
     PREFIXES.iter().any(|prefix| kind.starts_with(prefix))
@@ -101,9 +119,9 @@ pub(super) fn changes(kind: &str, before: Option<&Side<'_>>, after: Option<&Side
     is_of(kind) || (!NOT_ACCESS.contains(&kind) && after.is_some_and(|after| grants(before, after)))
 }
 
-/// Whether a policy stands in it that did not before.
+/// Whether a policy or a role stands in it that did not before.
 fn grants(before: Option<&Side<'_>>, after: &Side<'_>) -> bool {
-    POLICIES.iter().any(|name| {
+    POLICIES.iter().chain(&ROLES).any(|name| {
         let was = before.and_then(|before| before.get(name));
         let is = after.get(name);
         after.is_hidden(name) || (is.is_some_and(says_something) && is != was)

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 /// The configuration, as a plan repeats it.
 #[derive(Default, Deserialize)]
-pub(super) struct Configuration {
+pub(in super::super) struct Configuration {
     #[serde(default)]
     root_module: Module,
 }

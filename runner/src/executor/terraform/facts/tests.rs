@@ -1,5 +1,7 @@
 //! Plans in the shapes that terraform and the providers of the clouds really print.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 
 use super::*;
@@ -15,7 +17,11 @@ fn made(kind: &str, after: Value) -> Value {
 }
 
 fn facts(changes: &[Value]) -> PlanFacts {
-    plan_facts(json!({"resource_changes": changes}).to_string().as_bytes()).unwrap()
+    of(&json!({"resource_changes": changes}))
+}
+
+fn of(json: &Value) -> PlanFacts {
+    plan_facts(&Document::read(json.to_string().as_bytes()).unwrap())
 }
 
 #[test]
@@ -29,19 +35,40 @@ fn what_is_removed_is_named_by_its_type() {
         change("aws_kms_key", &["no-op"], json!({}), json!({})),
         change("aws_s3_bucket", &["forget"], json!({}), Value::Null),
     ]);
-    assert_eq!((plan.create, plan.update, plan.delete, plan.replace), (1, 1, 2, 2));
+    assert_eq!((plan.create, plan.update, plan.delete, plan.replace, plan.forgets), (1, 1, 1, 2, 1));
     let removes: Vec<&str> = plan.removes.iter().map(String::as_str).collect();
     assert_eq!(removes, ["aws_db_instance", "aws_rds_cluster", "aws_s3_bucket", "aws_sqs_queue"]);
     assert!(plan.changes.contains("aws_vpc") && !plan.changes.contains("aws_kms_key"));
-    let data = json!({"mode": "data", "type": "aws_iam_role", "change": {"actions": ["read"]}});
+    let data = json!({"address": "data.a.b", "mode": "data", "type": "aws_iam_role", "change": {"actions": ["read"]}});
     assert_eq!(facts(&[data]), PlanFacts::default());
 }
 
 #[test]
 fn what_a_provider_is_asked_to_do_beside_is_counted() {
     let json = json!({"action_invocations": [{"address": "action.aws_lambda_invoke.x", "type": "aws_lambda_invoke"}]});
-    let plan = plan_facts(json.to_string().as_bytes()).unwrap();
-    assert_eq!((plan.update, plan.changes.contains("aws_lambda_invoke")), (1, true));
+    let plan = of(&json);
+    assert_eq!((plan.other, plan.changes.contains("aws_lambda_invoke")), (1, true));
+}
+
+#[test]
+fn what_is_taken_over_moved_put_off_or_unknown_is_counted() {
+    let mut taken = change("aws_s3_bucket", &["no-op"], json!({}), json!({}));
+    taken["change"]["importing"] = json!({"id": "x"});
+    let mut moved = change("aws_vpc", &["no-op"], json!({}), json!({}));
+    moved["previous_address"] = json!("a.was");
+    let odd = change("aws_iam_role", &["revoke"], json!({}), json!({}));
+    let plan = of(&json!({"resource_changes": [taken, moved, odd], "deferred_changes": [{"reason": "x"}]}));
+    assert_eq!((plan.imports, plan.moves, plan.other, plan.deferred, plan.iam), (1, 1, 1, 1, 1));
+    assert!(plan.imported.contains("aws_s3_bucket") && !plan.changes.contains("aws_vpc"));
+}
+
+#[test]
+fn a_mightier_role_is_access() {
+    for (kind, name) in [("aws_instance", "iam_instance_profile"), ("aws_lambda_function", "role")] {
+        let of = |role: &str| json!({name: role});
+        assert_eq!(facts(&[change(kind, &["update"], of("small"), of("mighty"))]).iam, 1, "{kind}");
+        assert_eq!(facts(&[change(kind, &["update"], of("small"), of("small"))]).iam, 0, "{kind}");
+    }
 }
 
 #[test]
@@ -199,12 +226,12 @@ fn unknown(kind: &str, after: Value, after_unknown: Value, given: &[&str]) -> Pl
     let resource = json!({"mode": "managed", "type": kind, "name": "x", "expressions": given});
     let json = json!({
         "resource_changes": [{
-            "module_address": "module.m[\"k\"]", "mode": "managed", "type": kind, "name": "x",
+            "address": "a.x", "module_address": "module.m[\"k\"]", "mode": "managed", "type": kind, "name": "x",
             "change": {"actions": ["create"], "before": null, "after": after, "after_unknown": after_unknown},
         }],
         "configuration": {"root_module": {"module_calls": {"m": {"module": {"resources": [resource]}}}}},
     });
-    plan_facts(json.to_string().as_bytes()).unwrap()
+    of(&json)
 }
 
 #[test]
@@ -233,7 +260,7 @@ fn what_is_not_known_yet_could_be_anything_if_the_source_gives_it() {
 
 #[test]
 fn a_resource_that_the_configuration_does_not_have_is_not_trusted() {
-    let made = json!({"mode": "managed", "type": "aws_security_group_rule", "name": "x", "change":
+    let made = json!({"address": "a.x", "mode": "managed", "type": "aws_security_group_rule", "name": "x", "change":
         {"actions": ["create"], "before": null, "after": {"type": "ingress"}, "after_unknown": {"cidr_blocks": true}}});
     assert_eq!(facts(&[made]).public, 1);
 }
