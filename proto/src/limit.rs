@@ -51,8 +51,9 @@ pub const ROOT_SIZE_MAX: usize = 64 << 10;
 pub const LEASE_MAX_MS: u32 = 10 * 60 * 1_000;
 /// The most attempts that a runner holds at once.
 pub const HELD_MAX: usize = 256;
-/// The greatest sequence number and fence: far above what is ever used, and exact in JSON.
-pub const MARK_MAX: u64 = 1 << 52;
+/// The greatest sequence number and fence: the greatest whole number that a signed document may hold, so that there
+/// is none that a runner can have accepted and cannot tell.
+pub const MARK_MAX: u64 = (1 << 53) - 1;
 /// The most attempts that a runner may offer to run at once.
 pub const CAPACITY_MAX: u32 = 64;
 /// The most kinds of executors that a runner names.

@@ -54,6 +54,7 @@ async fn check_envelope(world: &World, token: &str, envelope: &[u8], attempt: &v
         audience: &audience,
         now_ms: now_ms(),
         seq_high: 0,
+        fence_high: 0,
         counter_floor: 1,
         made_by: None,
         is_fresh: false,

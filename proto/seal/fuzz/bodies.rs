@@ -5,9 +5,9 @@
 use std::sync::LazyLock;
 
 use remit_seal::Digest;
+use remit_seal::customer::{CustomerApproval, Subject, Word};
 use remit_seal::document::{
-    Checkpoint, CustomerApproval, Job, PermitScope, Release, RollbackPermit, Root, Status, Subject,
-    Value as DocumentValue, Word,
+    Checkpoint, Job, PermitScope, Release, RollbackPermit, Root, Status, Value as DocumentValue,
 };
 use remit_seal::dsse::{Envelope, PayloadType, Signature};
 use remit_seal::strict::{self, Fault};
@@ -271,8 +271,9 @@ pub(crate) fn seeds() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     let install = "ins_demo.shop.acme".to_owned();
     let approval = CustomerApproval {
         install: install.clone(),
-        subject: Subject::Plan("00".repeat(32)),
+        subject: Subject::Content(Digest::of(b"what was shown")),
         word: Word::Approved,
+        what: "deploy of `network` by release 1.4.0".to_owned(),
         by: "ann".to_owned(),
         at_ms: NOW,
         until_ms: NOW + DAY,
@@ -294,7 +295,7 @@ pub(crate) fn seeds() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         ("checkpoint", "good", payload(&checkpoint)),
         ("container", "job", world.signed().job),
         ("container", "root", world.signed().root),
-        ("countersign", "plan", payload(&approval)),
+        ("countersign", "content", payload(&approval)),
         ("job", "good", payload(&world.job)),
         ("job", "planned", payload(&planned)),
         ("json", "release", release.clone()),

@@ -6,7 +6,6 @@
 mod approving;
 mod checkpoint;
 mod command;
-mod countersign;
 mod failure;
 mod glass;
 mod healing;
@@ -24,7 +23,6 @@ use crate::digest::Digest;
 pub use approving::Terms;
 pub use checkpoint::Checkpoint;
 pub use command::{COMMANDS, RESERVED, SWEEP};
-pub use countersign::{CustomerApproval, Subject, Word};
 pub use failure::FailureClass;
 pub use glass::BreakGlass;
 pub use healing::{DriftSchedule, DriftThen, Healing, Rule, RuleAction, RuleClass, RuleMatch, RuleOperation};

@@ -5,6 +5,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod archive;
+pub mod customer;
 pub mod digest;
 pub mod document;
 pub mod dsse;

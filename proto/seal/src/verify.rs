@@ -32,7 +32,7 @@ use crate::{Digest, Refusal, strict};
 pub use approval::{APPROVAL_VALID_MAX_MS, APPROVAL_VALID_MIN_MS, APPROVALS_MAX, APPROVER_LEN_MAX};
 pub use bind::{Bound, bind};
 pub use checkpoint::checkpoint;
-pub use countersign::customer_approval;
+pub use countersign::{CUSTOMER_BY_LEN_MAX, CUSTOMER_WHAT_LEN_MAX, customer_approval};
 pub use escape::{ESCAPE_LEN_MAX, ESCAPES, ESCAPES_MAX, is_escape};
 pub use glass::{BREAK_GLASS_BY_LEN_MAX, BREAK_GLASS_MAX_MS, BREAK_GLASS_REASON_LEN_MAX};
 pub use healing::{
@@ -45,7 +45,9 @@ pub use health::{
     HEALTH_WITHIN_MAX_MS,
 };
 pub use input::{TEXT_LEN_MAX, broker_input_fits, input_fits};
-pub use job::{Context, JOB_ID_LEN_MAX, START_WINDOW_MAX_MS, addressed, is_job_id, job};
+pub use job::{
+    Context, JOB_ID_LEN_MAX, MARK_FIRST_MAX, MARK_LEAP_MAX, START_WINDOW_MAX_MS, addressed, is_job_id, job,
+};
 pub use name::{FIELD_LEN_MAX, NAME_LEN_MAX, is_account, is_field, is_name, is_region};
 pub use permit::{PERMIT_LIFE_MAX_MS, PERMIT_REASON_LEN_MAX, permit};
 pub use release::{
@@ -64,7 +66,7 @@ pub const SKEW_MAX_MS: i64 = 60 * 1_000;
 pub struct Verified<T> {
     document: T,
     digest: Digest,
-    signers: usize,
+    signers: BTreeSet<String>,
 }
 
 impl<T> Verified<T> {
@@ -80,7 +82,12 @@ impl<T> Verified<T> {
 
     /// How many different keys of its role signed it.
     pub fn signers(&self) -> usize {
-        self.signers
+        self.signers.len()
+    }
+
+    /// The ids of those keys.
+    pub fn signed_by(&self) -> &BTreeSet<String> {
+        &self.signers
     }
 }
 
@@ -125,8 +132,8 @@ impl RoleName {
     }
 }
 
-/// How many different keys of the role signed, if they are enough. Signatures by others are not looked at.
-fn check_threshold(root: &Root, role: RoleName, envelope: &Envelope) -> Result<usize, Refusal> {
+/// The different keys of the role that signed, if they are enough. Signatures by others are not looked at.
+fn check_threshold(root: &Root, role: RoleName, envelope: &Envelope) -> Result<BTreeSet<String>, Refusal> {
     let Role { keys, threshold } = role.of(root);
     let message = envelope.message();
     let (mut counted, mut any_false) = (BTreeSet::new(), false);
@@ -144,7 +151,7 @@ fn check_threshold(root: &Root, role: RoleName, envelope: &Envelope) -> Result<u
     // A root whose threshold is 0 was refused when it was read; this holds even so.
     let need = (*threshold).max(1);
     if counted.len() >= need as usize {
-        return Ok(counted.len());
+        return Ok(counted);
     }
     let is_revoked = role != RoleName::Root && envelope.signatures.iter().any(|s| is_unused(root, &s.keyid));
     let role = role.as_str();

@@ -99,6 +99,7 @@ impl Runner {
             audience: &self.audience,
             now_ms: now_ms()?,
             seq_high: self.seq_high,
+            fence_high: self.fence_high,
             counter_floor: 1,
             made_by: None,
             is_fresh: false,

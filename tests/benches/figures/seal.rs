@@ -81,6 +81,7 @@ impl Case {
             audience: &self.job.audience,
             now_ms: NOW_MS,
             seq_high: 0,
+            fence_high: 0,
             counter_floor: 1,
             made_by: None,
             is_fresh: false,

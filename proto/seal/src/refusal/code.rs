@@ -48,6 +48,8 @@ impl Refusal {
             Refusal::NotYet { .. } => "seal.not_yet",
             Refusal::Expired { .. } => "seal.expired",
             Refusal::Replayed { .. } => "seal.replayed",
+            Refusal::MarkLeap { .. } => "seal.mark_leap",
+            Refusal::CustomerWordInvalid { .. } => "seal.customer_word_invalid",
             Refusal::JobInvalid { .. } => "seal.job_invalid",
             Refusal::ReleaseMismatch { .. } => "seal.release_mismatch",
             Refusal::ReleaseAudience { .. } => "seal.release_audience",

@@ -1,6 +1,6 @@
 //! Binding: a job is worth something only together with the release that allows it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::input::broker_input_fits;
 use super::{Context, Verified, approval, release};
@@ -17,6 +17,8 @@ pub struct Bound {
     pub job: Job,
     /// The digest of the job's exact bytes.
     pub job_digest: Digest,
+    /// The ids of the dispatch keys that signed the job.
+    pub job_keys: BTreeSet<String>,
     /// The component, as the release says.
     pub component: Component,
     /// The operation, as the release says.
@@ -34,7 +36,7 @@ pub fn bind(
     release: &Verified<Release>,
     context: &Context<'_>,
 ) -> Result<Bound, Refusal> {
-    let Verified { document: job, digest: job_digest, .. } = job;
+    let Verified { document: job, digest: job_digest, signers: job_keys } = job;
     check_release(&job, release, context)?;
     let component = find_component(&job, release.get())?.clone();
     let operation = find_operation(&job, release.get())?.clone();
@@ -44,7 +46,7 @@ pub fn bind(
     approval::check(&job, &operation, context.now_ms)?;
     check_run(&job, &component)?;
     let inputs = inputs(&job, release)?;
-    Ok(Bound { job, job_digest, component, operation, release: release.clone(), inputs })
+    Ok(Bound { job, job_digest, job_keys, component, operation, release: release.clone(), inputs })
 }
 
 fn check_release(job: &Job, release: &Verified<Release>, context: &Context<'_>) -> Result<(), Refusal> {

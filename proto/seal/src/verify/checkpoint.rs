@@ -1,5 +1,7 @@
 //! Checkpoints of receipts: signed by one key that the verifier names, of no role of the vendor's root.
 
+use std::collections::BTreeSet;
+
 use super::Verified;
 use crate::document::{Checkpoint, KeySpec};
 use crate::dsse::{Envelope, PayloadType};
@@ -9,13 +11,17 @@ use crate::{Refusal, strict};
 /// A checkpoint signed by this key, whatever others signed it too.
 pub fn checkpoint(key: &KeySpec, bytes: &[u8]) -> Result<Verified<Checkpoint>, Refusal> {
     let envelope = Envelope::parse(bytes, PayloadType::Checkpoint)?;
-    check_signed(key, "runner", &envelope)?;
+    let signers = check_signed(key, "runner", &envelope)?;
     let document = strict::from_slice(&envelope.payload)?;
-    Ok(Verified { document, digest: envelope.payload_digest(), signers: 1 })
+    Ok(Verified { document, digest: envelope.payload_digest(), signers })
 }
 
-/// Whether one key, which stands in no root, signed it.
-pub(super) fn check_signed(key: &KeySpec, role: &'static str, envelope: &Envelope) -> Result<(), Refusal> {
+/// The id of this key, which stands in no root, if it signed.
+pub(super) fn check_signed(
+    key: &KeySpec,
+    role: &'static str,
+    envelope: &Envelope,
+) -> Result<BTreeSet<String>, Refusal> {
     let key = PublicKey::from_spec(key)?;
     let message = envelope.message();
     let mut own = envelope.signatures.iter().filter(|signature| signature.keyid == key.id()).peekable();
@@ -23,7 +29,7 @@ pub(super) fn check_signed(key: &KeySpec, role: &'static str, envelope: &Envelop
         return Err(Refusal::Threshold { role, have: 0, need: 1 });
     }
     if own.any(|signature| key.verifies(&message, &signature.sig)) {
-        return Ok(());
+        return Ok([key.id().to_owned()].into());
     }
     Err(Refusal::SignatureInvalid { role })
 }

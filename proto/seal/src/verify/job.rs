@@ -9,6 +9,11 @@ use crate::{Digest, Refusal};
 
 /// The longest window to start a job in.
 pub const START_WINDOW_MAX_MS: i64 = 15 * 60 * 1_000;
+/// How far a sequence number or a fence may be above the greatest that was accepted: numbers go up one by one,
+/// and one that leaps leaves none to those that come after it.
+pub const MARK_LEAP_MAX: u64 = 1 << 20;
+/// How great the first may be that a runner accepts, which knows of none before.
+pub const MARK_FIRST_MAX: u64 = 1 << 41;
 /// The longest id of a job, in bytes.
 pub const JOB_ID_LEN_MAX: usize = 256;
 
@@ -19,8 +24,10 @@ pub struct Context<'a> {
     pub audience: &'a Audience,
     /// Its clock.
     pub now_ms: i64,
-    /// The greatest sequence number it has accepted.
+    /// The greatest sequence number it has accepted of keys that still count; 0 for none.
     pub seq_high: u64,
+    /// The greatest fence it has accepted; 0 for none.
+    pub fence_high: u64,
     /// The lowest release counter it accepts for this app's channel.
     pub counter_floor: u64,
     /// The digest of the release that made the job's component what it is here, if one did: that one may look
@@ -35,7 +42,7 @@ pub fn job(root: &Verified<Root>, bytes: &[u8], context: &Context<'_>) -> Result
     let job = signed_for(root, bytes, context)?;
     check_time(job.get(), context.now_ms)?;
     glass::check_time(job.get(), context.now_ms)?;
-    check_seq(job.get().seq, context.seq_high)?;
+    check_marks(job.get(), context)?;
     Ok(job)
 }
 
@@ -135,6 +142,16 @@ fn check_time(job: &Job, now_ms: i64) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn check_seq(seq: u64, seq_high: u64) -> Result<(), Refusal> {
-    if seq > seq_high { Ok(()) } else { Err(Refusal::Replayed { seq, seq_high }) }
+fn check_marks(job: &Job, context: &Context<'_>) -> Result<(), Refusal> {
+    let (seq, seq_high) = (job.seq, context.seq_high);
+    if seq <= seq_high {
+        return Err(Refusal::Replayed { seq, seq_high });
+    }
+    for (what, mark, high) in [("sequence number", seq, seq_high), ("fence", job.fence, context.fence_high)] {
+        let max = if high == 0 { MARK_FIRST_MAX } else { high.saturating_add(MARK_LEAP_MAX) };
+        if mark > max {
+            return Err(Refusal::MarkLeap { what, mark, max });
+        }
+    }
+    Ok(())
 }

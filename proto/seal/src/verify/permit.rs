@@ -1,5 +1,7 @@
 //! Rollback permits: signed like what destroys, since an old release can bring an old hole back.
 
+use std::collections::BTreeSet;
+
 use super::glass::is_line;
 use super::name::check_name;
 use super::root::{check_unexpired, check_vendor};
@@ -29,16 +31,16 @@ pub fn permit(root: &Verified<Root>, bytes: &[u8], now_ms: i64) -> Result<Verifi
 }
 
 /// The root role may always sign one; release keys may when as many signed as must for what destroys.
-fn check_signed(root: &Root, envelope: &Envelope) -> Result<usize, Refusal> {
+fn check_signed(root: &Root, envelope: &Envelope) -> Result<BTreeSet<String>, Refusal> {
     if let Ok(signers) = check_threshold(root, RoleName::Root, envelope) {
         return Ok(signers);
     }
     let have = check_threshold(root, RoleName::Release, envelope)?;
     let need = root.destroy.as_ref().map_or(0, |rule| rule.threshold);
-    if have >= need as usize {
+    if have.len() >= need as usize {
         return Ok(have);
     }
-    Err(Refusal::Threshold { role: RoleName::Release.as_str(), have, need })
+    Err(Refusal::Threshold { role: RoleName::Release.as_str(), have: have.len(), need })
 }
 
 fn check_form(permit: &RollbackPermit) -> Result<(), Refusal> {

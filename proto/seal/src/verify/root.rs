@@ -88,7 +88,7 @@ fn self_signed(bytes: &[u8], pinned: Option<&Digest>) -> Result<Verified<Root>, 
 fn parse(envelope: &Envelope) -> Result<Verified<Root>, Refusal> {
     let root: Root = strict::from_slice(&envelope.payload)?;
     check_sound(&root)?;
-    Ok(Verified { document: root, digest: envelope.payload_digest(), signers: 0 })
+    Ok(Verified { document: root, digest: envelope.payload_digest(), signers: BTreeSet::new() })
 }
 
 fn unsound(detail: impl Into<String>) -> Refusal {

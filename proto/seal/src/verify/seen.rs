@@ -27,7 +27,7 @@ fn by_key<T: serde::de::DeserializeOwned>(
     bytes: &[u8],
 ) -> Result<Verified<T>, Refusal> {
     let envelope = Envelope::parse(bytes, kind)?;
-    check_signed(key, "dispatch", &envelope)?;
+    let signers = check_signed(key, "dispatch", &envelope)?;
     let document = strict::from_slice(&envelope.payload)?;
-    Ok(Verified { document, digest: envelope.payload_digest(), signers: 1 })
+    Ok(Verified { document, digest: envelope.payload_digest(), signers })
 }

@@ -14,6 +14,7 @@ use crate::escapes::DECLARING;
 use crate::glass::{GLASS, TERMS};
 use crate::healing::HEALING;
 use crate::health::HEALTH;
+use crate::marks::MARKS;
 use crate::places::PLACES;
 use crate::rehearsals::REHEARSALS;
 use crate::world::{
@@ -64,7 +65,7 @@ pub(crate) fn all() -> Vec<Case> {
     let others = [
         DESTROYING, REHEARSALS, APPROVALS, TERMS, GLASS, HEALING, HEALTH, PLACES, CHANNELS, DECLARING, EDGES,
     ];
-    [own.concat(), others.concat()].concat()
+    [own.concat(), others.concat(), MARKS.to_vec()].concat()
 }
 
 const GOOD: &[Case] = &[

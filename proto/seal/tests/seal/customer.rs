@@ -1,7 +1,8 @@
 //! The customer's own word: believed by any of the keys that the customer gave, and by no other.
 
 use remit_seal::Digest;
-use remit_seal::document::{CustomerApproval, KeySpec, Subject, Word};
+use remit_seal::customer::{CustomerApproval, Subject, Word};
+use remit_seal::document::KeySpec;
 use remit_seal::dsse::PayloadType;
 use remit_seal::verify::customer_approval;
 
@@ -13,8 +14,9 @@ const BOB: Key = Key::P256(81);
 fn word() -> CustomerApproval {
     CustomerApproval {
         install: "ins_demo.shop.acme".to_owned(),
-        subject: Subject::Operation("destroy".to_owned()),
+        subject: Subject::Content(Digest::of(b"what was shown")),
         word: Word::Denied,
+        what: "destroy of `network` by release 1.4.0".to_owned(),
         by: "ann".to_owned(),
         at_ms: NOW,
         until_ms: NOW + 1,

@@ -30,12 +30,19 @@ struct Vector {
     audience: Audience,
     now_ms: i64,
     seq_high: u64,
+    #[serde(default, skip_serializing_if = "is_none")]
+    fence_high: u64,
     counter_floor: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     made_by: Option<Digest>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     is_fresh: bool,
     expect: String,
+}
+
+/// None was accepted before.
+fn is_none(fence: &u64) -> bool {
+    *fence == 0
 }
 
 fn folder() -> PathBuf {
@@ -62,6 +69,7 @@ fn every_vector_is_answered_as_its_index_says() {
             audience: &vector.audience,
             now_ms: vector.now_ms,
             seq_high: vector.seq_high,
+            fence_high: vector.fence_high,
             counter_floor: vector.counter_floor,
             made_by: vector.made_by,
             is_fresh: vector.is_fresh,
@@ -119,6 +127,7 @@ fn made() -> (Vec<Vector>, BTreeMap<String, Vec<u8>>) {
             audience: world.audience,
             now_ms: world.now_ms,
             seq_high: world.seq_high,
+            fence_high: world.fence_high,
             counter_floor: world.counter_floor,
             made_by: world.made_by,
             is_fresh: world.is_fresh,

@@ -81,6 +81,7 @@ pub(crate) struct World {
     pub(crate) audience: Audience,
     pub(crate) now_ms: i64,
     pub(crate) seq_high: u64,
+    pub(crate) fence_high: u64,
     pub(crate) counter_floor: u64,
     /// Another release than the job's is said to have made its component.
     pub(crate) made_by: Option<Digest>,
@@ -116,11 +117,12 @@ impl World {
     }
 
     pub(crate) fn context(&self) -> Context<'_> {
-        let Self { audience, now_ms, seq_high, counter_floor, made_by, is_fresh, .. } = self;
+        let Self { audience, now_ms, seq_high, fence_high, counter_floor, made_by, is_fresh, .. } = self;
         Context {
             audience,
             now_ms: *now_ms,
             seq_high: *seq_high,
+            fence_high: *fence_high,
             counter_floor: *counter_floor,
             made_by: *made_by,
             is_fresh: *is_fresh,
@@ -164,6 +166,7 @@ pub(crate) fn world() -> World {
         audience,
         now_ms: NOW,
         seq_high: 6,
+        fence_high: 0,
         counter_floor: 4,
         made_by: None,
         is_fresh: false,
