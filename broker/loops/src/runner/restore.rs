@@ -4,11 +4,17 @@
 //! twice. What the runner had in hand and has not any more is offered once again as it was: the runner
 //! knows it, does not repeat it, and says how it ended.
 
+use remit_seal::verify::MARK_FIRST_MAX;
+
 use super::{Phase, Runner};
 use crate::event::{Effect, record_at};
 use crate::job::AttemptId;
 use crate::time::Timestamp;
 use crate::timeline::Level;
+
+/// Greater numbers than these no broker has counted to: half of what a runner takes that knows of none, so that one
+/// on another machine can always begin.
+const COUNTED_MAX: u64 = MARK_FIRST_MAX / 2;
 
 impl Runner {
     /// Whether this broker must hear the runner's numbers before it offers anything: it was restored,
@@ -32,6 +38,17 @@ impl Runner {
         (self.seq, self.fence)
     }
 
+    /// Somebody who had the dispatch key used the numbers up. To count on from there would spoil them for every
+    /// machine to come; nothing is offered until the runner counts anew.
+    fn spoilt(&mut self, number: u64) -> Vec<Effect> {
+        let is_news = !std::mem::replace(&mut self.restored, true);
+        let text = format!(
+            "the runner was given the number {number}, which no broker has counted to: take the dispatch key away \
+             with a new root, or let the customer say `remit-runner marks reset`"
+        );
+        is_news.then(|| record_at(Level::Error, "runner.marks_spoilt", text)).into_iter().collect()
+    }
+
     pub(super) fn marks(
         &mut self,
         at: Timestamp,
@@ -40,6 +57,9 @@ impl Runner {
     ) -> Vec<Effect> {
         if !self.wants_marks(seq, fence) {
             return vec![];
+        }
+        if seq > COUNTED_MAX || fence > COUNTED_MAX {
+            return self.spoilt(seq.max(fence));
         }
         let is_known = |(id, fence): &&(AttemptId, u64)| {
             self.slots.iter().any(|slot| slot.spec.id == *id && slot.fence == *fence)

@@ -11,6 +11,7 @@ mod golden;
 mod graphs;
 mod health;
 mod lives;
+mod numbers;
 mod plans;
 mod receipts;
 mod remediation;
