@@ -4,6 +4,7 @@
 //! free, and a report on its way.
 
 pub mod admission;
+mod approved;
 pub mod artifact;
 mod execute;
 pub mod inputs;

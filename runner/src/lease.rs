@@ -17,7 +17,6 @@ use crate::broker::connection::{Error, Marks};
 use crate::error::Coded;
 use crate::executor::gate::record_wait;
 use crate::outcome::{Attempt, Outcome, cut};
-use crate::policy::Answer;
 use crate::storage::journal::Entry;
 
 /// How long the next poll waits for the broker to know that an attempt has started, so that
@@ -106,6 +105,7 @@ async fn next_slot(runner: &Runner, slots: &Arc<Semaphore>) -> Option<OwnedSemap
 /// One poll; `None` when the runner was paused or drained meanwhile. What the broker may
 /// just have offered is offered again, because nothing of it was confirmed.
 async fn poll(runner: &Runner, wait_ms: u32) -> Option<Result<LeaseAnswer, Error>> {
+    runner.reset_marks().await;
     let mut mode = runner.follow_mode();
     let held: Vec<Attempt> = runner.active().into_keys().collect();
     runner.metrics.polls.inc();
@@ -113,9 +113,12 @@ async fn poll(runner: &Runner, wait_ms: u32) -> Option<Result<LeaseAnswer, Error
     let marks = {
         let state = runner.journal.state();
         let (root_version, status_ms) = runner.trust.marks();
+        let (view, marks) = (runner.trust.view(), &state.ledger.marks);
+        let since_ms = view.since_ms.max(marks.reset_ms);
         // Where the locks lie elsewhere, they remember what a lost journal does not.
-        let (seq, fence) = runner.locks.high();
-        let (seq_high, fence_high) = (state.seq_high.max(seq), state.fence_high.max(fence));
+        let (seq, fence) = runner.locks.high(since_ms);
+        let seq_high = marks.seq_high(view.root.get().dispatch.keys.iter()).max(seq);
+        let fence_high = marks.fence_high(since_ms).max(fence);
         Marks { seq_high, fence_high, root_version, status_ms }
     };
     tokio::select! {
@@ -177,17 +180,13 @@ async fn take(runner: &Arc<Runner>, lease: Lease, slot: OwnedSemaphorePermit) ->
 
 /// Nothing comes of it now: it stays offered, and is asked about again. People on both sides are told
 /// what it waits for, and the record says it once.
-async fn hold(runner: &Arc<Runner>, attempt: &Attempt, code: &'static str, message: &str) {
-    let words = if code == Answer::NeedsApproval.code() {
-        format!("{message}; `remit-runner approve {}`", attempt.job)
-    } else {
-        message.to_owned()
-    };
-    if runner.is_news(attempt, &words) {
+async fn hold(runner: &Arc<Runner>, attempt: &Attempt, code: &'static str, words: &str) {
+    if runner.is_news(attempt, words) {
         tracing::warn!(%attempt, code, words, "held");
-        record_wait(runner, attempt, code, &words).await;
+        record_wait(runner, attempt, code, words).await;
     }
-    let told = runner.link.report_progress(attempt, format!("waiting: {words}"), 0, 0).await;
+    let line = cut(format!("waiting: {words}"), limit::LINE_LEN_MAX);
+    let told = runner.link.report_progress(attempt, line, 0, 0).await;
     if let Err(error) = told {
         tracing::debug!(%error, "the broker was not told what is waited for");
     }
@@ -228,7 +227,11 @@ async fn refuse(
         message,
     };
     let is_final = admission::is_signed_for(runner, attempt, envelope);
-    let ended = is_final.then(|| Entry::Ended { attempt: attempt.clone(), outcome: outcome.clone() });
+    let ended = is_final.then(|| Entry::Ended {
+        attempt: attempt.clone(),
+        outcome: outcome.clone(),
+        approvals: Vec::new(),
+    });
     for entry in [refused].into_iter().chain(ended) {
         if let Err(error) = runner.journal.append(entry).await {
             tracing::error!(error = %crate::error::chain(&error), "the refusal cannot be put on record");

@@ -3,12 +3,12 @@
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
-use remit_runner::command::customer;
+use remit_runner::command::{approvals, customer};
 use remit_runner::config::cli::{Cli, Command, PolicyCommand, RunArgs, StatusArgs, VerifyArgs};
 use remit_runner::process::init;
 use remit_runner::storage::journal;
 use remit_runner::{Coded, Running, config, error};
-use remit_seal::document::Word;
+use remit_seal::customer::Word;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Bad settings: sysexits' EX_USAGE.
@@ -48,8 +48,10 @@ fn main() -> ExitCode {
         (Command::Status(args), Ok(runtime)) => runtime.block_on(status(&args)),
         (Command::Policy(args), Ok(_)) => policy(&args),
         (Command::CustomerKey(args), Ok(_)) => say(customer::make_key(&args)),
-        (Command::Approve(args), Ok(_)) => say(customer::approve(&args, Word::Approved)),
-        (Command::Deny(args), Ok(_)) => say(customer::approve(&args, Word::Denied)),
+        (Command::Approve(args), Ok(_)) => say(approvals::approve(&args, Word::Approved)),
+        (Command::Deny(args), Ok(_)) => say(approvals::approve(&args, Word::Denied)),
+        (Command::Approvals(command), Ok(_)) => say(approvals::run(&command)),
+        (Command::Marks(command), Ok(_)) => say(approvals::marks(&command)),
         (Command::BreakLock(args), Ok(_)) => say(customer::break_lock(&args)),
         (Command::Channel(args), Ok(_)) => say(customer::channel(&args)),
         (Command::Halt(args), Ok(_)) => say(customer::halt(&args)),

@@ -4,6 +4,7 @@
 //! too. A policy that does not parse or does not fit the schema stops the runner from starting.
 
 pub mod approval;
+pub mod consent;
 pub mod decision_log;
 mod question;
 
@@ -19,7 +20,7 @@ use crate::storage::data_dir::read_bounded;
 use crate::storage::journal::Reference;
 
 pub use decision_log::Past;
-pub use question::{Clock, Question, Release};
+pub use question::{Clock, Program, Question, Release, class_word};
 
 /// What a runner keeps to that was given no policy.
 pub const DEFAULT: &str = include_str!("../policy/default.cedar");

@@ -22,7 +22,7 @@ pub async fn recover(runner: &Arc<Runner>) {
         let outcome = match &open.outcome {
             Some(outcome) => {
                 // It had ended, and may not have come to say that the component is free.
-                free(runner, &attempt, &open.accepted.component).await;
+                free(runner, &attempt, &open.accepted.task.component).await;
                 outcome.clone()
             }
             None => end(runner, &attempt, &open).await,
@@ -48,11 +48,11 @@ async fn end(runner: &Runner, attempt: &Attempt, open: &Open) -> Outcome {
     tracing::warn!(%attempt, killed, begun = open.begun, "ended after a restart of the runner");
     say(runner, attempt, killed);
     report::record_end(runner, attempt, &outcome).await;
-    free(runner, attempt, &open.accepted.component).await;
-    if let Err(error) = remove_dir(&runner.dir.path("work").join(&open.accepted.component)) {
+    free(runner, attempt, &open.accepted.task.component).await;
+    if let Err(error) = remove_dir(&runner.dir.path("work").join(&open.accepted.task.component)) {
         tracing::warn!(%error, "the attempt's files cannot be removed");
     }
-    runner.metrics.end(&open.accepted.operation, outcome.word());
+    runner.metrics.end(&open.accepted.task.operation, outcome.word());
     outcome
 }
 

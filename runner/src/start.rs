@@ -27,6 +27,7 @@ use crate::error::now_ms;
 use crate::executor::Executors;
 use crate::executor::terraform::state::{self, States};
 use crate::policy::approval::Approvals;
+use crate::policy::approval::waiting::Waits;
 use crate::policy::{Past, Policy};
 use crate::process::Environment;
 use crate::process::confine::Confinement;
@@ -119,6 +120,7 @@ async fn assemble(config: Config, dir: DataDir, status_port: u16) -> Result<Runn
         cache: Cache::new(&dir),
         outputs: Store::new(&dir),
         secrets: config.secrets(),
+        waits: Waits::new(dir.root()),
         approvals: Approvals::new(&dir, config.customer_keys.clone(), config.install.id()),
         past: Past::new(&dir),
         policy,

@@ -132,6 +132,7 @@ async fn status(State(runner): Shared) -> Json<Value> {
         "policy": runner.policy.reference(),
         "customer_key": runner.approvals.has_key(),
         "waiting": runner.held().map(|(attempt, words)| json!({"job": attempt.job, "for": words})),
+        "approvals_wanted": wanted(&runner),
         "break_glass": journal.break_glass,
         "channel": runner.pin.channel(),
         "ran": journal.ran,
@@ -152,10 +153,26 @@ async fn status(State(runner): Shared) -> Json<Value> {
             "segment": segment,
             "checkpoint_key": key,
             "seq_high": journal.seq_high,
+            "marks_reset_ms": journal.ledger.marks.reset_ms,
             "unreported": journal.open.len(),
             "trouble": journal.trouble,
         },
     }))
+}
+
+/// What waits for the customer, with the command that approves it.
+fn wanted(runner: &Runner) -> Vec<Value> {
+    let with_command = |waiting: crate::policy::approval::waiting::Waiting| {
+        json!({
+            "digest": waiting.digest,
+            "what": waiting.what,
+            "is_program": waiting.is_program,
+            "job": waiting.job,
+            "since_ms": waiting.since_ms,
+            "command": waiting.command_here(runner.dir.root()),
+        })
+    };
+    runner.waits.list().into_iter().map(with_command).collect()
 }
 
 /// What the customer can compare with what the vendor publishes.

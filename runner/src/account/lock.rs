@@ -141,7 +141,7 @@ impl Locks {
 
     /// Waits for the component in this process, then takes it, if no other holds it.
     pub async fn take(&self, component: &str, attempt: &Attempt, seq: u64) -> Result<Held, Error> {
-        self.turn(component).await.take(attempt, seq, |_| false).await
+        self.turn(component).await.take(attempt, (seq, 0), |_| false).await
     }
 
     /// Says in the record that an attempt of an earlier process of this runner, which is proven to be gone, holds
@@ -156,10 +156,12 @@ impl Locks {
         turn.hold(record, version).release().await
     }
 
-    /// The greatest sequence number and fence of any record seen: a broker that knows less is told.
-    pub fn high(&self) -> (u64, u64) {
+    /// The greatest sequence number and fence of any record seen, of those that still count where numbers are
+    /// counted since then: a broker that knows less is told.
+    pub fn high(&self, since_ms: i64) -> (u64, u64) {
         let seen = lock(&self.seen);
-        seen.values().fold((0, 0), |(seq, fence), r| (seq.max(r.seq), fence.max(r.attempt.fence)))
+        let counts = seen.values().filter(|record| record.counted_ms >= since_ms);
+        counts.fold((0, 0), |(seq, fence), r| (seq.max(r.seq), fence.max(r.attempt.fence)))
     }
 
     async fn read(&self, component: &str) -> Result<Option<Found>, Error> {
@@ -172,16 +174,17 @@ impl Locks {
 }
 
 impl Turn<'_> {
-    /// Takes it with a strictly greater fence; durable when it returns. `broken` says of a holding whether the
+    /// Takes it with a strictly greater fence, by its sequence number and since when its fence is counted; durable
+    /// when it returns. `broken` says of a holding whether the
     /// customer has signed that its holder is gone.
     pub async fn take(
         &self,
         attempt: &Attempt,
-        seq: u64,
+        counted: (u64, i64),
         broken: impl Fn(&str) -> bool,
     ) -> Result<Held, Error> {
         let Locks { place, me, generation, .. } = self.locks;
-        let mine = Record::taken(&self.component, attempt, seq, *generation, me.clone());
+        let mut mine = Record::taken(&self.component, attempt, counted, *generation, me.clone());
         let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(2));
         let mut tries = 0;
         loop {
@@ -191,7 +194,9 @@ impl Turn<'_> {
                 if found.record == mine {
                     return Ok(self.hold(mine, found.version.clone()));
                 }
-                self.may_take(&found.record, attempt, &broken).await?;
+                self.may_take(&found.record, &mine, &broken).await?;
+                // Whoever counts since later has learnt more; this one counts on from there.
+                mine.counted_ms = mine.counted_ms.max(found.record.counted_ms);
             }
             tries += 1;
             match place.write(&mine, found.as_ref().map(|f| &f.version)).await {
@@ -219,13 +224,13 @@ impl Turn<'_> {
     async fn may_take(
         &self,
         found: &Record,
-        attempt: &Attempt,
+        mine: &Record,
         broken: impl Fn(&str) -> bool,
     ) -> Result<(), Error> {
-        let held = found.attempt.fence;
-        if attempt.fence <= held {
+        let (held, offered) = (found.attempt.fence, mine.attempt.fence);
+        if mine.counted_ms <= found.counted_ms && offered <= held {
             let component = self.component.clone();
-            return Err(Error::Stale { component, offered: attempt.fence, held });
+            return Err(Error::Stale { component, offered, held });
         }
         if !found.is_held() {
             return Ok(());

@@ -13,7 +13,9 @@ use crate::error::{Coded, chain};
 use crate::executor::gate::{Verdict, at_the_door};
 use crate::executor::{Action, Stage};
 use crate::outcome::Attempt;
-use crate::storage::journal::{Accepted, Entry, Permitted};
+use crate::policy::approval::judge::Asked;
+use crate::policy::consent::consented;
+use crate::storage::journal::{Accepted, Counted, Entry, Permitted, Task};
 use crate::storage::outputs::Realm;
 
 pub use gate::Gate;
@@ -31,6 +33,10 @@ pub struct Admitted {
     pub stage: Stage,
     /// Really, or in rehearsal.
     pub realm: Realm,
+    /// What the customer's words are about.
+    pub asked: Asked,
+    /// Since when its fence is counted.
+    pub since_ms: i64,
 }
 
 /// Why an envelope is not acted on.
@@ -72,19 +78,18 @@ pub async fn admit(
     permits: &[Vec<u8>],
 ) -> Result<Admitted, Rejection> {
     let (bound, action, permit) = verify(runner, attempt, envelope, permits).await?;
-    let stage = gate(runner).stage(&bound)?;
-    let rehearse = bound.job.sandbox || bound.component.sandbox || runner.config.sandbox;
+    let gate = gate(runner, attempt);
+    let (stage, rehearse) = (gate.stage(&bound)?, gate.rehearses(&bound));
     if runner.executors.pick(bound.component.kind, rehearse).is_none() {
         let kind = bound.component.kind.as_str();
         let words =
             format!("this runner cannot run {kind} components yet; in sandbox mode they are rehearsed");
         return Err(refused("executor.kind_unsupported", words));
     }
-    match at_the_door(runner, &bound, rehearse) {
+    let asked = Asked::of(&bound, rehearse);
+    match at_the_door(runner, &gate.words, &bound, &asked) {
         Verdict::Go => {}
-        Verdict::Wait(decision) => {
-            return Err(Rejection::Held { code: decision.answer.code(), message: decision.words() });
-        }
+        Verdict::Wait { code, message } => return Err(Rejection::Held { code, message }),
         Verdict::No { code, message } => return Err(refused(code, message)),
     }
     if runner.mode().halted {
@@ -92,8 +97,10 @@ pub async fn admit(
         return Err(Rejection::Held { code: "runner.halted", message });
     }
     let realm = if rehearse { Realm::Rehearsal } else { Realm::Real };
-    record(runner, attempt, &bound, rehearse, permit).await?;
-    Ok(Admitted { attempt: attempt.clone(), bound, action, stage, realm })
+    record(runner, &gate, (attempt, &bound, permit), &asked).await?;
+    runner.waits.gone(&[asked.about().content]);
+    let since_ms = gate.since_ms();
+    Ok(Admitted { attempt: attempt.clone(), bound, action, stage, realm, asked, since_ms })
 }
 
 /// Whether an envelope, refused or not, was signed for this runner and this very attempt.
@@ -104,7 +111,7 @@ pub async fn admit(
 /// by not offering them; and can fill no memory, because it is bounded, nor push what was carried to its
 /// end out of it, because refusals have a memory of their own.
 pub fn is_signed_for(runner: &Runner, attempt: &Attempt, envelope: &[u8]) -> bool {
-    gate(runner).is_signed_for(attempt, envelope)
+    gate(runner, attempt).is_signed_for(attempt, envelope)
 }
 
 /// Signatures, audience, time, sequence; then the release and the binding to it.
@@ -116,7 +123,7 @@ async fn verify(
 ) -> Result<(Bound, Action, Option<Permitted>), Rejection> {
     let pinned = pin::keep_on_record(runner).await;
     pinned.map_err(|error| refused(error.code(), format!("{}; nothing was begun", chain(&error))))?;
-    let gate = gate(runner);
+    let gate = gate(runner, attempt);
     let job = gate.job(attempt, envelope)?;
     let release = runner.cache.release(&runner.link, &gate.view, job.get()).await;
     let release = release.map_err(|error| {
@@ -129,35 +136,43 @@ async fn verify(
     Ok((bound, action, permit.map(|permit| Permitted::of(&permit))))
 }
 
-/// The gate as this runner stands now.
-fn gate(runner: &Runner) -> Gate {
-    let (seq_high, ran, made) = {
+/// The gate as this runner stands now, for this attempt.
+fn gate(runner: &Runner, attempt: &Attempt) -> Gate {
+    let (ledger, ran, made) = {
         let state = runner.journal.state();
-        (state.seq_high, state.ran.clone(), state.made.clone())
+        (state.ledger.clone(), state.ran.clone(), state.made.clone())
     };
     let audience = Audience { channel: runner.pin.channel(), ..runner.identity().audience(&runner.config) };
-    Gate { view: runner.trust.view(), audience, seq_high, ran, made, words: runner.approvals.words() }
+    let (view, words) = (runner.trust.view(), runner.words(attempt));
+    Gate { view, audience, ledger, rehearses: runner.config.sandbox, ran, made, words }
 }
 
 async fn record(
     runner: &Runner,
-    attempt: &Attempt,
-    bound: &Bound,
-    rehearsal: bool,
-    permit: Option<Permitted>,
+    gate: &Gate,
+    (attempt, bound, permit): (&Attempt, &Bound, Option<Permitted>),
+    asked: &Asked,
 ) -> Result<(), Rejection> {
     let accepted = Accepted {
         attempt: attempt.clone(),
-        seq: bound.job.seq,
+        counted: Counted {
+            seq: bound.job.seq,
+            keys: bound.job_keys.iter().cloned().collect(),
+            since_ms: gate.since_ms(),
+        },
         envelope: bound.job_digest.hex(),
         release: bound.job.release.hex(),
         release_counter: bound.release.counter,
         channel: bound.release.channel.clone(),
         rollback_floor: bound.release.rollback_floor,
-        component: bound.component.name.clone(),
-        operation: bound.job.operation.clone(),
-        class: bound.job.class,
-        rehearsal,
+        task: Task {
+            component: bound.component.name.clone(),
+            kind: bound.component.kind.as_str().to_owned(),
+            operation: bound.job.operation.clone(),
+            class: bound.job.class,
+            rehearsal: asked.content.rehearsal,
+        },
+        consent: consented(&gate.words, asked),
         policy: Some(runner.policy.reference().version),
         break_glass: bound.job.break_glass.clone(),
         permit,

@@ -154,7 +154,7 @@ async fn open_state(hand: &Hand, log: &Log) -> Result<Option<Arc<Session>>, Undo
         return Ok(None);
     }
     let opened = tokio::select! {
-        opened = Box::pin(hand.runner.states.open(&component.name, hand.attempt())) => opened,
+        opened = Box::pin(hand.runner.states.open_counted(&component.name, hand.attempt(), hand.admitted.since_ms)) => opened,
         reason = hand.stop.asked() => return Err(Undone::Stopped(reason)),
     };
     let session = opened.map_err(|e| state_failure(&e))?;
@@ -247,6 +247,11 @@ fn prepare(hand: &Hand, mut resolved: Resolved, log: &Log, places: &Places) -> W
     let given = runner.outputs.of(hand.admitted.realm, &bound.component);
     let environment = runner.environment.at_home(&places.temp);
     let mark = Mark { attempt: hand.attempt().mark(), runner: runner.dir.id().to_owned() };
+    let mut confined = runner.confinement.of(Some(places), &environment, &mark);
+    if hand.admitted.asked.program.is_some() && matches!(hand.admitted.action, Action::Health | Action::Drift)
+    {
+        confined.bounds.only_look(&places.temp);
+    }
     Work {
         action: hand.admitted.action,
         stage: hand.admitted.stage,
@@ -263,7 +268,7 @@ fn prepare(hand: &Hand, mut resolved: Resolved, log: &Log, places: &Places) -> W
         state: None,
         supervisor: Supervisor {
             attempt: hand.attempt().clone(),
-            confined: runner.confinement.of(Some(places), &environment, &mark),
+            confined,
             mark,
             journal: runner.journal.clone(),
             stop: hand.stop.clone(),
@@ -271,7 +276,7 @@ fn prepare(hand: &Hand, mut resolved: Resolved, log: &Log, places: &Places) -> W
         },
         gate: Gate::new(
             (runner.clone(), hand.attempt()),
-            (bound, hand.admitted.realm == Realm::Rehearsal),
+            (bound, hand.admitted.asked.clone()),
             (&hand.stop, &hand.progress, log),
         ),
         environment,

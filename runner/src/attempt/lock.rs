@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use remit_seal::document::Subject;
-
 use super::{Hand, START_SLACK_MS, stopped};
 use crate::account::lock::record::Record;
 use crate::account::lock::{Error, Held};
@@ -11,7 +9,6 @@ use crate::backoff::Backoff;
 use crate::error::{Coded, chain, now_ms};
 use crate::executor::gate::record_wait;
 use crate::outcome::{Class, Failure, Outcome};
-use crate::policy::approval::approves;
 
 /// How often a lock that another runner holds is looked at.
 const LOOK_MIN: Duration = Duration::from_millis(250);
@@ -35,10 +32,11 @@ impl Hand {
     async fn wait_for_lock(&self) -> Result<Held, Error> {
         let bound = &self.admitted.bound;
         let turn = self.runner.locks.turn(&bound.component.name).await;
+        let counted = (bound.job.seq, self.admitted.since_ms);
         let mut backoff = Backoff::new(LOOK_MIN, LOOK_MAX);
         let mut broken = None;
         loop {
-            let taken = turn.take(self.attempt(), bound.job.seq, |held| broken.as_deref() == Some(held));
+            let taken = turn.take(self.attempt(), counted, |held| broken.as_deref() == Some(held));
             match taken.await {
                 Err(Error::Elsewhere(record)) if self.may_start_later() => {
                     broken = self.break_word(&record).await;
@@ -59,10 +57,7 @@ impl Hand {
     /// The holding that the customer has signed to be over; on record before anything is done about it.
     async fn break_word(&self, record: &Record) -> Option<String> {
         let holding = record.holding();
-        let word = self.runner.approvals.word(&[Subject::Lock(holding.clone())])?;
-        if !approves(&word) {
-            return None;
-        }
+        let word = self.runner.approvals.breaks(&holding)?;
         let words = format!(
             "{} says that {} is gone, which held the lock of `{}` for {}; it is taken over",
             word.by, record.owner, record.component, record.attempt

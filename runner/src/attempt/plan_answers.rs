@@ -8,33 +8,31 @@ use std::time::Duration;
 
 use remit_proto::convert::{PlanAnswer, PlanReply};
 use remit_seal::Digest;
-use remit_seal::document::{CustomerApproval, Subject, Word};
+use remit_seal::customer::{CustomerApproval, Word};
 use serde::{Deserialize, Serialize};
 
 use super::saved_plan::NOTE_FILE;
 use crate::attempt::runner::Runner;
+use crate::executor::gate::tell_customer;
+use crate::policy::approval::Believed;
+use crate::policy::approval::judge::{About, Answer, judge};
+use crate::policy::approval::waiting::Waiting;
 use crate::storage::data_dir::read_bounded;
 
 /// How often it is looked for a word of the customer's.
 const LOOK: Duration = Duration::from_secs(1);
 /// The name of the note of what a plan is of.
 pub(super) const OF_FILE: &str = "of";
-const NOTE_LEN_MAX: u64 = 1024;
+const NOTE_LEN_MAX: u64 = 8 * 1024;
 /// The most words that are remembered as told.
 const TOLD_MAX: usize = 1000;
 
-/// What a kept plan is of, so that an approval of its job or operation counts too.
+/// What a kept plan is of: what the customer's words may be about.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Of {
-    pub(super) job: String,
-    pub(super) operation: String,
-}
-
-impl Of {
-    fn subjects(&self, plan: &Digest) -> [Subject; 3] {
-        let (job, operation) = (self.job.clone(), self.operation.clone());
-        [Subject::Plan(plan.hex()), Subject::Job(job), Subject::Operation(operation)]
-    }
+    pub(super) about: About,
+    /// What the customer is to approve, where they must.
+    pub(super) wanted: Option<Waiting>,
 }
 
 /// Watches the customer's words for as long as the runner runs.
@@ -45,8 +43,9 @@ pub async fn watch(runner: Arc<Runner>) {
         if !runner.approvals.has_key() {
             continue;
         }
+        let words = runner.approvals.words();
         for (component, digest, of) in kept(&runner) {
-            let Some(word) = runner.approvals.word(&of.subjects(&digest)) else { continue };
+            let Some(word) = said(&runner, &words, &of) else { continue };
             let key = (component.clone(), digest, word.at_ms);
             if !told.contains(&key) && tell(&runner, component, digest, word).await {
                 if told.len() >= TOLD_MAX {
@@ -58,11 +57,31 @@ pub async fn watch(runner: Arc<Runner>) {
     }
 }
 
+/// What the customer says of a plan; while that is nothing, it waits.
+fn said(runner: &Runner, words: &[Believed], of: &Of) -> Option<CustomerApproval> {
+    let unused: Vec<Believed> = {
+        let state = runner.journal.state();
+        words.iter().filter(|word| !state.ledger.is_spent(&word.digest.hex())).cloned().collect()
+    };
+    let Answer { denied, approved, .. } = judge(&unused, &of.about);
+    match (denied.or(approved), &of.wanted) {
+        (Some(word), _) => {
+            runner.waits.gone(&[of.about.content]);
+            return Some(word.said.clone());
+        }
+        (None, Some(wanted)) => tell_customer(runner, wanted),
+        (None, None) => {}
+    }
+    None
+}
+
 /// Whether the broker took it; one that it does not wait for yet is told again.
 async fn tell(runner: &Runner, component: String, digest: Digest, word: CustomerApproval) -> bool {
     let reply = match word.word {
         Word::Approved => PlanReply::Approved { by: word.by, until_ms: word.until_ms },
-        Word::Denied => PlanReply::Denied { by: word.by, reason: "the customer denied it".to_owned() },
+        Word::Denied | Word::Revoked => {
+            PlanReply::Denied { by: word.by, reason: "the customer denied it".to_owned() }
+        }
     };
     let answer = PlanAnswer { component, digest, reply };
     match runner.link.answer_plan(answer).await {

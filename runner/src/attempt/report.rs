@@ -21,9 +21,10 @@ const DENIED_WAIT: Duration = Duration::from_secs(60);
 pub async fn record_end(runner: &Runner, attempt: &Attempt, outcome: &Outcome) {
     let mut backoff = Backoff::broker();
     loop {
-        let entry = Entry::Ended { attempt: attempt.clone(), outcome: outcome.clone() };
+        let (approvals, outcome) = (runner.relied_on(attempt), outcome.clone());
+        let entry = Entry::Ended { attempt: attempt.clone(), outcome, approvals };
         match runner.journal.append(entry).await {
-            Ok(()) => return,
+            Ok(()) => return runner.forget_used(),
             Err(error) => {
                 tracing::error!(error = %crate::error::chain(&error), %attempt, "the ending cannot be put on record yet");
                 backoff.wait().await;

@@ -21,6 +21,7 @@ use crate::executor::Executors;
 use crate::executor::terraform::state::States;
 use crate::outcome::Attempt;
 use crate::policy::approval::Approvals;
+use crate::policy::approval::waiting::Waits;
 use crate::policy::{Past, Policy};
 use crate::process::Environment;
 use crate::process::confine::Confinement;
@@ -78,6 +79,8 @@ pub struct Runner {
     pub policy: Policy,
     /// What the customer approved.
     pub approvals: Approvals,
+    /// What waits for the customer.
+    pub waits: Waits,
     /// What the policy was asked.
     pub past: Past,
     /// How jobs are confined.

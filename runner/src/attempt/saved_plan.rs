@@ -12,6 +12,7 @@ use crate::attempt::execute::disk;
 use crate::executor::{PLAN_FILE, Stage, Work};
 use crate::outcome::Undone;
 use crate::outcome::{Plan, Planned};
+use crate::policy::approval::waiting::Waiting;
 use crate::storage::data_dir::{make_dir, read_left, remove_dir, write_atomic};
 
 /// What is hashed first: another way of hashing gets another line.
@@ -64,8 +65,12 @@ pub(super) fn seal(
     };
     if work.stage == Stage::Plan {
         let note = work.places.plan.join(NOTE_FILE);
-        let (job, operation) = (work.supervisor.attempt.job.clone(), work.operation.clone());
-        let of = serde_json::to_vec(&Of { job, operation }).expect("two texts");
+        let (asked, release) = work.gate.to_apply(digest);
+        let job = &work.supervisor.attempt.job;
+        let wanted = wants_customer.then(|| Waiting::content(&asked, job, &release, None));
+        wanted.iter().for_each(|wanted| work.gate.tell_customer(wanted));
+        let of = Of { about: asked.about(), wanted };
+        let of = serde_json::to_vec(&of).expect("texts and whole numbers are always JSON");
         write_atomic(&work.places.plan.join(OF_FILE), &of).map_err(io)?;
         write_atomic(&note, digest.to_string().as_bytes()).map_err(io)?;
     } else {

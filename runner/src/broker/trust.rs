@@ -82,6 +82,9 @@ pub struct View {
     pub standing: Standing,
     /// The time of now: this machine's, or what a status said if that is later.
     pub now_ms: i64,
+    /// Since when fences are counted: since the first root that is known, or the newest that dropped a dispatch
+    /// key. What was told runners with that key ends with it.
+    pub since_ms: i64,
 }
 
 impl View {
@@ -95,6 +98,16 @@ impl View {
 struct State {
     root: Verified<Root>,
     standing: Standing,
+    since_ms: i64,
+}
+
+/// Since when fences are counted once this root follows that one.
+fn counted_since(before_ms: i64, old: &Root, new: &Root) -> i64 {
+    let is_kept = |key| new.dispatch.keys.contains(key);
+    if old.dispatch.keys.iter().all(is_kept) {
+        return before_ms;
+    }
+    new.created_ms.max(before_ms.saturating_add(1))
 }
 
 /// The vendor's keys as this runner knows them.
@@ -116,11 +129,12 @@ impl Trust {
         let folder = dir.path(FOLDER);
         let made = make_dir(&folder).and_then(|()| sync_parent(&folder));
         made.map_err(|source| Error::Io { path: folder.clone(), source })?;
-        let mut root = first;
+        let (mut root, mut since_ms) = (first.clone(), first.get().created_ms);
         for _ in 0..ROOT_HOPS_MAX {
             let path = folder.join(root_file(root.get().version.saturating_add(1)));
             let Some(bytes) = read(&path)? else { break };
-            root = verify::next_root(&root, &bytes)?;
+            let next = verify::next_root(&root, &bytes)?;
+            (since_ms, root) = (counted_since(since_ms, root.get(), next.get()), next);
         }
         let path = folder.join(STANDING);
         let standing: Standing = match read(&path)? {
@@ -136,14 +150,19 @@ impl Trust {
             return Err(Error::Damaged { path, detail });
         }
         let standing = standing.under(root.get());
-        Ok(Self { folder, state: RwLock::new(State { root, standing }), changing: Mutex::default() })
+        Ok(Self {
+            folder,
+            state: RwLock::new(State { root, standing, since_ms }),
+            changing: Mutex::default(),
+        })
     }
 
     /// What is believed now.
     pub fn view(&self) -> View {
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
         let standing = state.standing.clone();
-        View { root: standing.restrict(&state.root), now_ms: standing.now_ms(now_ms()), standing }
+        let (root, now_ms) = (standing.restrict(&state.root), standing.now_ms(now_ms()));
+        View { root, now_ms, since_ms: state.since_ms, standing }
     }
 
     /// The newest root's version and when the newest status was signed: what the broker is told.
@@ -191,6 +210,7 @@ impl Trust {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         // On disk the old standing stays until a status of this root comes; `walk` knows it by its version.
         state.standing = std::mem::take(&mut state.standing).under(next.get());
+        state.since_ms = counted_since(state.since_ms, state.root.get(), next.get());
         state.root = next;
         Ok(())
     }

@@ -8,14 +8,14 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use remit_seal::Refusal;
-use remit_seal::document::{CustomerApproval, Subject, Word};
+use remit_seal::customer::{CustomerApproval, Subject, Word};
 use remit_seal::dsse::{Envelope, PayloadType};
 use remit_seal::key::SigningKey;
 use zeroize::Zeroizing;
 
 use crate::attempt::pin;
 use crate::config::cli::{
-    ApproveArgs, BreakLockArgs, ChannelCommand, HaltArgs, HaltedArgs, KeyArgs, SignArgs,
+    BreakLockArgs, ChannelCommand, HaltArgs, HaltedArgs, KeyArgs, SignArgs,
 };
 use crate::error::{Coded, now_ms};
 use crate::halt::{self, Halt};
@@ -25,6 +25,9 @@ use crate::storage::data_dir::read_bounded;
 const KEY_LEN_MAX: u64 = 16 * 1024;
 /// The longest that an approval may count.
 const UNTIL_MAX_MS: i64 = 31 * 24 * 60 * 60 * 1000;
+
+/// What counts until it is revoked: a hundred years.
+const UNTIL_REVOKED_MS: i64 = 36_500 * 24 * 60 * 60 * 1000;
 
 /// Why it was not done.
 #[derive(Debug, thiserror::Error)]
@@ -103,31 +106,39 @@ fn write_new(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(io)
 }
 
-/// Signs what the customer says of a job, a plan or an operation.
-pub fn approve(args: &ApproveArgs, word: Word) -> Result<String, Error> {
-    let said = if word == Word::Approved { "approved" } else { "denied" };
-    sign(&args.sign, subject(&args.subject)?, word, &format!("{said} {}", args.subject))
-}
-
 /// Signs that the holder of a lock is gone for good.
 pub fn break_lock(args: &BreakLockArgs) -> Result<String, Error> {
     let holding = digits(&args.holding).ok_or_else(|| {
         Error::Usage(format!("`{}` names no holding of a lock: it is 64 hexadecimal digits", args.holding))
     })?;
-    sign(&args.sign, Subject::Lock(holding), Word::Approved, "broken: the lock of this holder")
+    let (word, what) = (Word::Approved, "the holder of this lock is gone for good".to_owned());
+    let of = Said { subject: Subject::Lock(holding), word, what, until: Some("24h") };
+    sign(&args.sign, of, "broken: the lock of this holder")
 }
 
-fn sign(args: &SignArgs, subject: Subject, word: Word, said: &str) -> Result<String, Error> {
+/// What is signed.
+pub(super) struct Said {
+    pub(super) subject: Subject,
+    pub(super) word: Word,
+    /// In words.
+    pub(super) what: String,
+    /// How long it counts where nothing else is said; until it is revoked, where that is nothing.
+    pub(super) until: Option<&'static str>,
+}
+
+pub(super) fn sign(args: &SignArgs, of: Said, said: &str) -> Result<String, Error> {
     let install = match &args.install {
         Some(install) => install.clone(),
         None => crate::storage::journal::install_of(&args.data_dir.join("journal"))
             .ok_or_else(|| Error::NoInstall(args.data_dir.clone()))?,
     };
-    let for_ms = duration_ms(&args.until)?;
+    let until = args.until.as_deref().or(of.until);
+    let for_ms = until.map(duration_ms).transpose()?.unwrap_or(UNTIL_REVOKED_MS);
     let by =
         args.by.clone().or_else(|| std::env::var("USER").ok()).unwrap_or_else(|| "the customer".to_owned());
-    let at_ms = now_ms();
-    let approval = CustomerApproval { install, subject, word, by, at_ms, until_ms: at_ms + for_ms };
+    let (at_ms, Said { subject, word, what, .. }) = (now_ms(), of);
+    let until_ms = at_ms + for_ms;
+    let approval = CustomerApproval { install, subject, word, what, by, at_ms, until_ms };
     let key = read_key(&args.key)?;
     let wrong = |source| Error::Key { path: args.key.clone(), source };
     let signed = Envelope::sign(PayloadType::Approval, &approval, &[&key]).map_err(wrong)?.to_bytes();
@@ -139,7 +150,7 @@ fn sign(args: &SignArgs, subject: Subject, word: Word, said: &str) -> Result<Str
         ));
     }
     approval::keep(&args.data_dir.join(approval::FOLDER), &signed)?;
-    Ok(format!("{said} for {}", args.until))
+    Ok(until.map_or_else(|| said.to_owned(), |until| format!("{said} (for {until})")))
 }
 
 fn read_key(path: &Path) -> Result<SigningKey, Error> {
@@ -150,24 +161,8 @@ fn read_key(path: &Path) -> Result<SigningKey, Error> {
         .map_err(|source| Error::Key { path: path.to_owned(), source })
 }
 
-/// `job_…`, 64 hexadecimal digits with or without `sha256:`, or an operation's name.
-fn subject(text: &str) -> Result<Subject, Error> {
-    if let Some(digits) = digits(text) {
-        return Ok(Subject::Plan(digits));
-    }
-    if remit_seal::verify::is_job_id(text) {
-        return Ok(Subject::Job(text.to_owned()));
-    }
-    if remit_seal::verify::is_name(text) {
-        return Ok(Subject::Operation(text.to_owned()));
-    }
-    Err(Error::Usage(format!(
-        "`{text}` is no job (job_…), no plan (64 hexadecimal digits) and no operation (destroy)"
-    )))
-}
-
 /// The hexadecimal digits of a sha256.
-fn digits(text: &str) -> Option<String> {
+pub(super) fn digits(text: &str) -> Option<String> {
     let digits = text.strip_prefix("sha256:").unwrap_or(text);
     let is_digest =
         digits.len() == 64 && digits.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
@@ -225,16 +220,6 @@ pub fn resume(args: &HaltedArgs) -> Result<String, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_is_approved_is_told_apart() {
-        let digits = "ab".repeat(32);
-        assert_eq!(subject(&digits).unwrap(), Subject::Plan(digits.clone()));
-        assert_eq!(subject(&format!("sha256:{digits}")).unwrap(), Subject::Plan(digits));
-        assert_eq!(subject("job_a.b").unwrap(), Subject::Job("job_a.b".to_owned()));
-        assert_eq!(subject("destroy").unwrap(), Subject::Operation("destroy".to_owned()));
-        assert!(subject("Destroy everything").is_err());
-    }
 
     #[test]
     fn an_approval_counts_for_a_bounded_time() {

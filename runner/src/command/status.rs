@@ -126,6 +126,10 @@ pub fn for_people(answer: &Value) -> String {
         "  journal: {} records, {} unreported\n",
         journal["records"], journal["unreported"]
     ));
+    for wanted in status["approvals_wanted"].as_array().into_iter().flatten() {
+        out.push_str(&format!("  waits for your approval: {}\n", text(&wanted["what"])));
+        out.push_str(&format!("    {}\n", text(&wanted["command"])));
+    }
     for job in answer["jobs"].as_array().into_iter().flatten() {
         out.push_str(&format!(
             "  {} {} ({}): {}\n",

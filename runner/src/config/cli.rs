@@ -5,15 +5,17 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+mod approvals;
 mod aws;
 mod customer;
 mod jobs;
 
+pub use approvals::{ApprovalsCommand, ApproveArgs, MarksCommand, Output};
 pub use aws::AwsArgs;
 pub use jobs::JobArgs;
 
 pub use customer::{
-    ApproveArgs, BreakLockArgs, ChannelCommand, HaltArgs, HaltedArgs, KeyArgs, PolicyCommand, Shown, SignArgs,
+    BreakLockArgs, ChannelCommand, HaltArgs, HaltedArgs, KeyArgs, PolicyCommand, Shown, SignArgs,
 };
 
 /// The agent in a customer's account: runs what the vendor signed, and nothing else.
@@ -64,7 +66,8 @@ Examples:
     remit-runner run … --lock kubernetes://remit/shop --state s3://acme-remit/shop
 
   Something waits for your approval:
-    remit-runner approve job_demo.shop.acme.network.e1.o7 --data-dir /var/lib/remit --key customer.key
+    remit-runner approvals list --data-dir /var/lib/remit
+    remit-runner approve 3f9c01d2ab44e07c --data-dir /var/lib/remit --key customer.key
 
   A lock is held by a machine that was terminated:
     remit-runner break-lock HOLDING --data-dir /var/lib/remit --key customer.key
@@ -94,10 +97,16 @@ pub enum Command {
     Policy(PolicyCommand),
     /// Make the key that approves what the policy wants approved; keep it off the runner's machine.
     CustomerKey(KeyArgs),
-    /// Approve a job, a plan or every job of an operation, with the customer's key.
+    /// Approve what waits, by the digest that the runner shows of it, with the customer's key.
     Approve(ApproveArgs),
-    /// Deny one: it is refused, or ended before anything of it is changed.
+    /// Deny it: it is refused, or ended before anything of it is changed, until that is revoked.
     Deny(ApproveArgs),
+    /// Look at what waits and at what you said, and take it back.
+    #[command(subcommand)]
+    Approvals(ApprovalsCommand),
+    /// Count anew what the runner counts: the way back after somebody else had the broker.
+    #[command(subcommand)]
+    Marks(MarksCommand),
     /// Say that the holder of a component's lock is gone for good, with the customer's key.
     BreakLock(BreakLockArgs),
     /// Show or change the channel of releases that this runner keeps to.

@@ -3,19 +3,23 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use remit_seal::document::Subject;
+use remit_seal::Digest;
+use remit_seal::customer::Program;
+use remit_seal::document::Class as OperationClass;
 use remit_seal::verify::Bound;
 
-use crate::attempt::admission::gate as admission;
 use crate::attempt::runner::Runner;
 use crate::error::now_ms;
 use crate::outcome::Undone;
 use crate::outcome::{Attempt, Class, Failure, SavedPlan, SourceFacts};
-use crate::policy::approval;
-use crate::policy::{Answer, Clock, Decision, Question};
+use crate::policy::approval::Believed;
+use crate::policy::approval::judge::{Asked, judge};
+use crate::policy::approval::waiting::Waiting;
+use crate::policy::consent::{Consent, consent, consented, wanted};
+use crate::policy::{self, Answer, Clock, Decision, Question, class_word};
 use crate::progress::Progress;
 use crate::stop::{Reason, Stop};
-use crate::storage::journal::{Entry, Planned};
+use crate::storage::journal::{self, Entry, Planned};
 use crate::storage::logs::Log;
 
 /// How often one that waits for the customer looks again.
@@ -29,7 +33,12 @@ pub enum Verdict {
     /// It may begin.
     Go,
     /// Not now.
-    Wait(Decision),
+    Wait {
+        /// The stable code of what it waits for.
+        code: &'static str,
+        /// In words.
+        message: String,
+    },
     /// No.
     No {
         /// The stable code.
@@ -40,17 +49,23 @@ pub enum Verdict {
 }
 
 /// Asks before anything of an attempt is begun.
-pub fn at_the_door(runner: &Runner, bound: &Bound, rehearsal: bool) -> Verdict {
-    let question = question(runner, bound, rehearsal);
+pub fn at_the_door(runner: &Runner, words: &[Believed], bound: &Bound, asked: &Asked) -> Verdict {
+    let question = question(runner, bound, asked);
     let seq = bound.job.seq;
-    match ask(runner, &question, &admission::subjects(bound)) {
-        Asked::Denied(message) => Verdict::No { code: "policy.denied", message },
-        Asked::Decided(question, decision) => match decision.answer {
+    match consent(&runner.policy, words, &question, asked) {
+        Consent::Denied(message) => {
+            runner.waits.gone(&asked.contents());
+            Verdict::No { code: "policy.denied", message }
+        }
+        Consent::Decided { question, decision } => match decision.answer {
             Answer::Permitted => {
                 runner.past.keep((seq, "1-job"), &question, &decision, runner.policy.reference());
                 Verdict::Go
             }
-            Answer::Held | Answer::NeedsApproval => Verdict::Wait(decision),
+            Answer::Held | Answer::NeedsApproval => {
+                let message = waits_for(runner, &question, &decision, asked);
+                Verdict::Wait { code: decision.answer.code(), message }
+            }
             answer @ (Answer::Undeclared | Answer::Forbidden | Answer::NotPermitted | Answer::Unclear) => {
                 runner.past.keep((seq, "1-job"), &question, &decision, runner.policy.reference());
                 Verdict::No { code: answer.code(), message: decision.words() }
@@ -59,30 +74,32 @@ pub fn at_the_door(runner: &Runner, bound: &Bound, rehearsal: bool) -> Verdict {
     }
 }
 
-fn question(runner: &Runner, bound: &Bound, rehearsal: bool) -> Question {
+/// What it waits for, in words: where that is an approval, what exactly is to be approved, and how.
+fn waits_for(runner: &Runner, question: &Question, decision: &Decision, asked: &Asked) -> String {
+    if decision.answer != Answer::NeedsApproval {
+        return decision.words();
+    }
+    let wanted = wanted(&runner.policy, question, asked);
+    let words = format!("`{}` lets it go on: {}; {}", wanted.command(), wanted.what, decision.words());
+    tell_customer(runner, &wanted);
+    words
+}
+
+/// Takes note of what waits for the customer, and says once how they let it go on.
+pub fn tell_customer(runner: &Runner, wanted: &Waiting) {
+    if runner.waits.note(wanted.clone()) {
+        let here = wanted.command_here(runner.dir.root());
+        tracing::warn!(what = wanted.what, "the customer is asked: {here}");
+    }
+}
+
+fn question(runner: &Runner, bound: &Bound, asked: &Asked) -> Question {
     let now = now_ms();
     let removed = runner.journal.state().removed_since(now - DAY_MS);
-    Question::of(bound, rehearsal, Clock::at(now, &runner.config.timezone), removed)
+    Question::of(bound, asked, Clock::at(now, &runner.config.timezone), removed)
 }
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
-
-enum Asked {
-    Denied(String),
-    Decided(Box<Question>, Decision),
-}
-
-/// Asks the policy, with the customer's own word.
-fn ask(runner: &Runner, question: &Question, subjects: &[Subject]) -> Asked {
-    let mut question = question.clone();
-    match runner.approvals.word(subjects) {
-        Some(word) if approval::approves(&word) => question.approved = true,
-        Some(word) => return Asked::Denied(format!("{} denied it", word.by)),
-        None => {}
-    }
-    let decision = runner.policy.decide(&question);
-    Asked::Decided(Box::new(question), decision)
-}
 
 /// What of an attempt asks on its way.
 #[derive(Clone)]
@@ -91,7 +108,9 @@ pub struct Gate {
     attempt: Attempt,
     seq: u64,
     question: Question,
-    subjects: Vec<Subject>,
+    asked: Asked,
+    /// What the operation is when it is carried out, and what it then runs.
+    applied: (OperationClass, Option<Program>),
     source: Arc<Mutex<Option<SourceFacts>>>,
     stop: Stop,
     progress: Progress,
@@ -108,16 +127,19 @@ impl Gate {
     /// For one attempt.
     pub fn new(
         (runner, attempt): (Arc<Runner>, &Attempt),
-        (bound, rehearsal): (&Bound, bool),
+        (bound, asked): (&Bound, Asked),
         (stop, progress, log): (&Stop, &Progress, &Log),
     ) -> Self {
-        let question = question(&runner, bound, rehearsal);
+        let question = question(&runner, bound, &asked);
+        let program = Program::of(&bound.release, &bound.component, &bound.job.operation);
+        let applied = (bound.operation.class, program.filter(|_| !asked.content.rehearsal));
         Self {
             runner,
             attempt: attempt.clone(),
             seq: bound.job.seq,
             question,
-            subjects: admission::subjects(bound),
+            asked,
+            applied,
             source: Arc::default(),
             stop: stop.clone(),
             progress: progress.clone(),
@@ -136,27 +158,41 @@ impl Gate {
         self.pass("3-plan", Some(saved)).await?;
         let plan = saved.facts.clone();
         let planned = Planned { attempt: self.attempt.clone(), digest: saved.digest.clone(), plan };
-        self.runner.journal.append(Entry::Planned(planned)).await.map_err(|error| {
-            let words = crate::error::chain(&error);
-            Undone::Failed(Failure::new(
-                Class::Transient,
-                "journal.write_failed",
-                words,
-                "make room on the runner's disk; nothing was applied",
-            ))
-        })
+        self.runner.journal.append(Entry::Planned(planned)).await.map_err(|error| unwritten(&error))
     }
 
     /// Whether the customer would have to approve if this plan, or what has none, were to be carried out.
     pub fn needs_customer(&self, saved: Option<&SavedPlan>) -> bool {
-        let question = self.asked_now(saved);
+        let (class, program) = &self.applied;
+        let asked = Asked { program: program.clone(), ..self.asked.clone() };
+        let approved = |program: &Program| {
+            let words = self.runner.words(&self.attempt);
+            let approved = judge(&words, &asked.about()).program.is_some();
+            policy::Program { digest: program.digest().hex(), approved }
+        };
+        let program = program.as_ref().map(approved);
+        let question = Question { class: class_word(*class).to_owned(), program, ..self.asked_now(saved) };
         self.runner.policy.decide(&question).answer == Answer::NeedsApproval
     }
 
-    /// What the customer's words may be about: the file of the plan is what `--policy` shows of it.
-    fn subjects(&self, plan: Option<&str>) -> Vec<Subject> {
-        let plan = plan.map(|digest| Subject::Plan(digest.to_owned()));
-        self.subjects.iter().cloned().chain(plan).collect()
+    /// What the customer is asked of a plan that is kept, to be carried out by another job.
+    pub fn to_apply(&self, plan: Digest) -> (Asked, policy::Release) {
+        let (class, program) = self.applied.clone();
+        (self.asked.to_apply(class, program, plan), self.question.release.clone())
+    }
+
+    /// Takes note of what waits for the customer.
+    pub fn tell_customer(&self, wanted: &Waiting) {
+        tell_customer(&self.runner, wanted);
+    }
+
+    /// What the customer's words may be about: with the plan, once a job that names none has made one.
+    fn asked_with(&self, saved: Option<&SavedPlan>) -> Asked {
+        let plan = saved.and_then(|saved| Digest::from_hex(&saved.digest).ok());
+        match plan.filter(|_| self.asked.content.plan.is_none()) {
+            Some(plan) => self.asked.with_own_plan(plan),
+            None => self.asked.clone(),
+        }
     }
 
     fn asked_now(&self, saved: Option<&SavedPlan>) -> Question {
@@ -171,41 +207,45 @@ impl Gate {
 
     /// Goes on when it may, waits while it must, ends when it may not.
     async fn pass(&self, stage: &'static str, saved: Option<&SavedPlan>) -> Result<(), Undone> {
-        let digest = saved.map(|saved| saved.digest.as_str());
+        let asked = self.asked_with(saved);
+        let done = self.wait(stage, saved, &asked).await;
+        self.runner.waits.gone(&asked.contents());
+        done
+    }
+
+    async fn wait(
+        &self,
+        stage: &'static str,
+        saved: Option<&SavedPlan>,
+        asked: &Asked,
+    ) -> Result<(), Undone> {
         let mut told = None;
         loop {
-            let question = self.asked_now(saved);
-            let (question, decision) = match ask(&self.runner, &question, &self.subjects(digest)) {
-                Asked::Denied(message) => return Err(no("policy.denied", message)),
-                Asked::Decided(question, decision) => (question, decision),
-            };
+            let words = self.runner.words(&self.attempt);
+            let (question, decision) =
+                match consent(&self.runner.policy, &words, &self.asked_now(saved), asked) {
+                    Consent::Denied(message) => return Err(no("policy.denied", message)),
+                    Consent::Decided { question, decision } => (question, decision),
+                };
             let halted = self.runner.mode().halted;
             match decision.answer {
                 Answer::Permitted if halted => {}
                 Answer::Permitted => {
-                    self.runner.past.keep(
-                        (self.seq, stage),
-                        &question,
-                        &decision,
-                        self.runner.policy.reference(),
-                    );
-                    return Ok(());
+                    self.keep(stage, &question, &decision);
+                    return self.relies(&words, asked).await;
                 }
                 Answer::Held | Answer::NeedsApproval => {}
                 answer
                 @ (Answer::Undeclared | Answer::Forbidden | Answer::NotPermitted | Answer::Unclear) => {
-                    self.runner.past.keep(
-                        (self.seq, stage),
-                        &question,
-                        &decision,
-                        self.runner.policy.reference(),
-                    );
+                    self.keep(stage, &question, &decision);
                     return Err(refused(answer, &decision));
                 }
             }
-            let words = self.waits_for(&decision, halted, digest);
+            let (code, words) = match decision.answer {
+                Answer::Permitted => ("runner.halted", "the customer halted the runner".to_owned()),
+                answer => (answer.code(), waits_for(&self.runner, &question, &decision, asked)),
+            };
             if told.as_ref() != Some(&words) {
-                let code = if halted { "runner.halted" } else { decision.answer.code() };
                 self.tell(&words, code).await;
                 told = Some(words);
             }
@@ -216,15 +256,18 @@ impl Gate {
         }
     }
 
-    fn waits_for(&self, decision: &Decision, halted: bool, digest: Option<&str>) -> String {
-        if halted && decision.answer == Answer::Permitted {
-            return "the customer halted the runner".to_owned();
+    fn keep(&self, stage: &'static str, question: &Question, decision: &Decision) {
+        self.runner.past.keep((self.seq, stage), question, decision, self.runner.policy.reference());
+    }
+
+    /// What the customer approved on the way is on record before anything is done by it: it ends with the success.
+    async fn relies(&self, words: &[Believed], asked: &Asked) -> Result<(), Undone> {
+        let consent = consented(words, asked);
+        if consent.approvals.is_empty() {
+            return Ok(());
         }
-        let what = digest.unwrap_or(&self.question.job);
-        match decision.answer {
-            Answer::NeedsApproval => format!("{}; `remit-runner approve {what}`", decision.words()),
-            _ => decision.words(),
-        }
+        let entry = Entry::Approved { attempt: self.attempt.clone(), consent };
+        self.runner.journal.append(entry).await.map_err(|error| unwritten(&error))
     }
 
     async fn tell(&self, words: &str, code: &str) {
@@ -242,6 +285,12 @@ pub async fn record_wait(runner: &Runner, attempt: &Attempt, code: &str, message
     if let Err(error) = runner.journal.append(entry).await {
         tracing::warn!(error = %crate::error::chain(&error), "a wait cannot be put on record");
     }
+}
+
+fn unwritten(error: &journal::Error) -> Undone {
+    let words = crate::error::chain(error);
+    let hint = "make room on the runner's disk; nothing was applied";
+    Undone::Failed(Failure::new(Class::Transient, "journal.write_failed", words, hint))
 }
 
 fn no(code: &str, message: String) -> Undone {

@@ -1,21 +1,31 @@
-//! What the customer approved or denied: documents signed with a key that only the customer has, put into
-//! the data directory or sent to the status API. The broker has no say in it.
+//! What the customer approved, denied and revoked: documents signed with a key that only the customer has, put
+//! into the data directory or sent to the status API. The broker has no say in it.
+//!
+//! They are kept by their content, so that no number of copies of one pushes out another.
 
+pub mod judge;
+pub mod waiting;
+
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use remit_seal::document::{CustomerApproval, KeySpec, Subject, Word};
-use remit_seal::{Digest, Refusal, verify};
+use remit_seal::customer::{CustomerApproval, Subject, Word};
+use remit_seal::document::KeySpec;
+use remit_seal::dsse::{Envelope, PayloadType};
+use remit_seal::{Digest, Refusal, strict, verify};
 
 use crate::error::{Coded, now_ms};
-use crate::storage::data_dir::{DataDir, read_bounded, remove_file, write_atomic};
+use crate::storage::data_dir::{DataDir, make_dir, read_bounded, remove_file, write_atomic};
 
 /// The folder of the data directory.
 pub const FOLDER: &str = "approvals";
 const FILE_LEN_MAX: u64 = 16 * 1024;
-/// How many are kept; the oldest make room.
+/// How many are kept.
 const KEPT_MAX: usize = 1000;
+/// How far the clock of whoever signs may be ahead of the runner's.
+const AHEAD_MAX_MS: i64 = 10 * 60 * 1000;
 
 /// Why an approval is not taken.
 #[derive(Debug, thiserror::Error)]
@@ -25,7 +35,7 @@ pub enum Error {
     NoKey,
     /// It is not one, or not signed by the customer.
     #[error("the approval is not believed")]
-    Refused(#[source] Refusal),
+    Refused(#[from] Refusal),
     /// It is for another install.
     #[error("the approval is for {found}, not for {wanted}")]
     Foreign {
@@ -37,6 +47,12 @@ pub enum Error {
     /// Its time is over.
     #[error("the approval ended at {0} ms")]
     Over(i64),
+    /// It was signed by a clock that is ahead.
+    #[error("the approval was signed {0} ms in the future")]
+    Ahead(i64),
+    /// There is no room, and nothing that may make some.
+    #[error("{KEPT_MAX} words of the customer's are kept, and none of them is over")]
+    Full,
     /// The disk did not take it.
     #[error("the approval cannot be kept in {path}")]
     Io {
@@ -54,6 +70,8 @@ impl Coded for Error {
             Error::Refused(refusal) => refusal.code(),
             Error::Foreign { .. } => "runner.approval_foreign",
             Error::Over(_) => "runner.approval_over",
+            Error::Ahead(_) => "runner.approval_ahead",
+            Error::Full => "runner.approvals_full",
             Error::Io { .. } => "runner.data_dir_io",
         }
     }
@@ -70,9 +88,20 @@ impl Coded for Error {
             }
             Error::Foreign { .. } => "sign it anew for this install".to_owned(),
             Error::Over(_) => "sign it anew, with a later --until".to_owned(),
+            Error::Ahead(_) => "set the clock of the machine that signs, and sign it anew".to_owned(),
+            Error::Full => "revoke what is not needed any more: `remit-runner approvals list`".to_owned(),
             Error::Io { .. } => "check the data directory and its disk".to_owned(),
         }
     }
+}
+
+/// A word of the customer's, signed by one of their keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Believed {
+    /// What it says.
+    pub said: CustomerApproval,
+    /// The digest of its payload, which is what names it.
+    pub digest: Digest,
 }
 
 /// The customer's word, as far as this runner has it.
@@ -94,13 +123,8 @@ impl Approvals {
         !self.keys.is_empty()
     }
 
-    /// The customer's newest word on any of these, while it counts.
-    pub fn word(&self, subjects: &[Subject]) -> Option<CustomerApproval> {
-        newest(&self.words(), subjects).cloned()
-    }
-
-    /// All words of the customer's that count now.
-    pub fn words(&self) -> Vec<CustomerApproval> {
+    /// All words of the customer's that count now, the oldest first: neither over nor revoked.
+    pub fn words(&self) -> Vec<Believed> {
         if self.keys.is_empty() {
             return Vec::new();
         }
@@ -108,47 +132,139 @@ impl Approvals {
             let bytes = read_bounded(&path, FILE_LEN_MAX).ok().flatten()?;
             self.believe(&bytes).ok()
         });
-        all.collect()
+        in_force(all.collect())
+    }
+
+    /// Whether the customer has signed that whoever holds a lock so is gone.
+    pub fn breaks(&self, holding: &str) -> Option<CustomerApproval> {
+        let of_it = |word: &Believed| matches!(&word.said.subject, Subject::Lock(of) if of == holding);
+        self.words().into_iter().find(of_it).map(|word| word.said)
+    }
+
+    /// The newest word by which the marks are counted anew.
+    pub fn resets_marks(&self) -> Option<Believed> {
+        self.words().into_iter().rfind(|word| word.said.subject == Subject::Marks)
+    }
+
+    /// Takes the files of words away that have ended. That they have is on record: one that is put back counts no
+    /// more.
+    pub fn forget(&self, digests: &[String]) {
+        for kept in kept(&self.dir).unwrap_or_default() {
+            if digests.contains(&kept.digest.hex())
+                && let Err(error) = remove_file(&kept.path)
+            {
+                tracing::warn!(%error, path = %kept.path.display(), "an approval that has ended cannot be removed");
+            }
+        }
     }
 
     /// Takes one in, if it is the customer's and counts.
     pub fn take(&self, bytes: &[u8]) -> Result<CustomerApproval, Error> {
-        let approval = self.believe(bytes)?;
+        let word = self.believe(bytes)?;
         keep(&self.dir, bytes)?;
-        Ok(approval)
+        Ok(word.said)
     }
 
-    fn believe(&self, bytes: &[u8]) -> Result<CustomerApproval, Error> {
+    fn believe(&self, bytes: &[u8]) -> Result<Believed, Error> {
         if self.keys.is_empty() {
             return Err(Error::NoKey);
         }
-        let approval = verify::customer_approval(&self.keys, bytes).map_err(Error::Refused)?.get().clone();
-        if approval.install != self.install {
-            return Err(Error::Foreign { found: approval.install, wanted: self.install.clone() });
+        let word = verify::customer_approval(&self.keys, bytes)?;
+        let said = word.get();
+        if said.install != self.install {
+            return Err(Error::Foreign { found: said.install.clone(), wanted: self.install.clone() });
         }
-        if approval.until_ms <= now_ms() {
-            return Err(Error::Over(approval.until_ms));
+        let now = now_ms();
+        if said.until_ms <= now {
+            return Err(Error::Over(said.until_ms));
         }
-        Ok(approval)
+        if said.at_ms > now + AHEAD_MAX_MS {
+            return Err(Error::Ahead(said.at_ms - now));
+        }
+        Ok(Believed { said: said.clone(), digest: word.digest() })
     }
 }
 
-/// The newest word on any of these.
-pub fn newest<'a>(words: &'a [CustomerApproval], subjects: &[Subject]) -> Option<&'a CustomerApproval> {
-    words.iter().filter(|word| subjects.contains(&word.subject)).max_by_key(|word| word.at_ms)
+/// Each once, the oldest first, without those that a later one revokes.
+pub fn in_force(mut words: Vec<Believed>) -> Vec<Believed> {
+    words.sort_by_key(|word| (word.said.at_ms, word.digest));
+    words.dedup_by_key(|word| word.digest);
+    let revoked: BTreeSet<Digest> = words.iter().filter_map(revokes).collect();
+    words.retain(|word| !revoked.contains(&word.digest));
+    words
 }
 
-/// Puts a signed approval where the runner looks for it.
+fn revokes(word: &Believed) -> Option<Digest> {
+    match (&word.said.subject, word.said.word) {
+        (Subject::Word(digest), Word::Revoked) => Some(*digest),
+        (
+            Subject::Content(_) | Subject::Every(_) | Subject::Lock(_) | Subject::Word(_) | Subject::Marks,
+            Word::Approved | Word::Denied | Word::Revoked,
+        ) => None,
+    }
+}
+
+/// What lies in the folder, whoever signed it.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    /// Where.
+    pub path: PathBuf,
+    /// What it says.
+    pub said: CustomerApproval,
+    /// The digest of its payload.
+    pub digest: Digest,
+}
+
+/// Everything in the folder that has the form of a word; whether it counts, the runner decides.
+pub fn kept(dir: &Path) -> io::Result<Vec<Kept>> {
+    let read = |path: PathBuf| {
+        let bytes = read_bounded(&path, FILE_LEN_MAX).ok().flatten()?;
+        let envelope = Envelope::parse(&bytes, PayloadType::Approval).ok()?;
+        let said = strict::from_slice(&envelope.payload).ok()?;
+        Some(Kept { path, said, digest: envelope.payload_digest() })
+    };
+    Ok(files(dir)?.into_iter().filter_map(read).collect())
+}
+
+/// Puts a signed word where the runner looks for it. The same word takes the same place; what is over makes
+/// room, and for a word that takes away, an approval does.
 pub fn keep(dir: &Path, bytes: &[u8]) -> Result<PathBuf, Error> {
     let io = |source| Error::Io { path: dir.to_owned(), source };
-    crate::storage::data_dir::make_dir(dir).map_err(io)?;
-    let path = dir.join(format!("{:013}-{}.json", now_ms(), &Digest::of(bytes).hex()[..16]));
-    write_atomic(&path, bytes).map_err(io)?;
-    let mut kept = files(dir).map_err(io)?;
-    for old in kept.drain(..kept.len().saturating_sub(KEPT_MAX)) {
-        remove_file(&old).map_err(io)?;
+    make_dir(dir).map_err(io)?;
+    let envelope = Envelope::parse(bytes, PayloadType::Approval)?;
+    let said: CustomerApproval = strict::from_slice(&envelope.payload)?;
+    let path = dir.join(format!("{}.json", envelope.payload_digest().hex()));
+    if !path.exists() {
+        make_room(dir, &said)?;
     }
+    write_atomic(&path, bytes).map_err(io)?;
     Ok(path)
+}
+
+fn make_room(dir: &Path, for_word: &CustomerApproval) -> Result<(), Error> {
+    let io = |source| Error::Io { path: dir.to_owned(), source };
+    if files(dir).map_err(io)?.len() < KEPT_MAX {
+        return Ok(());
+    }
+    let mut words = kept(dir).map_err(io)?;
+    let known: BTreeSet<&PathBuf> = words.iter().map(|word| &word.path).collect();
+    let strange: Vec<PathBuf> =
+        files(dir).map_err(io)?.into_iter().filter(|path| !known.contains(path)).collect();
+    let now = now_ms();
+    let over = words.iter().filter(|word| word.said.until_ms <= now).map(|word| word.path.clone());
+    for path in strange.iter().cloned().chain(over) {
+        remove_file(&path).map_err(io)?;
+    }
+    if files(dir).map_err(io)?.len() < KEPT_MAX {
+        return Ok(());
+    }
+    // A denial pushes nothing out but what it is stronger than anyway.
+    words.retain(|word| word.said.word == Word::Approved && word.said.until_ms > now);
+    let soonest = words.iter().min_by_key(|word| word.said.until_ms);
+    match soonest.filter(|_| for_word.word != Word::Approved) {
+        Some(word) => remove_file(&word.path).map_err(io),
+        None => Err(Error::Full),
+    }
 }
 
 fn files(dir: &Path) -> io::Result<Vec<PathBuf>> {
@@ -163,7 +279,5 @@ fn files(dir: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Whether this word lets it go on.
-pub fn approves(word: &CustomerApproval) -> bool {
-    word.word == Word::Approved
-}
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,7 @@ use remit_seal::document::{Class, ComponentKind};
 use remit_seal::verify::Bound;
 use serde::{Deserialize, Serialize};
 
+use super::approval::judge::Asked;
 use crate::outcome::{PlanFacts, SourceFacts};
 
 /// One question; everything that a rule can see.
@@ -45,6 +46,9 @@ pub struct Question {
     /// What the signed release says that the source does beyond what a plan shows.
     #[serde(default)]
     pub declares: BTreeSet<String>,
+    /// The program of the vendor's that is run, if one is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<Program>,
     /// What of the source runs programs or fetches code, once it is there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub escapes: Option<BTreeSet<String>>,
@@ -54,6 +58,16 @@ pub struct Question {
     /// What would be changed, once it is planned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<PlanFacts>,
+}
+
+/// A program of the vendor's: its source, its command and what it is given.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Program {
+    /// Names it and no other, hexadecimal.
+    pub digest: String,
+    /// The customer approved every run of it.
+    pub approved: bool,
 }
 
 /// A release.
@@ -99,13 +113,7 @@ impl Clock {
 
 impl Question {
     /// Of a job that was verified and bound, before anything of it is done.
-    pub fn of(bound: &Bound, rehearsal: bool, now: Clock, removed_24h: u32) -> Self {
-        let class = match bound.operation.class {
-            Class::Read => "read",
-            Class::Plan => "plan",
-            Class::Change => "change",
-            Class::Destroy => "destroy",
-        };
+    pub fn of(bound: &Bound, asked: &Asked, now: Clock, removed_24h: u32) -> Self {
         let release = &bound.release;
         Self {
             vendor: release.vendor.clone(),
@@ -113,18 +121,22 @@ impl Question {
             component: bound.component.name.clone(),
             kind: bound.component.kind.as_str().to_owned(),
             operation: bound.job.operation.clone(),
-            class: class.to_owned(),
+            class: class_word(bound.job.class).to_owned(),
             release: Release {
                 version: release.version.clone(),
                 counter: release.counter,
                 channel: release.channel.clone(),
             },
-            rehearsal,
+            rehearsal: asked.content.rehearsal,
             approved: false,
             break_glass: bound.job.break_glass.is_some(),
             now,
             removed_24h,
             declares: bound.component.escapes.clone(),
+            program: asked
+                .program
+                .as_ref()
+                .map(|program| Program { digest: program.digest().hex(), approved: false }),
             escapes: None,
             source: None,
             plan: None,
@@ -175,6 +187,9 @@ impl Question {
             "removed_24h": self.removed_24h,
             "declares": self.declares,
         });
+        if let Some(program) = &self.program {
+            context["program"] = serde_json::json!(program);
+        }
         if let Some(escapes) = &self.escapes {
             context["escapes"] = serde_json::json!(escapes);
         }
@@ -187,6 +202,16 @@ impl Question {
             context["plan"] = serde_json::json!(plan);
         }
         context
+    }
+}
+
+/// The word of a class in rules.
+pub fn class_word(class: Class) -> &'static str {
+    match class {
+        Class::Read => "read",
+        Class::Plan => "plan",
+        Class::Change => "change",
+        Class::Destroy => "destroy",
     }
 }
 

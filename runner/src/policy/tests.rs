@@ -20,6 +20,7 @@ fn question(class: &str, kind: &str) -> Question {
         now: Clock { hour: 12, minute: 0, weekday: "Mon".to_owned() },
         removed_24h: 0,
         declares: BTreeSet::new(),
+        program: None,
         escapes: None,
         source: None,
         plan: None,
@@ -75,7 +76,22 @@ fn the_default_wants_approval_of_what_cannot_be_undone() {
     let spent = Question { removed_24h: 20, ..planned(|plan| plan.delete = 1) };
     check(&spent, Answer::NeedsApproval, "removals-budget");
     check(&Question { removed_24h: 90, ..planned(|_| {}) }, Answer::Permitted, "change");
-    check(&question("change", "script"), Answer::NeedsApproval, "script-needs-approval");
+    // A program is asked for in every class, and goes on when it or this run of it is approved.
+    for class in ["read", "plan", "change"] {
+        let asks = |approved| {
+            let program = Program { digest: "ab".to_owned(), approved };
+            Question { program: Some(program), ..question(class, "script") }
+        };
+        check(&asks(false), Answer::NeedsApproval, "program-needs-approval");
+        let permits = if class == "change" { "change" } else { "look" };
+        check(&asks(true), Answer::Permitted, permits);
+        check(&Question { approved: true, ..asks(false) }, Answer::Permitted, permits);
+        check(&Question { rehearsal: true, ..asks(false) }, Answer::Permitted, permits);
+    }
+    // An approved program may still not remove anything by that.
+    let program = Program { digest: "ab".to_owned(), approved: true };
+    let destroys = Question { program: Some(program), ..question("destroy", "script") };
+    check(&destroys, Answer::NeedsApproval, "destroy-needs-approval");
 }
 
 #[test]

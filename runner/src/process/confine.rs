@@ -17,7 +17,7 @@ mod trial;
 mod view;
 mod walls;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -135,6 +135,15 @@ impl Bounds {
         self.execute = permissions.execute.clone();
         self.unix_sockets = permissions.unix_sockets;
         self
+    }
+}
+
+impl Bounds {
+    /// Takes away all that may be changed but this directory: what could be, can still be read.
+    pub fn only_look(&mut self, temp: &Path) {
+        let (kept, taken) = std::mem::take(&mut self.write).into_iter().partition(|path| path == temp);
+        self.write = kept;
+        self.read.extend::<Vec<PathBuf>>(taken);
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod acknowledgement;
 mod checkpoint;
+mod ledger;
 mod record;
 mod scan;
 mod segment;
@@ -23,7 +24,10 @@ use crate::error::Coded;
 use crate::outcome::{Attempt, Outcome};
 
 pub use acknowledgement::{Acknowledged, NotKept, Taken};
-pub use record::{Accepted, Entry, Permitted, Planned, Process, Record, Reference};
+pub use ledger::{Ledger, Marks};
+pub use record::{
+    Accepted, Consented, Counted, Entry, Permitted, Planned, Process, Record, Reference, Task, Used,
+};
 pub use state::{Open, Ran, Removed, Snapshot, State};
 pub use verify::{Asked, Whole, verify};
 
@@ -272,7 +276,7 @@ impl Journal {
             let mut found = None;
             for number in scan::segments(&dir)?.into_iter().rev() {
                 scan::scan(&scan::path(&dir, number), None, |record| match record.entry {
-                    Entry::Ended { attempt: of, outcome } if of == attempt => found = Some(outcome),
+                    Entry::Ended { attempt: of, outcome, .. } if of == attempt => found = Some(outcome),
                     _ => {}
                 })?;
                 if found.is_some() {

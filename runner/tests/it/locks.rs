@@ -66,7 +66,7 @@ async fn is_taken_and_freed(open: &impl Fn() -> Place) {
     assert_eq!(phase().await.phase, Phase::Running);
     held.release().await.unwrap();
     assert_eq!(phase().await.phase, Phase::Free);
-    assert_eq!(locks.high(), (7, 1));
+    assert_eq!(locks.high(0), (7, 1));
     assert!(open().read("never").await.unwrap().is_none());
 }
 
@@ -82,7 +82,7 @@ async fn refuses_older_fences(open: &impl Fn() -> Place) {
 
 async fn of_two_writers_one_is_told_so(open: &impl Fn() -> Place) {
     let record =
-        |fence| Record::taken("raced", &attempt(fence), 1, 1, elsewhere(u32::try_from(fence).unwrap()));
+        |fence| Record::taken("raced", &attempt(fence), (1, 0), 1, elsewhere(u32::try_from(fence).unwrap()));
     let mut over = None;
     for round in 0..3u64 {
         let write = async |n: u64| open().write(&record(round * 100 + n + 1), over.as_ref()).await;
@@ -131,8 +131,8 @@ async fn is_broken_by_name_alone(open: &impl Fn() -> Place) {
     let holding = held.record().holding();
     let locks = Locks::at(open(), Owner::this("runner-a"), 1);
     let turn = locks.turn("broken").await;
-    assert_eq!(code(turn.take(&attempt(2), 2, |named| named == "another").await), "runner.lock_held");
-    let ours = turn.take(&attempt(2), 2, |named| named == holding).await.unwrap();
+    assert_eq!(code(turn.take(&attempt(2), (2, 0), |named| named == "another").await), "runner.lock_held");
+    let ours = turn.take(&attempt(2), (2, 0), |named| named == holding).await.unwrap();
     // Who was given up on may not begin, and frees nobody else's lock.
     assert_eq!(held.begin().await.unwrap_err().code(), "runner.lock_lost");
     assert_eq!(held.release().await.unwrap_err().code(), "runner.lock_lost");
@@ -212,7 +212,7 @@ pub(crate) async fn goes_on_after_any_crash(
             let next = Locks::at(open(), successor, 2);
             succeeds(&next, &component, (fence, phase, is_here)).await;
             // What the dead one had sent may arrive as late as this.
-            let late = Record::taken(&component, &attempt(9), 9, 1, ended());
+            let late = Record::taken(&component, &attempt(9), (9, 0), 1, ended());
             let over = found.map(|f| f.version);
             assert!(
                 matches!(open().write(&late, over.as_ref()).await, Err(Unwritten::Changed)),
@@ -253,11 +253,11 @@ async fn succeeds(next: &Locks, component: &str, (fence, phase, is_here): (u64, 
     let turn = next.turn(component).await;
     let free = fence == 0 || phase == Phase::Free;
     let expected = if free || is_here { "taken" } else { "runner.lock_held" };
-    let taken = turn.take(&attempt(3), 3, |_| false).await;
+    let taken = turn.take(&attempt(3), (3, 0), |_| false).await;
     let taken = match taken {
         Err(error) => {
             assert_eq!(error.code(), expected, "{component}");
-            turn.take(&attempt(3), 3, |_| true).await
+            turn.take(&attempt(3), (3, 0), |_| true).await
         }
         taken => {
             assert_eq!(expected, "taken", "{component}");
@@ -267,7 +267,7 @@ async fn succeeds(next: &Locks, component: &str, (fence, phase, is_here): (u64, 
     let mut held = taken.unwrap();
     held.begin().await.unwrap();
     held.release().await.unwrap();
-    assert_eq!(next.high().1, 3, "{component}");
+    assert_eq!(next.high(0).1, 3, "{component}");
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 //! does, what it leaves behind.
 #![allow(clippy::unwrap_used)]
 
+mod approvals;
 mod aws;
 mod bench;
 mod broker;
@@ -16,6 +17,7 @@ mod hidden;
 mod leases;
 mod locks;
 mod luck;
+mod marks;
 mod product;
 mod remit;
 mod rotation;

@@ -12,7 +12,7 @@ use crate::product::{Made, pack, part, script};
 const MODULE: &str = "resource \"terraform_data\" \"thing\" {\n  input = \"x\"\n}\n";
 
 /// A bench whose runner keeps to this policy, with a customer's key.
-fn bench(policy: &str) -> Bench {
+pub(crate) fn bench(policy: &str) -> Bench {
     let mut bench = Bench::new();
     std::fs::write(bench.path("remit.cedar"), policy).unwrap();
     let key = bench.path("customer.key");
@@ -23,14 +23,14 @@ fn bench(policy: &str) -> Bench {
 }
 
 /// What the program says, on both of its outputs.
-fn run(bench: &Bench, args: &[&str]) -> (i32, String) {
+pub(crate) fn run(bench: &Bench, args: &[&str]) -> (i32, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_remit-runner"));
     let output = command.args(args).current_dir(bench.temp.path()).output().unwrap();
     let words = [output.stdout, output.stderr].concat();
     (output.status.code().unwrap(), String::from_utf8(words).unwrap())
 }
 
-fn say(bench: &Bench, word: &str, subject: &str) {
+pub(crate) fn say(bench: &Bench, word: &str, subject: &str) {
     let data = bench.data.to_str().unwrap();
     let args = [word, subject, "--data-dir", data, "--key", "customer.key", "--by", "ann"];
     let (exit, words) = run(bench, &args);
@@ -38,7 +38,7 @@ fn say(bench: &Bench, word: &str, subject: &str) {
 }
 
 /// A line of progress that the broker was told.
-fn told(bench: &Bench, part: &str) -> String {
+pub(crate) fn told(bench: &Bench, part: &str) -> String {
     wait(part, || bench.broker.shared.held().progress.iter().find(|line| line.contains(part)).cloned())
 }
 
@@ -50,36 +50,42 @@ fn module(text: &str) -> Made {
 fn what_needs_approval_waits_for_the_customers_own_key() {
     let mut bench = bench(remit_runner::policy::DEFAULT);
     let witness = script("witness", &format!("touch {}", bench.site("ran").display()));
-    let (release, digest) = bench.broker.publish(&[&witness]);
+    let (release, published) = bench.broker.publish(&[&witness]);
     let runner = bench.runner();
-    let job = bench.broker.job(&release, digest, "witness", "deploy");
+    let job = bench.broker.job(&release, published, "witness", "deploy");
     let job = bench.broker.offer(&job);
-    assert!(told(&bench, "script-needs-approval").contains(&format!("remit-runner approve {job}")));
+    let words = told(&bench, "program-needs-approval");
+    assert!(words.contains("deploy of `witness` (script) by release"), "{words}");
+    let digest = shown(&words);
     assert!(!bench.site("ran").exists() && !bench.broker.is_started(&job));
     let status = runner.get("/v1/status");
     assert_eq!(status["waiting"]["job"], Value::from(job.clone()), "{status}");
     assert_eq!(status["policy"]["version"], 3);
+    let wanted = &status["approvals_wanted"][0];
+    assert!(wanted["digest"].as_str().unwrap().starts_with(&digest), "{wanted}");
 
     // Another key's word is nobody's word.
     let (_, words) = run(&bench, &["customer-key", "--out", "thief.key"]);
     assert!(words.contains("thief.key.pub"), "{words}");
     let data = bench.data.to_str().unwrap();
-    let (exit, _) = run(&bench, &["approve", &job, "--data-dir", data, "--key", "thief.key"]);
+    let (exit, _) = run(&bench, &["approve", &digest, "--data-dir", data, "--key", "thief.key"]);
     assert_eq!(exit, 0, "it is signed, and not believed");
     let polls = bench.broker.shared.held().polls;
     wait("two more looks", || (bench.broker.shared.held().polls > polls + 1).then_some(()));
     assert!(!bench.broker.is_started(&job));
 
-    say(&bench, "approve", &job);
+    say(&bench, "approve", &digest);
     assert!(matches!(bench.outcome(&job), Outcome::Succeeded(_)));
     assert!(bench.site("ran").exists() && bench.verify());
     let journal = bench.journal();
     assert_eq!(journal.matches("\"held\"").count(), 1, "a wait is on record once");
     assert!(journal.contains("policy.approval_needed") && journal.contains("\"policy\":3"));
 
-    let job = bench.broker.job(&release, digest, "witness", "deploy");
-    say(&bench, "deny", &job.job);
+    // What ended with its success is asked for again; the customer says no this time.
+    let job = bench.broker.job(&release, published, "witness", "deploy");
     let job = bench.broker.offer(&job);
+    wait("it to wait again", || (bench.journal().matches("\"held\"").count() == 2).then_some(()));
+    say(&bench, "deny", &digest);
     match bench.outcome(&job) {
         Outcome::Refused { code, message } => {
             assert!(code == "policy.denied" && message.contains("ann"), "{code}: {message}");
@@ -147,9 +153,10 @@ fn what_the_release_does_not_declare_is_refused_whatever_the_policy_permits() {
     assert!(words.contains("declared by the release: local-exec"), "{words}");
 }
 
-/// The plan that the runner says waits for the customer.
-fn plan_to_approve(bench: &Bench) -> String {
-    told(bench, "plans need approval").rsplit("approve ").next().unwrap().trim_end_matches('`').to_owned()
+/// The digest in the command that lets it go on, as the vendor is told.
+pub(crate) fn shown(words: &str) -> String {
+    let (_, after) = words.split_once("`remit-runner approve ").unwrap();
+    after.split('`').next().unwrap().to_owned()
 }
 
 /// A policy with one more rule: of what a plan makes the customer is asked.
@@ -175,12 +182,11 @@ fn a_plan_that_the_vendor_approved_waits_for_the_customers_policy_too() {
 
     let applies = bench.broker.job(&release, digest, "network", "deploy");
     let applies = bench.broker.offer(&Job { plan: Some(plan.digest), ..applies });
-    let file = plan_to_approve(&bench);
-    let kept = bench.data.join("plans/real/network/plan.bin");
-    assert_eq!(file, remit_seal::Digest::of(&std::fs::read(kept).unwrap()).hex(), "it is asked of that file");
+    let words = told(&bench, "plans need approval");
+    assert!(words.contains(&format!("its plan {}", &plan.digest.hex()[..16])), "{words}");
     let state = bench.data.join("terraform/network.tfstate");
     assert!(!read(&state).contains("terraform_data"));
-    say(&bench, "approve", &file);
+    say(&bench, "approve", &shown(&words));
     assert!(matches!(bench.outcome(&applies), Outcome::Succeeded(_)));
     assert!(read(&state).contains("terraform_data") && bench.verify());
 
@@ -200,8 +206,9 @@ fn a_plan_is_applied_only_when_that_very_plan_is_approved() {
     let _runner = bench.runner();
     let job = bench.broker.job(&release, digest, "network", "deploy");
     let job = bench.broker.offer(&job);
-    let plan = plan_to_approve(&bench);
-    assert_eq!(plan.len(), 64, "{plan}");
+    let words = told(&bench, "plans need approval");
+    let plan = shown(&words);
+    assert!(words.contains("1 made, 0 changed, 0 removed"), "{words}");
     let state = bench.data.join("terraform/network.tfstate");
     assert!(!read(&state).contains("terraform_data"));
     // Another plan's approval does not let this one through.
@@ -210,7 +217,7 @@ fn a_plan_is_applied_only_when_that_very_plan_is_approved() {
     assert!(matches!(bench.outcome(&job), Outcome::Succeeded(_)));
     assert!(read(&state).contains("terraform_data"));
     let journal = bench.journal();
-    assert!(journal.contains(&format!("\"digest\":\"{plan}\"")) && bench.verify(), "{journal}");
+    assert!(journal.contains(&format!("\"content\":\"{plan}")) && bench.verify(), "{journal}");
 }
 
 #[test]

@@ -223,7 +223,7 @@ mod tests {
 
     fn record(fence: u64) -> Record {
         let attempt = Attempt { job: "job_a".to_owned(), attempt: 1, fence };
-        Record::taken("network", &attempt, 5, 2, Owner { name: "host".to_owned(), ..Owner::default() })
+        Record::taken("network", &attempt, (5, 0), 2, Owner { name: "host".to_owned(), ..Owner::default() })
     }
 
     #[test]

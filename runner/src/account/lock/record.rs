@@ -34,6 +34,9 @@ pub struct Record {
     pub attempt: Attempt,
     /// Its sequence number.
     pub seq: u64,
+    /// Since when its fence is counted: one that is counted since later is greater.
+    #[serde(default)]
+    pub counted_ms: i64,
     /// The generation of its runner.
     pub generation: u64,
     /// The process.
@@ -46,12 +49,19 @@ pub struct Record {
 
 impl Record {
     /// One that is just being taken.
-    pub fn taken(component: &str, attempt: &Attempt, seq: u64, generation: u64, owner: Owner) -> Self {
+    pub fn taken(
+        component: &str,
+        attempt: &Attempt,
+        (seq, counted_ms): (u64, i64),
+        generation: u64,
+        owner: Owner,
+    ) -> Self {
         Self {
             version: VERSION,
             component: component.to_owned(),
             attempt: attempt.clone(),
             seq,
+            counted_ms,
             generation,
             owner,
             phase: Phase::Taken,
@@ -114,7 +124,7 @@ impl First {
     fn into_record(self, component: &str) -> Record {
         let owner = Owner { boot: self.boot, ..Owner::default() };
         let phase = if self.held { Phase::Running } else { Phase::Free };
-        Record { phase, since_ms: 0, ..Record::taken(component, &self.attempt, self.seq, 0, owner) }
+        Record { phase, since_ms: 0, ..Record::taken(component, &self.attempt, (self.seq, 0), 0, owner) }
     }
 }
 
@@ -134,7 +144,7 @@ mod tests {
     #[test]
     fn a_holding_keeps_its_name_and_shares_it_with_none() {
         let attempt = |fence| Attempt { job: "job_a".to_owned(), attempt: 1, fence };
-        let record = Record::taken("network", &attempt(1), 1, 1, Owner::this("r"));
+        let record = Record::taken("network", &attempt(1), (1, 0), 1, Owner::this("r"));
         let later = Record { phase: Phase::Running, ..record.clone() };
         assert_eq!(record.holding(), later.holding());
         let others = [
@@ -151,7 +161,7 @@ mod tests {
     #[test]
     fn another_components_record_or_form_is_not_taken_for_it() {
         let attempt = Attempt { job: "job_a".to_owned(), attempt: 1, fence: 1 };
-        let record = Record::taken("network", &attempt, 1, 1, Owner::default());
+        let record = Record::taken("network", &attempt, (1, 0), 1, Owner::default());
         assert!(Record::from_json("other", &record.to_json()).is_err());
         let newer = Record { version: 3, ..record };
         assert!(Record::from_json("network", &newer.to_json()).is_err());

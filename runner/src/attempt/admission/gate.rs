@@ -5,16 +5,17 @@
 use std::collections::BTreeMap;
 
 use remit_seal::Digest;
-use remit_seal::document::{Audience, Class, CustomerApproval, Job, Release, RollbackPermit, Side, Subject};
-use remit_seal::verify::{self, Bound, Context, Verified};
+use remit_seal::document::{Audience, Class, Job, Release, RollbackPermit, Side};
+use remit_seal::verify::{self, Bound, Context, SKEW_MAX_MS, Verified};
 
 use super::{Rejection, refused};
 use crate::broker::trust::View;
 use crate::executor::{Action, Stage};
 use crate::outcome::Attempt;
-use crate::policy::approval::{approves, newest};
+use crate::policy::approval::Believed;
+use crate::policy::approval::judge::{Answer, Asked, judge};
 use crate::storage::data_dir::is_safe_name;
-use crate::storage::journal::Ran;
+use crate::storage::journal::{Ledger, Ran};
 
 /// What a runner knows when an envelope comes.
 #[derive(Clone, Debug)]
@@ -23,14 +24,16 @@ pub struct Gate {
     pub view: View,
     /// Who it is.
     pub audience: Audience,
-    /// The greatest sequence number that it has accepted.
-    pub seq_high: u64,
+    /// The numbers that it has accepted, and what was deployed.
+    pub ledger: Ledger,
+    /// Every job is only rehearsed.
+    pub rehearses: bool,
     /// The newest releases that ran here, by channel.
     pub ran: BTreeMap<String, Ran>,
     /// The release that made each component what it is: its digest, hexadecimal.
     pub made: BTreeMap<String, String>,
-    /// What its customer says: signed by their key, and none of it by way of the broker.
-    pub words: Vec<CustomerApproval>,
+    /// What its customer says: signed by their key, none of it by way of the broker, none of it used up.
+    pub words: Vec<Believed>,
 }
 
 impl Gate {
@@ -38,21 +41,39 @@ impl Gate {
         Context {
             audience: &self.audience,
             now_ms: self.view.now_ms,
-            seq_high: self.seq_high,
+            seq_high: self.ledger.marks.seq_high(self.view.root.get().dispatch.keys.iter()),
+            fence_high: self.ledger.marks.fence_high(self.since_ms()),
             counter_floor,
             made_by,
             is_fresh: self.view.is_fresh(),
         }
     }
 
+    /// Since when fences are counted.
+    pub fn since_ms(&self) -> i64 {
+        self.view.since_ms.max(self.ledger.marks.reset_ms)
+    }
+
+    /// Whether a job is only rehearsed.
+    pub fn rehearses(&self, bound: &Bound) -> bool {
+        bound.job.sandbox || bound.component.sandbox || self.rehearses
+    }
+
     /// Signatures, audience, time and sequence of an envelope that was offered as this attempt.
     pub fn job(&self, attempt: &Attempt, envelope: &[u8]) -> Result<Verified<Job>, Rejection> {
         let job = verify::job(&self.view.root, envelope, &self.context(0, None))?;
-        if is_of(job.get(), attempt) {
-            return Ok(job);
+        if !is_of(job.get(), attempt) {
+            let words = "the envelope is signed for another attempt than the one it was offered as";
+            return Err(refused("runner.lease_mismatch", words));
         }
-        let words = "the envelope is signed for another attempt than the one it was offered as";
-        Err(refused("runner.lease_mismatch", words))
+        // What was begun before the numbers were counted anew was signed before, too.
+        let reset_ms = self.ledger.marks.reset_ms;
+        if reset_ms > 0 && job.get().issued_ms <= reset_ms.saturating_add(SKEW_MAX_MS) {
+            let message = "the customer had the numbers counted anew; what is signed a minute later is taken"
+                .to_owned();
+            return Err(Rejection::Held { code: "runner.marks_reset", message });
+        }
+        Ok(job)
     }
 
     /// The job together with the release that allows it, and what it does here. The permits are the broker's to
@@ -68,6 +89,7 @@ impl Gate {
         let context = self.context(self.floor(release.get(), is_own, permits), made_by);
         let bound = verify::bind(&self.view.root, job, release, &context)?;
         let action = permitted(&bound)?;
+        self.check_kind(&bound, action)?;
         self.stage(&bound)?;
         Ok((bound, action))
     }
@@ -92,6 +114,21 @@ impl Gate {
         let believed =
             permits.iter().filter_map(|b| verify::permit(&self.view.root, b, self.view.now_ms).ok());
         believed.into_iter().find(|permit| permit.get().allows(release, &self.audience.install, ran.counter))
+    }
+
+    /// Another kind is another thing in the customer's account: whoever probes or removes it means the one that
+    /// was deployed.
+    fn check_kind(&self, bound: &Bound, action: Action) -> Result<(), Rejection> {
+        let (name, kind) = (&bound.component.name, bound.component.kind.as_str());
+        match self.ledger.kind(name).filter(|_| action != Action::Deploy && !self.rehearses(bound)) {
+            Some(deployed) if deployed != kind => {
+                let words = format!(
+                    "`{name}` was deployed as {deployed}, and is {kind} in this release: only a deploy changes that"
+                );
+                Err(refused("runner.kind_changed", words))
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Whether an envelope, whatever its time and sequence, was signed for this runner and this attempt.
@@ -135,16 +172,19 @@ fn permitted(bound: &Bound) -> Result<Action, Rejection> {
 impl Gate {
     /// How much of the action is asked for, and whether the customer agrees to it.
     pub(super) fn stage(&self, bound: &Bound) -> Result<Stage, Rejection> {
-        let stage = asked(bound);
+        let stage = wanted(bound);
         // What the envelope says of the customer's approval is the broker's word; the customer's own is here.
         let wants_customer = bound.operation.approval.sides().contains(&Side::Customer);
         if stage == Stage::Plan || !wants_customer {
             return Ok(stage);
         }
-        match newest(&self.words, &subjects(bound)) {
-            Some(word) if approves(word) => Ok(stage),
-            Some(word) => Err(refused("policy.denied", format!("{} denied it", word.by))),
-            None => {
+        let asked = Asked::of(bound, self.rehearses(bound));
+        match judge(&self.words, &asked.about()) {
+            Answer { denied: Some(word), .. } => {
+                Err(refused("policy.denied", format!("{} denied it", word.said.by)))
+            }
+            Answer { approved: Some(_), .. } => Ok(stage),
+            Answer { .. } => {
                 let words =
                     "the release wants the customer's approval of this, and the customer has not given it";
                 Err(refused("runner.customer_approval_missing", words))
@@ -153,13 +193,7 @@ impl Gate {
     }
 }
 
-/// What of the customer's words is about a job: on its plan, itself, or all of its operation.
-pub(crate) fn subjects(bound: &Bound) -> Vec<Subject> {
-    let job = [Subject::Job(bound.job.job.clone()), Subject::Operation(bound.job.operation.clone())];
-    job.into_iter().chain(bound.job.plan.map(|plan| Subject::Plan(plan.hex()))).collect()
-}
-
-fn asked(bound: &Bound) -> Stage {
+fn wanted(bound: &Bound) -> Stage {
     match bound.job.plan {
         _ if bound.job.class == Class::Plan => Stage::Plan,
         Some(digest) => Stage::Apply(digest),

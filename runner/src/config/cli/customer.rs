@@ -90,16 +90,6 @@ pub struct KeyArgs {
     pub out: PathBuf,
 }
 
-/// What is approved or denied.
-#[derive(Debug, Args)]
-pub struct ApproveArgs {
-    /// A job (`job_…`), a plan (its sha256) or an operation (`destroy`), as the runner said it.
-    pub subject: String,
-    /// By whom, for how long, for which runner.
-    #[command(flatten)]
-    pub sign: SignArgs,
-}
-
 /// Which lock is broken.
 #[derive(Debug, Args)]
 pub struct BreakLockArgs {
@@ -114,7 +104,7 @@ pub struct BreakLockArgs {
 }
 
 /// How the customer signs.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct SignArgs {
     /// The runner's data directory.
     #[arg(long, value_name = "DIR", env = "REMIT_RUNNER_DATA_DIR", default_value = ".")]
@@ -122,9 +112,10 @@ pub struct SignArgs {
     /// The customer's key, which `remit-runner customer-key` made.
     #[arg(long, value_name = "FILE", env = "REMIT_CUSTOMER_KEY")]
     pub key: PathBuf,
-    /// How long it counts, e.g. 90m, 24h, 7d.
-    #[arg(long, value_name = "TIME", default_value = "24h")]
-    pub until: String,
+    /// How long it counts, e.g. 90m, 24h, 7d, of at most 31d [default: 24h for approvals of jobs; what denies or
+    /// revokes, and what approves a program, counts until it is revoked].
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
     /// Who signs, for the record [default: the user].
     #[arg(long, value_name = "NAME")]
     pub by: Option<String>,

@@ -171,11 +171,21 @@ impl States {
 
     /// Gives the state to an attempt, and to no earlier one any more, wherever that runs.
     pub async fn open(&self, component: &str, attempt: &Attempt) -> Result<Session, Error> {
+        self.open_counted(component, attempt, 0).await
+    }
+
+    /// The same to an attempt whose fence is counted since then.
+    pub async fn open_counted(
+        &self,
+        component: &str,
+        attempt: &Attempt,
+        counted_ms: i64,
+    ) -> Result<Session, Error> {
         self.shut(component);
         self.bring_here(component).await?;
         self.settle(component).await?;
-        let (version, head) = self.claim(component, attempt).await?;
-        let inner = Arc::new(session::Inner::new(component, attempt, version, head));
+        let (version, head, mark) = self.claim(component, (attempt, counted_ms)).await?;
+        let inner = Arc::new(session::Inner::new(component, (attempt, mark), version, head));
         self.sessions().insert(component.to_owned(), inner.clone());
         Ok(Session::new(self.clone(), inner))
     }

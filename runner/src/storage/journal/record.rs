@@ -92,6 +92,22 @@ pub enum Entry {
         /// What it waits for.
         message: String,
     },
+    /// The customer approved what an attempt does from here on.
+    Approved {
+        /// Which attempt.
+        attempt: Attempt,
+        /// What was approved, and by which words.
+        consent: Consented,
+    },
+    /// The customer has sequence numbers and fences counted anew.
+    MarksReset {
+        /// Their word.
+        word: Used,
+        /// Whose.
+        by: String,
+        /// From this moment on.
+        at_ms: i64,
+    },
     /// A saved plan was let through, and is applied now.
     Planned(Planned),
     /// An envelope did not pass a check; nothing was begun.
@@ -118,6 +134,9 @@ pub enum Entry {
         attempt: Attempt,
         /// How.
         outcome: Outcome,
+        /// The customer's approvals of its content, which a success ends.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        approvals: Vec<Used>,
     },
     /// The broker has its outcome.
     Reported {
@@ -138,6 +157,8 @@ impl Entry {
             | Entry::Policy(_)
             | Entry::Channel { .. }
             | Entry::Accepted(_)
+            | Entry::Approved { .. }
+            | Entry::MarksReset { .. }
             | Entry::Planned(_)
             | Entry::Begun { .. } => true,
             Entry::Refused { .. }
@@ -162,8 +183,9 @@ impl Entry {
 pub struct Accepted {
     /// Which attempt.
     pub attempt: Attempt,
-    /// Its place among the install's envelopes.
-    pub seq: u64,
+    /// The numbers that are counted.
+    #[serde(flatten)]
+    pub counted: Counted,
     /// The digest of the envelope's payload.
     pub envelope: String,
     /// The digest of the release's payload.
@@ -174,14 +196,9 @@ pub struct Accepted {
     pub channel: String,
     /// The lowest counter that the release lets the install go back to.
     pub rollback_floor: u64,
-    /// The component.
-    pub component: String,
-    /// What to do with it.
-    pub operation: String,
-    /// How dangerous that is.
-    pub class: Class,
-    /// Whether it is only rehearsed.
-    pub rehearsal: bool,
+    /// What is done with what.
+    #[serde(flatten)]
+    pub task: Task,
     /// The version of the policy that permitted it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<u64>,
@@ -191,6 +208,9 @@ pub struct Accepted {
     /// The vendor's leave to go back to this release from the newer one that ran.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub permit: Option<Permitted>,
+    /// The digest of its content, and the customer's approvals of that.
+    #[serde(flatten, default)]
+    pub consent: Consented,
 }
 
 /// A rollback permit that a job made use of.
@@ -213,6 +233,56 @@ impl Permitted {
         let RollbackPermit { from, to, reason, until_ms, .. } = permit.get().clone();
         Self { permit: permit.digest().hex(), from, to, reason, until_ms }
     }
+}
+
+/// The numbers of an accepted envelope; its fence stands in its attempt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counted {
+    /// Its place among the install's envelopes.
+    pub seq: u64,
+    /// The ids of the dispatch keys that signed it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<String>,
+    /// Since when its fence is counted.
+    #[serde(default)]
+    pub since_ms: i64,
+}
+
+/// What an accepted envelope does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Task {
+    /// The component.
+    pub component: String,
+    /// The component's kind.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub kind: String,
+    /// What to do with it.
+    pub operation: String,
+    /// How dangerous that is.
+    pub class: Class,
+    /// Whether it is only rehearsed.
+    pub rehearsal: bool,
+}
+
+/// What the customer approved of an attempt: what a success ends.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Consented {
+    /// The digest of the content, hexadecimal.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub content: String,
+    /// The customer's approvals of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approvals: Vec<Used>,
+}
+
+/// A word of the customer's that ends with a success.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Used {
+    /// The digest of its payload, hexadecimal.
+    pub word: String,
+    /// Until when it would have counted.
+    pub until_ms: i64,
 }
 
 /// A plan that was let through.

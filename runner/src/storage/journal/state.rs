@@ -7,7 +7,8 @@ use remit_seal::document::{BreakGlass, Class, KeySpec};
 use remit_seal::verify::COMPONENTS_MAX;
 use serde::{Deserialize, Serialize};
 
-use super::record::{Accepted, Entry, Permitted, Process, Record, Reference};
+use super::ledger::Ledger;
+use super::record::{Accepted, Consented, Entry, Permitted, Process, Record, Reference, Task, Used};
 use crate::outcome::{Attempt, Outcome};
 
 /// How many finished attempts are remembered, to know them when they are offered again.
@@ -57,6 +58,8 @@ pub struct State {
     pub break_glass: Option<BreakGlass>,
     /// Why the last append failed, while it is so.
     pub trouble: Option<String>,
+    /// What is used up, deployed and counted.
+    pub ledger: Ledger,
     finished: VecDeque<Attempt>,
     refused: VecDeque<Attempt>,
     /// When plans were let through that remove something, and how much.
@@ -122,6 +125,9 @@ pub struct Snapshot {
     /// Who of the vendor last let a job pass the vendor's own rules.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub break_glass: Option<BreakGlass>,
+    /// What is used up, deployed and counted.
+    #[serde(default)]
+    pub ledger: Ledger,
 }
 
 /// An attempt in hand.
@@ -136,6 +142,9 @@ pub struct Open {
     pub processes: Vec<Process>,
     /// How it ended, if it did.
     pub outcome: Option<Outcome>,
+    /// What the customer approved of it, on its way.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub consents: Vec<Consented>,
 }
 
 impl Default for State {
@@ -156,6 +165,7 @@ impl Default for State {
             head: Digest::of(b""),
             break_glass: None,
             trouble: None,
+            ledger: Ledger::default(),
             finished: VecDeque::new(),
             refused: VecDeque::new(),
             removed: VecDeque::new(),
@@ -180,22 +190,17 @@ impl State {
             Entry::Held { .. } => {}
             // What was refused may be a stranger's word; that it is final is said by an ending.
             Entry::Refused { .. } => {}
-            Entry::Begun { attempt } => {
-                self.change(attempt, |open| open.begun = true);
-                self.run(attempt);
+            Entry::Approved { attempt, consent } => {
+                self.change(attempt, |open| open.consents.push(consent.clone()));
             }
+            Entry::MarksReset { word, at_ms, .. } => self.reset_marks(word, *at_ms, record.at_ms),
+            Entry::Begun { attempt } => self.begin(attempt),
             Entry::Process(process) => {
                 self.change(&process.attempt, |open| open.processes.push(process.clone()));
             }
-            Entry::Ended { attempt, outcome } => match self.open.get_mut(attempt) {
-                Some(open) => {
-                    open.outcome = Some(outcome.clone());
-                    if open.accepted.class == Class::Destroy && matches!(outcome, Outcome::Succeeded(_)) {
-                        self.made.remove(&open.accepted.component);
-                    }
-                }
-                None => remember(&mut self.refused, attempt, REFUSED_MAX),
-            },
+            Entry::Ended { attempt, outcome, approvals } => {
+                self.end(attempt, outcome, approvals, record.at_ms);
+            }
             Entry::Reported { attempt, .. } => {
                 self.open.remove(attempt);
                 remember(&mut self.finished, attempt, FINISHED_MAX);
@@ -221,6 +226,7 @@ impl State {
             halted: self.halted,
             removed: self.removed.iter().copied().collect(),
             break_glass: self.break_glass.clone(),
+            ledger: self.ledger.clone(),
         }
     }
 
@@ -239,6 +245,7 @@ impl State {
         self.halted = from.halted;
         self.removed = from.removed.iter().copied().collect();
         self.break_glass.clone_from(&from.break_glass);
+        self.ledger.clone_from(&from.ledger);
     }
 
     /// The newest entry takes in what no longer has room, so that nothing is counted too little.
@@ -263,7 +270,7 @@ impl State {
     }
 
     fn accept(&mut self, accepted: &Accepted) {
-        self.seq_high = self.seq_high.max(accepted.seq);
+        self.seq_high = self.seq_high.max(accepted.counted.seq);
         if accepted.break_glass.is_some() {
             self.break_glass.clone_from(&accepted.break_glass);
         }
@@ -271,16 +278,67 @@ impl State {
         if accepted.permit.is_some() {
             self.permit.clone_from(&accepted.permit);
         }
-        let open = Open { accepted: accepted.clone(), begun: false, processes: Vec::new(), outcome: None };
-        self.open.insert(accepted.attempt.clone(), open);
+        self.ledger.marks.accept(accepted);
+        let (accepted, consents) = (accepted.clone(), vec![accepted.consent.clone()]);
+        let attempt = accepted.attempt.clone();
+        let (begun, processes, outcome) = (false, Vec::new(), None);
+        let open = Open { accepted, begun, processes, outcome, consents };
+        self.open.insert(attempt, open);
+    }
+
+    fn begin(&mut self, attempt: &Attempt) {
+        let Some(open) = self.open.get_mut(attempt) else { return };
+        open.begun = true;
+        let task = &open.accepted.task;
+        if task.operation == "deploy" && !task.rehearsal && !task.kind.is_empty() {
+            self.ledger.deployed(&open.accepted);
+        }
+        self.run(attempt);
+    }
+
+    /// What the customer approved of it ends with its success, and with nothing else.
+    fn end(&mut self, attempt: &Attempt, outcome: &Outcome, approvals: &[Used], at_ms: i64) {
+        let Some(open) = self.open.get_mut(attempt) else {
+            return remember(&mut self.refused, attempt, REFUSED_MAX);
+        };
+        open.outcome = Some(outcome.clone());
+        if !matches!(outcome, Outcome::Succeeded(_)) {
+            return;
+        }
+        let relied = open.consents.iter().flat_map(|consent| &consent.approvals);
+        let used: Vec<Used> = relied.chain(approvals).cloned().collect();
+        self.ledger.spend(&used, at_ms);
+        let task = &open.accepted.task;
+        if task.class == Class::Destroy {
+            self.made.remove(&task.component);
+        }
+        if task.operation == "destroy" && !task.rehearsal {
+            self.ledger.removed(&task.component);
+        }
+    }
+
+    fn reset_marks(&mut self, word: &Used, reset_ms: i64, at_ms: i64) {
+        (self.seq_high, self.fence_high) = (0, 0);
+        self.ledger.marks.reset(reset_ms);
+        self.ledger.spend(std::slice::from_ref(word), at_ms);
+    }
+
+    /// Whether a word of the customer's is used up for this attempt: something has succeeded by it, or another
+    /// attempt is in hand that relies on it.
+    pub fn is_used_up(&self, word: &str, attempt: &Attempt) -> bool {
+        let relies = |open: &Open| {
+            open.outcome.is_none()
+                && open.consents.iter().flat_map(|consent| &consent.approvals).any(|used| used.word == word)
+        };
+        self.ledger.is_spent(word) || self.open.iter().any(|(other, open)| other != attempt && relies(open))
     }
 
     /// An attempt begins: if it makes or changes anything, its release has run here. An older one takes the
     /// newest's place only by a permit.
     fn run(&mut self, attempt: &Attempt) {
         let Some(Open { accepted, .. }) = self.open.get(attempt) else { return };
-        let Accepted { class, channel, release_counter, rollback_floor, component, release, permit, .. } =
-            accepted;
+        let Accepted { channel, release_counter, rollback_floor, task, release, permit, .. } = accepted;
+        let Task { class, component, .. } = task;
         if *class <= Class::Plan {
             return;
         }

@@ -13,25 +13,29 @@ pub(super) fn attempt(n: u32) -> Attempt {
 pub(super) fn accepted(n: u32) -> Entry {
     Entry::Accepted(Accepted {
         attempt: attempt(n),
-        seq: u64::from(n),
+        counted: Counted { seq: u64::from(n), keys: vec!["a-key".to_owned()], since_ms: 1 },
         envelope: "e".to_owned(),
         release: "r".to_owned(),
         release_counter: 3,
         channel: "stable".to_owned(),
         rollback_floor: 2,
-        component: "network".to_owned(),
-        operation: "deploy".to_owned(),
-        class: remit_seal::document::Class::Change,
-        rehearsal: false,
+        task: Task {
+            component: "network".to_owned(),
+            kind: "script".to_owned(),
+            operation: "deploy".to_owned(),
+            class: remit_seal::document::Class::Change,
+            rehearsal: false,
+        },
         policy: None,
         break_glass: None,
         permit: None,
+        consent: Consented::default(),
     })
 }
 
 pub(super) fn ended(n: u32) -> Entry {
     let outcome = Outcome::Failed(Failure::new(Class::Bug, "x.y", "no", "look"));
-    Entry::Ended { attempt: attempt(n), outcome }
+    Entry::Ended { attempt: attempt(n), outcome, approvals: Vec::new() }
 }
 
 fn filled(dir: &Path) -> Journal {
@@ -161,7 +165,11 @@ async fn what_was_refused_for_good_is_over_and_other_refusals_are_not() {
         message: "late".to_owned(),
     };
     let outcome = Outcome::Refused { code: "seal.expired".to_owned(), message: "late".to_owned() };
-    let journalled = [refused(3), refused(4), Entry::Ended { attempt: attempt(4), outcome: outcome.clone() }];
+    let journalled = [
+        refused(3),
+        refused(4),
+        Entry::Ended { attempt: attempt(4), outcome: outcome.clone(), approvals: Vec::new() },
+    ];
     for entry in journalled.into_iter().chain([Entry::Reported { attempt: attempt(1), taken: true }]) {
         journal.append(entry).await.unwrap();
     }

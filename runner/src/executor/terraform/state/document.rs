@@ -23,18 +23,26 @@ pub struct Mark {
     pub fence: u64,
     /// The attempt, for people.
     pub attempt: String,
+    /// Since when its fence is counted: one that is counted since later is greater.
+    #[serde(default)]
+    pub counted_ms: i64,
 }
 
 impl Default for Mark {
     fn default() -> Self {
-        Self { version: VERSION, fence: 0, attempt: String::new() }
+        Self { version: VERSION, fence: 0, attempt: String::new(), counted_ms: 0 }
     }
 }
 
 impl Mark {
     /// This attempt's.
-    pub fn of(attempt: &Attempt) -> Self {
-        Self { version: VERSION, fence: attempt.fence, attempt: attempt.mark() }
+    pub fn of(attempt: &Attempt, counted_ms: i64) -> Self {
+        Self { version: VERSION, fence: attempt.fence, attempt: attempt.mark(), counted_ms }
+    }
+
+    /// Whether a later attempt than this one has put its own in.
+    pub fn is_before(&self, other: &Mark) -> bool {
+        (self.counted_ms, self.fence) < (other.counted_ms, other.fence)
     }
 }
 
@@ -150,7 +158,7 @@ mod tests {
     use super::*;
 
     fn mark(fence: u64) -> Mark {
-        Mark::of(&Attempt { job: "job_a".to_owned(), attempt: 1, fence })
+        Mark::of(&Attempt { job: "job_a".to_owned(), attempt: 1, fence }, 0)
     }
 
     #[test]

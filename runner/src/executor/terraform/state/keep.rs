@@ -67,18 +67,20 @@ impl States {
     pub(super) async fn claim(
         &self,
         component: &str,
-        attempt: &Attempt,
-    ) -> Result<(Version, Option<Head>), Error> {
+        (attempt, counted_ms): (&Attempt, i64),
+    ) -> Result<(Version, Option<Head>, Mark), Error> {
         for _ in 0..TRIES {
             let (found, version) = self.read(component).await?.unzip();
             let before = found.unwrap_or_default();
-            self.check_fence(component, attempt, &before.mark)?;
+            // Whoever counts since later has learnt more; this one counts on from there.
+            let mark = Mark::of(attempt, counted_ms.max(before.mark.counted_ms));
+            self.check_fence(component, &mark, &before.mark)?;
             let head =
                 before.body.as_deref().map(Head::read).transpose().map_err(|e| self.io(component, e))?;
             self.check_seen(component, head.as_ref())?;
-            let document = Document { mark: Mark::of(attempt), body: before.body };
+            let document = Document { mark: mark.clone(), body: before.body };
             match self.write(component, &document, version.as_ref()).await {
-                Ok(version) => return Ok((version, head)),
+                Ok(version) => return Ok((version, head, mark)),
                 Err(Unwritten::Changed) => {}
                 Err(Unwritten::Unsure(error)) => return Err(self.io(component, error)),
             }
@@ -86,11 +88,8 @@ impl States {
         Err(self.io(component, io::Error::other("others write it all the time")))
     }
 
-    fn check_fence(&self, component: &str, attempt: &Attempt, found: &Mark) -> Result<(), Error> {
-        if found.fence <= attempt.fence {
-            return Ok(());
-        }
-        Err(self.stale(component, attempt.fence, found))
+    fn check_fence(&self, component: &str, mark: &Mark, found: &Mark) -> Result<(), Error> {
+        if mark.is_before(found) { Err(self.stale(component, mark.fence, found)) } else { Ok(()) }
     }
 
     pub(super) fn stale(&self, component: &str, offered: u64, found: &Mark) -> Error {
@@ -150,7 +149,7 @@ impl States {
             Err(other) => return Err(other),
         };
         let before = found.unwrap_or_default();
-        if before.mark.fence > document.mark.fence {
+        if document.mark.is_before(&before.mark) {
             return self.set_aside(component, &document.mark, &before.mark);
         }
         if before != document {

@@ -72,20 +72,18 @@ struct Info {
 }
 
 impl Inner {
-    pub(super) fn new(component: &str, attempt: &Attempt, version: Version, head: Option<Head>) -> Self {
+    pub(super) fn new(
+        component: &str,
+        (attempt, mark): (&Attempt, Mark),
+        version: Version,
+        head: Option<Head>,
+    ) -> Self {
         let mut bytes = Zeroizing::new([0u8; 32]);
         getrandom::fill(&mut *bytes).expect("a machine without randomness has no TLS either");
         let (user, password) = (attempt.mark(), Zeroizing::new(hex::encode(*bytes)));
         let secret = digest_of(&user, &password);
         let written = Written { version, head, lock: None, over: None };
-        Self {
-            component: component.to_owned(),
-            mark: Mark::of(attempt),
-            user,
-            password,
-            secret,
-            written: written.into(),
-        }
+        Self { component: component.to_owned(), mark, user, password, secret, written: written.into() }
     }
 
     /// Compared by digest, so that how long it takes says nothing of the password.
