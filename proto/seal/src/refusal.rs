@@ -331,22 +331,12 @@ pub enum Refusal {
         /// The greatest accepted.
         seq_high: u64,
     },
-    /// A sequence number or a fence far beyond the ones before it.
-    #[error("{what} {mark} leaps beyond {max}, the greatest that may come now")]
-    MarkLeap {
-        /// Which of them.
-        what: &'static str,
-        /// The job's.
-        mark: u64,
-        /// The greatest that may come.
-        max: u64,
-    },
-    /// A word of the customer's that contradicts itself.
-    #[error("the customer's word is not sound: {detail}")]
-    CustomerWordInvalid {
-        /// What is wrong.
-        detail: &'static str,
-    },
+    /// A sequence number or a fence far beyond the ones before it: which, it, and the greatest that may come.
+    #[error("{0} {1} leaps beyond {2}, the greatest that may come now")]
+    MarkLeap(&'static str, u64, u64),
+    /// A word of the customer's that contradicts itself: how.
+    #[error("the customer's word is not sound: {0}")]
+    CustomerWordInvalid(&'static str),
     /// Ids or numbers of the job are not of the right form.
     #[error("the job is not sound: {detail}")]
     JobInvalid {

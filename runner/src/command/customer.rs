@@ -14,9 +14,7 @@ use remit_seal::key::SigningKey;
 use zeroize::Zeroizing;
 
 use crate::attempt::pin;
-use crate::config::cli::{
-    BreakLockArgs, ChannelCommand, HaltArgs, HaltedArgs, KeyArgs, SignArgs,
-};
+use crate::config::cli::{BreakLockArgs, ChannelCommand, HaltArgs, HaltedArgs, KeyArgs, SignArgs};
 use crate::error::{Coded, now_ms};
 use crate::halt::{self, Halt};
 use crate::policy::approval;

@@ -11,8 +11,9 @@ use remit_seal::dsse::PayloadType;
 use remit_seal::key::SigningKey;
 
 use crate::bugs::Bug;
+use crate::found::Found;
 use crate::rules::{self, allowed};
-use crate::suite::{Found, Offer, Runner};
+use crate::suite::{Offer, Runner};
 use crate::vendor::{PLAN, START_MS, Vendor, sign};
 
 /// How often the honest broker says something between the tries.
@@ -44,8 +45,8 @@ pub(crate) struct Attacker<'a> {
 
 impl<'a> Attacker<'a> {
     pub(crate) fn new(vendor: &'a Vendor, seed: u64, bug: Option<Bug>) -> Self {
-        let (runner, mut luck) = (Runner::new(vendor), Rng::with_seed(seed));
-        let fresh = honest(vendor, &runner, &mut luck);
+        let (mut runner, mut luck) = (Runner::new(vendor), Rng::with_seed(seed));
+        let fresh = honest(vendor, &mut runner, &mut luck);
         Self { vendor, runner, luck, seed, bug, history: Vec::new(), fresh }
     }
 
@@ -54,7 +55,12 @@ impl<'a> Attacker<'a> {
         let end = found.tries + tries;
         let mut n = 0;
         while found.tries < end {
+            if n == tries / 6 {
+                self.approve_in_general();
+            }
             if n == tries / 3 {
+                // As far as whoever has the key gets: the next root makes an end of it.
+                self.leap();
                 self.runner.rotate(self.vendor);
                 self.next(found);
             }
@@ -77,20 +83,18 @@ impl<'a> Attacker<'a> {
         let truth = &self.runner.truth;
         let is_current = rules::is_signed(&self.fresh.envelope, &self.vendor.dispatch[truth.root]);
         if is_current && allowed(&self.fresh.job, release, self.vendor, truth) && self.luck.u8(..) < 64 {
-            found.honest += 1;
-            found.honest_refused +=
-                u64::from(self.runner.judge(&offer(&self.fresh, self.vendor), None).is_some());
-            self.runner.accept(&self.fresh.job, &release.document);
+            self.must_begin(&offer(&self.fresh, self.vendor), found);
+            self.runner.accept(&self.fresh.job, release);
             if self.history.len() == HISTORY_MAX {
                 self.history.remove(self.luck.usize(..HISTORY_MAX));
             }
             self.history.push(self.fresh.clone());
         }
-        self.fresh = honest(self.vendor, &self.runner, &mut self.luck);
+        self.fresh = honest(self.vendor, &mut self.runner, &mut self.luck);
     }
 
     fn attack_once(&mut self, found: &mut Found) {
-        match self.luck.u8(..18) {
+        match self.luck.u8(..20) {
             0..=3 => self.try_mutated(found),
             4..=8 => self.try_forged(found),
             9 => self.try_replayed(found),
@@ -101,8 +105,21 @@ impl<'a> Attacker<'a> {
             14 => self.try_key_twice(found),
             15 => self.try_unapproved(found),
             16 => self.try_word(found),
+            17 => self.try_changed(found),
+            18 => self.try_again(found),
             _ => self.try_root(found),
         }
+    }
+
+    /// What must begin.
+    fn must_begin(&self, offer: &Offer, found: &mut Found) {
+        let (answer, seed) = (self.runner.judge(offer, None), self.seed);
+        found.begins(answer, |code| {
+            format!(
+                "seed {seed}: refused by {code}, and should begin: {}",
+                String::from_utf8_lossy(&offer.envelope)
+            )
+        });
     }
 
     /// What must not begin.
@@ -142,8 +159,12 @@ impl<'a> Attacker<'a> {
     /// A job of the attacker's own making, signed by one of their keys. What the rules allow is work that
     /// the vendor released for this runner, and must begin.
     fn try_forged(&mut self, found: &mut Found) {
-        let (job, given) = self.forged();
+        let (mut job, given) = self.forged();
         let signer = self.luck.u8(..16);
+        if matches!(signer, 1 | 2) && self.luck.bool() {
+            // Beyond what the key of before was brought to.
+            (job.seq, job.fence) = (3 << 19, 3 << 19);
+        }
         let (key, counts): (&SigningKey, bool) = match signer {
             0 => (&self.vendor.stranger, false),
             1 | 2 => (&self.vendor.dispatch[1 - self.runner.truth.root], false),
@@ -154,8 +175,7 @@ impl<'a> Attacker<'a> {
         let is_allowed = counts && allowed(&job, release, self.vendor, &self.runner.truth);
         let offer = Offer { attempt: attempt(&job), envelope, release: release.bytes.clone() };
         if is_allowed {
-            found.honest += 1;
-            found.honest_refused += u64::from(self.runner.judge(&offer, None).is_some());
+            self.must_begin(&offer, found);
         } else {
             self.must_refuse("forged", &offer, found);
         }
@@ -173,13 +193,14 @@ impl<'a> Attacker<'a> {
     fn spoil(&mut self, job: &mut Job, given: &mut usize) {
         let luck = &mut self.luck;
         let far = *luck.choice(&[0, 1_000, 59_000, 61_000, 3_600_000, i64::from(u32::MAX)]).unwrap_or(&0);
-        match luck.u8(..25) {
+        match luck.u8(..26) {
             0 => job.audience.org = "rival".to_owned(),
             1 => job.audience.app = "other".to_owned(),
             2 => job.audience.install = "zenith".to_owned(),
             3 => job.audience.epoch = luck.u64(0..5),
             4 => job.audience.generation = luck.u64(0..9),
-            5 => job.seq = luck.u64(0..self.runner.truth.seq_high + 2),
+            5 => job.seq = approvals::number(luck, self.runner.truth.seq_high),
+            24 => job.fence = approvals::number(luck, self.runner.truth.fence_high).max(1),
             6 => (job.not_before_ms, job.not_after_ms) = (job.not_before_ms + far, job.not_after_ms + far),
             7 => (job.not_before_ms, job.not_after_ms) = (job.not_before_ms - far, job.not_after_ms - far),
             8 => job.issued_ms += far,
@@ -227,15 +248,13 @@ impl<'a> Attacker<'a> {
             return;
         }
         let old = self.history[self.luck.usize(..self.history.len())].clone();
-        let mut offer = offer(&old, self.vendor);
         if self.luck.bool() {
-            // The same numbers in an envelope of now.
-            let now_ms = self.runner.truth.now_ms;
-            let job =
-                Job { issued_ms: now_ms, not_before_ms: now_ms, not_after_ms: now_ms + 60_000, ..old.job };
-            offer.envelope = sign(PayloadType::Job, &job, &[&self.vendor.dispatch[self.runner.truth.root]]);
+            return self.must_refuse("replayed", &offer(&old, self.vendor), found);
         }
-        self.must_refuse("replayed", &offer, found);
+        // The same numbers in an envelope of now.
+        let now_ms = self.runner.truth.now_ms;
+        let job = Job { issued_ms: now_ms, not_before_ms: now_ms, not_after_ms: now_ms + 60_000, ..old.job };
+        self.judged("replayed", &job, old.release, found);
     }
 
     /// What was signed for another runner, or offered as another attempt.
@@ -275,7 +294,7 @@ fn offer(honest: &Honest, vendor: &Vendor) -> Offer {
 }
 
 /// A job that may begin, as the honest broker signs it.
-fn honest(vendor: &Vendor, runner: &Runner, luck: &mut Rng) -> Honest {
+fn honest(vendor: &Vendor, runner: &mut Runner, luck: &mut Rng) -> Honest {
     loop {
         let release = luck.usize(..vendor.releases.len());
         let published = &vendor.releases[release];
@@ -315,8 +334,12 @@ fn honest(vendor: &Vendor, runner: &Runner, luck: &mut Rng) -> Honest {
             not_after_ms: truth.now_ms + 10 * 60_000,
             longest_run_ms: 600_000,
         };
-        if allowed(&job, published, vendor, truth) {
-            let envelope = sign(PayloadType::Job, &job, &[&vendor.dispatch[truth.root]]);
+        // The customer is shown what is to be done where they must approve it, and does.
+        if wanted != Approval::None || operation == "destroy" {
+            runner.approve(&job);
+        }
+        if allowed(&job, published, vendor, &runner.truth) {
+            let envelope = sign(PayloadType::Job, &job, &[&vendor.dispatch[runner.truth.root]]);
             return Honest { job, envelope, release };
         }
     }

@@ -3,12 +3,15 @@
 
 use remit_runner::attempt::admission::Gate;
 use remit_runner::outcome::Attempt;
-use remit_seal::document::{Approved, CustomerApproval, Job, Side, Subject, Word};
+use remit_runner::policy::approval::Believed;
+use remit_seal::customer::{Subject, Word};
+use remit_seal::document::{Approved, Job, Side};
 use remit_seal::verify;
 
+use crate::customer::content;
 use crate::rules;
 use crate::suite::{Offer, Runner};
-use crate::vendor::{PLAN, word};
+use crate::vendor::{START_MS, word};
 
 /// A planted bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -21,6 +24,14 @@ pub(crate) enum Bug {
     AnyPlace,
     /// What was accepted once is accepted again.
     IgnoreSeq,
+    /// How far a number is beyond the last is not looked at: one great one, and nothing comes after it.
+    AnyLeap,
+    /// An approval is of a job's id, whatever comes under it.
+    ApproveById,
+    /// An approval goes on when what was approved has been done.
+    ApproveForEver,
+    /// A later general approval undoes a denial.
+    UndoDenials,
     /// The time to start is not looked at.
     AcceptExpired,
     /// Older releases are run again.
@@ -47,11 +58,15 @@ pub(crate) enum Bug {
 
 impl Bug {
     #[cfg(test)]
-    pub(crate) const ALL: [Bug; 15] = [
+    pub(crate) const ALL: [Bug; 19] = [
         Bug::CountAKeyTwice,
         Bug::SkipAudience,
         Bug::AnyPlace,
         Bug::IgnoreSeq,
+        Bug::AnyLeap,
+        Bug::ApproveById,
+        Bug::ApproveForEver,
+        Bug::UndoDenials,
         Bug::AcceptExpired,
         Bug::IgnoreFloor,
         Bug::ForgetRevoked,
@@ -74,13 +89,17 @@ impl Bug {
                 gate.view.root = runner.lenient_root.clone();
             }
             (Bug::SkipAudience, Some(job)) => gate.audience = job.audience,
-            (Bug::AnyPlace, Some(job)) => {
-                (gate.audience.account, gate.audience.region) = (job.audience.account, job.audience.region);
+            (Bug::AnyPlace, Some(Job { audience, .. })) => {
+                (gate.audience.account, gate.audience.region) = (audience.account, audience.region);
             }
-            (Bug::IgnoreSeq, _) => gate.seq_high = 0,
-            (Bug::AcceptExpired, Some(job)) => {
-                gate.view.now_ms = job.not_before_ms.max(job.issued_ms);
+            (Bug::IgnoreSeq, _) => gate.ledger.marks = Default::default(),
+            (Bug::AnyLeap, Some(job)) if job.seq > runner.truth.seq_high && job.fence > 0 => {
+                gate.ledger = runner.just_before(&job);
             }
+            (Bug::ApproveById, Some(job)) if job.job == runner.approved_id => gate.words.push(believed(&job)),
+            (Bug::ApproveForEver, _) => gate.words.clone_from(&runner.words),
+            (Bug::UndoDenials, _) => gate.words.retain(|word| word.said.word != Word::Denied),
+            (Bug::AcceptExpired, Some(job)) => gate.view.now_ms = job.not_before_ms.max(job.issued_ms),
             (Bug::IgnoreFloor, _) => {
                 gate.ran.clear();
                 gate.view.standing.floors.clear();
@@ -97,8 +116,8 @@ impl Bug {
                     offer.envelope = runner.signed(&job);
                 }
             }
-            (Bug::BelieveApprovals, Some(job)) => gate.words = believed(&job),
-            (Bug::GlassForAll, Some(job)) if job.break_glass.is_some() => gate.words = believed(&job),
+            (Bug::BelieveApprovals, Some(job)) if is_said(&job) => gate.words = vec![believed(&job)],
+            (Bug::GlassForAll, Some(job)) if job.break_glass.is_some() => gate.words = vec![believed(&job)],
             (Bug::GlassForEver, Some(mut job)) => {
                 let until_ms = runner.truth.now_ms.max(job.issued_ms + 1);
                 job.break_glass.iter_mut().for_each(|glass| glass.until_ms = until_ms);
@@ -119,6 +138,8 @@ impl Bug {
                 | Bug::SkipAudience
                 | Bug::AnyPlace
                 | Bug::AcceptExpired
+                | Bug::AnyLeap
+                | Bug::ApproveById
                 | Bug::AnyAttempt
                 | Bug::AnyRelease
                 | Bug::BelieveApprovals
@@ -131,12 +152,15 @@ impl Bug {
     }
 }
 
-/// What the broker says that the customer approved.
-fn believed(job: &Job) -> Vec<CustomerApproval> {
-    let is_said = job.approvals.iter().any(|approved| approved.side == Side::Customer);
-    let subject = job.plan.filter(|_| is_said).map(|plan| Subject::Plan(plan.hex()));
-    let said = subject.map(|subject| CustomerApproval { subject, ..word(PLAN, Word::Approved) });
-    said.into_iter().collect()
+/// Whether the broker says that the customer approved it.
+fn is_said(job: &Job) -> bool {
+    job.approvals.iter().any(|approved| approved.side == Side::Customer)
+}
+
+/// A word of the customer's that this job is approved, which nobody said.
+fn believed(job: &Job) -> Believed {
+    let said = word(Subject::Content(content(job)), Word::Approved, START_MS + 1_000);
+    Believed { said, digest: content(job) }
 }
 
 fn has_a_key_twice(release: &[u8]) -> bool {

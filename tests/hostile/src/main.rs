@@ -7,6 +7,8 @@
 
 mod attacker;
 mod bugs;
+mod customer;
+mod found;
 mod rules;
 mod suite;
 mod vendor;

@@ -7,23 +7,26 @@ use remit_runner::attempt::admission::{Gate, Rejection};
 use remit_runner::attempt::artifact::believe;
 use remit_runner::broker::trust::View;
 use remit_runner::outcome::Attempt;
-use remit_runner::policy::{Answer, Clock, Question};
-use remit_runner::storage::journal::Ran;
+use remit_runner::policy::approval::Believed;
+use remit_runner::policy::approval::judge::Asked;
+use remit_runner::policy::consent::{Consent, consent, consented};
+use remit_runner::policy::{Answer, Clock, DEFAULT, Policy, Question};
+use remit_runner::storage::journal::{Accepted, Consented, Counted, Ledger, Ran, Task};
 use remit_seal::Digest;
-use remit_seal::document::{Audience, Class, CustomerApproval, Job, KeySpec, Release, Root, Word};
+use remit_seal::customer::{Content, CustomerApproval};
+use remit_seal::document::{Audience, Class, ComponentKind, Job, KeySpec, Root};
 use remit_seal::dsse::{Envelope, PayloadType};
 use remit_seal::key::SigningKey;
 use remit_seal::verify::{self, Bound, Standing, Verified};
 
 use crate::attacker::Attacker;
 use crate::bugs::Bug;
-use crate::rules::{self, Truth};
-use crate::vendor::{DENIED, ESCAPE, PLAN, START_MS, Vendor, sign, word};
+use crate::found::Found;
+use crate::rules::{self, Said, Truth};
+use crate::vendor::{ESCAPE, Published, START_MS, Vendor, sign};
 
 /// After so many tries everything begins anew: first root, first envelope.
 const EPISODE: u64 = 20_000;
-/// How many breaches are told.
-const BREACHES_MAX: usize = 10;
 
 /// What a broker hands over: an envelope as this attempt, and bytes as the release that it names.
 #[derive(Clone, Debug)]
@@ -44,6 +47,14 @@ pub(crate) struct Runner {
     customer: KeySpec,
     ran: BTreeMap<String, Ran>,
     made: BTreeMap<String, String>,
+    /// The folder of the customer's words; what was used up is put back by whoever kept a copy.
+    pub(crate) words: Vec<Believed>,
+    pub(crate) ledger: Ledger,
+    policy: Policy,
+    /// How often the customer has said something.
+    pub(crate) said: i64,
+    /// The id of the job that the customer approved last.
+    pub(crate) approved_id: String,
 }
 
 impl Runner {
@@ -58,6 +69,10 @@ impl Runner {
             ran: None,
             made: BTreeMap::new(),
             told_floor: 0,
+            fence_high: 0,
+            approved: Vec::new(),
+            denied: Vec::new(),
+            is_general: false,
             root: 0,
             is_told: false,
             fresh_until_ms: 0,
@@ -70,6 +85,11 @@ impl Runner {
             made: BTreeMap::new(),
             first_root: first,
             customer: vendor.customer.clone(),
+            words: Vec::new(),
+            ledger: Ledger::default(),
+            policy: Policy::parse("default", DEFAULT).expect("the default policy is one"),
+            said: 0,
+            approved_id: String::new(),
             truth,
         }
     }
@@ -79,10 +99,20 @@ impl Runner {
             root: self.standing.restrict(&self.root),
             now_ms: self.standing.now_ms(self.truth.now_ms),
             standing: self.standing.clone(),
+            since_ms: i64::try_from(self.truth.root).unwrap_or(0) + 1,
         };
-        let (audience, seq_high) = (self.truth.audience.clone(), self.truth.seq_high);
-        let words = vec![word(DENIED, Word::Denied), word(PLAN, Word::Approved)];
-        Gate { view, audience, seq_high, ran: self.ran.clone(), made: self.made.clone(), words }
+        let (audience, ledger) = (self.truth.audience.clone(), self.ledger.clone());
+        let mut words = self.words.clone();
+        words.retain(|word| !ledger.is_spent(&word.digest.hex()));
+        Gate {
+            view,
+            audience,
+            ledger,
+            rehearses: false,
+            ran: self.ran.clone(),
+            made: self.made.clone(),
+            words,
+        }
     }
 
     /// What the runner says to an offer: the code of its refusal, or nothing when it would begin.
@@ -102,11 +132,23 @@ impl Runner {
             gate.bind(job, &release, &[])
         });
         match admitted {
-            Ok((bound, _)) => source(&bound, bug),
+            Ok((bound, _)) => self.door(&gate, &bound).or_else(|| source(&bound, bug)),
             Err(Rejection::Refused { code, .. }) => Some(code),
             Err(Rejection::Away(_)) => Some("away"),
-            // The policy comes after these checks; nothing of it is asked here.
             Err(Rejection::Held { code, .. }) => Some(code),
+        }
+    }
+
+    /// What the customer's policy says at the door, with the customer's words that count.
+    fn door(&self, gate: &Gate, bound: &Bound) -> Option<&'static str> {
+        let asked = Asked::of(bound, gate.rehearses(bound));
+        let now = Clock { hour: 12, minute: 0, weekday: "Mon".to_owned() };
+        let question = Question::of(bound, &asked, now, 0);
+        match consent(&self.policy, &gate.words, &question, &asked) {
+            Consent::Denied(_) => Some("policy.denied"),
+            Consent::Decided { decision, .. } => {
+                (decision.answer != Answer::Permitted).then(|| decision.answer.code())
+            }
         }
     }
 
@@ -132,12 +174,26 @@ impl Runner {
         crate::vendor::key(if self.truth.root == 0 { 6 } else { 7 })
     }
 
-    /// An honest envelope was begun.
-    pub(crate) fn accept(&mut self, job: &Job, release: &Release) {
-        self.truth.seq_high = job.seq;
+    /// An envelope was begun, and what it asks for was done.
+    pub(crate) fn accept(&mut self, job: &Job, release: &Published) {
+        self.truth.seq_high = self.truth.seq_high.max(job.seq);
+        self.truth.fence_high = self.truth.fence_high.max(job.fence);
+        let this = Said::of(job);
+        self.truth.approved.iter_mut().filter(|(said, _)| *said == this).for_each(|(_, done)| *done = true);
+        self.has_run(job, release);
+        let content = Content::of(job, ComponentKind::Terraform, rules::is_rehearsed(job));
+        let asked = Asked { content, program: None, counter: release.document.counter, own_plan: None };
+        let accepted = self.accepted(job, consented(&self.words, &asked));
+        self.ledger.spend(&accepted.consent.approvals, self.truth.now_ms);
+        self.ledger.marks.accept(&accepted);
+    }
+
+    /// A release that changed something has run here.
+    fn has_run(&mut self, job: &Job, release: &Published) {
         if job.class <= Class::Plan {
             return;
         }
+        let release = &release.document;
         let now = Ran { counter: release.counter, back_to: release.rollback_floor };
         if self.truth.ran.is_none_or(|(counter, _)| counter <= now.counter) {
             self.truth.ran = Some((now.counter, now.back_to));
@@ -147,6 +203,41 @@ impl Runner {
             self.truth.made.insert(job.component.clone(), job.release);
             self.made.insert(job.component.clone(), job.release.hex());
         }
+    }
+
+    fn accepted(&self, job: &Job, consent: Consented) -> Accepted {
+        Accepted {
+            attempt: Attempt { job: job.job.clone(), attempt: job.attempt, fence: job.fence },
+            counted: Counted {
+                seq: job.seq,
+                keys: vec![self.dispatch().id()],
+                since_ms: i64::try_from(self.truth.root).unwrap_or(0) + 1,
+            },
+            envelope: String::new(),
+            release: job.release.hex(),
+            release_counter: job.release_counter,
+            channel: String::new(),
+            rollback_floor: 0,
+            task: Task {
+                component: job.component.clone(),
+                kind: "terraform".to_owned(),
+                operation: job.operation.clone(),
+                class: job.class,
+                rehearsal: rules::is_rehearsed(job),
+            },
+            policy: None,
+            break_glass: None,
+            permit: None,
+            consent,
+        }
+    }
+
+    /// The numbers as they would be if nobody had looked at how far this job's are beyond them.
+    pub(crate) fn just_before(&self, job: &Job) -> Ledger {
+        let mut ledger = self.ledger.clone();
+        let before = Job { seq: job.seq - 1, fence: job.fence - 1, ..job.clone() };
+        ledger.marks.accept(&self.accepted(&before, Consented::default()));
+        ledger
     }
 
     /// Whether the runner would trust these bytes as the next root.
@@ -160,6 +251,8 @@ impl Runner {
         self.lenient_root = lenient(vendor, &self.root);
         self.standing = std::mem::take(&mut self.standing).under(self.root.get());
         self.truth.root = 1;
+        // The dispatch key of before is gone, and its numbers with it.
+        (self.truth.seq_high, self.truth.fence_high) = (0, 0);
     }
 
     /// The honest broker tells what was revoked.
@@ -178,7 +271,7 @@ fn source(bound: &Bound, bug: Option<Bug>) -> Option<&'static str> {
     let rehearsal = bound.job.sandbox || bound.component.sandbox;
     let does = bound.component.digest == Digest::of(b"network") && !rehearsal;
     let now = Clock { hour: 12, minute: 0, weekday: "Mon".to_owned() };
-    let mut question = Question::of(bound, rehearsal, now, 0);
+    let mut question = Question::of(bound, &Asked::of(bound, rehearsal), now, 0);
     question.escapes = does.then(|| [ESCAPE.to_owned()].into());
     let is_hidden = bug != Some(Bug::AnyEscape) && !question.undeclared().is_empty();
     is_hidden.then(|| Answer::Undeclared.code())
@@ -191,45 +284,6 @@ fn pinned(bytes: &[u8]) -> Verified<Root> {
 
 fn lenient(vendor: &Vendor, root: &Verified<Root>) -> Verified<Root> {
     pinned(&vendor.sign_root(&Root { destroy: None, ..root.get().clone() }))
-}
-
-/// What came of it.
-#[derive(Debug, Default)]
-pub(crate) struct Found {
-    pub(crate) tries: u64,
-    pub(crate) begun: u64,
-    pub(crate) honest: u64,
-    pub(crate) honest_refused: u64,
-    pub(crate) refused: BTreeMap<&'static str, u64>,
-    pub(crate) breaches: Vec<String>,
-}
-
-impl Found {
-    /// Something that must not be came through, or not.
-    pub(crate) fn tried(&mut self, answer: Option<&'static str>, what: impl FnOnce() -> String) {
-        self.tries += 1;
-        match answer {
-            Some(code) => *self.refused.entry(code).or_default() += 1,
-            None => {
-                self.begun += 1;
-                if self.breaches.len() < BREACHES_MAX {
-                    self.breaches.push(what());
-                }
-            }
-        }
-    }
-
-    fn add(&mut self, other: Found) {
-        self.tries += other.tries;
-        self.begun += other.begun;
-        self.honest += other.honest;
-        self.honest_refused += other.honest_refused;
-        self.breaches.extend(other.breaches);
-        self.breaches.truncate(BREACHES_MAX);
-        for (code, count) in other.refused {
-            *self.refused.entry(code).or_default() += count;
-        }
-    }
 }
 
 /// Tries so often, on so many threads.
@@ -269,7 +323,8 @@ mod tests {
         }
     }
 
-    const CODES: [&str; 34] = [
+    const CODES: [&str; 36] = [
+        "policy.approval_needed",
         "policy.denied",
         "policy.undeclared",
         "runner.artifact_mismatch",
@@ -294,6 +349,7 @@ mod tests {
         "seal.job_invalid",
         "seal.json_syntax",
         "seal.key_revoked",
+        "seal.mark_leap",
         "seal.operation_unknown",
         "seal.payload_type",
         "seal.release_audience",

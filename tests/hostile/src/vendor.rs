@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use remit_seal::Digest;
+use remit_seal::customer::{CustomerApproval, Every, Releases, Subject, Word};
 use remit_seal::document::{
-    Approval, Authority, Class, Component, ComponentKind, CustomerApproval, DestroyRule, Input, KeySpec,
-    Operation, Release, Role, Root, Status, Subject, Terms, Value, ValueType, Word,
+    Approval, Authority, Class, Component, ComponentKind, DestroyRule, Input, KeySpec, Operation, Release,
+    Role, Root, Status, Terms, Value, ValueType,
 };
 use remit_seal::dsse::{Envelope, PayloadType};
 use remit_seal::key::SigningKey;
@@ -53,16 +54,28 @@ pub(crate) const PLAN: &[u8] = b"a plan";
 /// The plan that the customer denied.
 pub(crate) const DENIED: &[u8] = b"a plan that nobody wants";
 
-/// What the customer said, for as long as all of this takes.
-pub(crate) fn word(plan: &[u8], word: Word) -> CustomerApproval {
+/// What the customer says, for as long as all of this takes.
+pub(crate) fn word(subject: Subject, word: Word, at_ms: i64) -> CustomerApproval {
     CustomerApproval {
         install: "ins_demo.shop.acme".to_owned(),
-        subject: Subject::Plan(Digest::of(plan).hex()),
+        subject,
         word,
+        what: "in words".to_owned(),
         by: "cus".to_owned(),
-        at_ms: START_MS,
+        at_ms,
         until_ms: START_MS + 365 * DAY_MS,
     }
+}
+
+/// A word of the customer's that the attacker has seen.
+pub(crate) fn seen_word() -> CustomerApproval {
+    word(Subject::Content(Digest::of(PLAN)), Word::Approved, START_MS)
+}
+
+/// From somewhere in the first third of an episode on: every destroy of the network by these releases is approved.
+pub(crate) fn general() -> Every {
+    let (operation, component) = ("destroy".to_owned(), Some("network".to_owned()));
+    Every { operation, component, releases: Some(Releases { from: 8, to: 8 }) }
 }
 
 impl Vendor {
@@ -77,7 +90,7 @@ impl Vendor {
         Self {
             stranger: key(9),
             customer: key(8).public(),
-            word: sign(PayloadType::Approval, &word(PLAN, Word::Approved), &[&key(8)]),
+            word: sign(PayloadType::Approval, &seen_word(), &[&key(8)]),
             roots,
             releases: releases(&release_keys),
             release_keys: release_keys.each_ref().map(SigningKey::id),

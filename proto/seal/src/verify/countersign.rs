@@ -36,7 +36,7 @@ pub fn customer_approval(keys: &[KeySpec], bytes: &[u8]) -> Result<Verified<Cust
 }
 
 fn check_form(said: &CustomerApproval) -> Result<(), Refusal> {
-    let unsound = |detail| Err(Refusal::CustomerWordInvalid { detail });
+    let unsound = |detail| Err(Refusal::CustomerWordInvalid(detail));
     let is_line = |text: &str, max| text.len() <= max && !text.chars().any(char::is_control);
     if said.by.is_empty() || !is_line(&said.by, CUSTOMER_BY_LEN_MAX) {
         return unsound("who says it is empty, longer than 128 bytes, or holds control characters");

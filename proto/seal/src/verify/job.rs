@@ -150,7 +150,7 @@ fn check_marks(job: &Job, context: &Context<'_>) -> Result<(), Refusal> {
     for (what, mark, high) in [("sequence number", seq, seq_high), ("fence", job.fence, context.fence_high)] {
         let max = if high == 0 { MARK_FIRST_MAX } else { high.saturating_add(MARK_LEAP_MAX) };
         if mark > max {
-            return Err(Refusal::MarkLeap { what, mark, max });
+            return Err(Refusal::MarkLeap(what, mark, max));
         }
     }
     Ok(())

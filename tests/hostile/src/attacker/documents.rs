@@ -5,7 +5,8 @@ use remit_seal::document::{Approval, Class, Job, Root};
 use remit_seal::dsse::{Envelope, PayloadType};
 
 use super::{Attacker, attempt, offer};
-use crate::suite::{Found, Offer};
+use crate::found::Found;
+use crate::suite::Offer;
 use crate::vendor::sign;
 
 impl Attacker<'_> {
