@@ -4,7 +4,6 @@ use std::path::Path;
 
 use bytes::Bytes;
 use remit_broker::api::wire::ReleaseAccepted;
-use remit_broker::signer::Signer;
 use remit_seal::document::Release;
 use remit_seal::dsse::{Envelope, PayloadType};
 use remit_seal::verify::{self, Verified};
