@@ -29,7 +29,7 @@ Sets up what the checks need, runs them all and ends with `N passed, N failed`.
 
 Usage: cargo verify [STAGE]...
 
-What a stage printed lies in target/verify/STAGE.log. `cargo verify fmt clippy` takes seconds after a build;
+What a stage printed lies in target/verify/STAGE.log. `cargo verify fmt clippy` takes seconds once it has run;
 `cargo test --workspace NAME` runs single tests once `cargo verify parts` has set up what they need.";
 
 fn main() -> ExitCode {
