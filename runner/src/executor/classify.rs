@@ -1,5 +1,5 @@
-//! From a tool's own words to a failure with a class, a code and a hint: by a table of data,
-//! `failures.toml`, read from top to bottom; the first line that fits decides.
+//! From a tool's own words to a failure with a class, a code and a hint: by tables of data, one a kind and one
+//! a cloud, then `common.toml`, each read from top to bottom; the first line that fits decides.
 //!
 //! It errs on the side of `bug`, which holds for a person, rather than of a retry that repeats a
 //! mistake.
@@ -11,10 +11,20 @@ use std::sync::LazyLock;
 use crate::outcome::{Class, Failure};
 use table::Table;
 
+/// In the order in which they are read: a kind's own lies in its folder, once it has an executor.
+const TABLES: &[&str] = &[
+    include_str!("terraform/failures.toml"),
+    include_str!("classify/aws.toml"),
+    include_str!("classify/kubernetes.toml"),
+    include_str!("classify/helm.toml"),
+    include_str!("classify/image.toml"),
+    include_str!("classify/clouds.toml"),
+    include_str!("classify/common.toml"),
+];
+
 /// The table, compiled into the program; its tests read all of it.
 static TABLE: LazyLock<Table> = LazyLock::new(|| {
-    Table::parse(include_str!("failures.toml"))
-        .expect("the table is part of the program, and its tests read it")
+    Table::parse(TABLES).expect("the tables are part of the program, and its tests read them")
 });
 
 /// The code of a failure of which only the class is known.

@@ -104,12 +104,17 @@ fn codes() -> BTreeSet<(String, String)> {
     all
 }
 
-/// Codes of the table of failures, which is data.
+/// Codes of the tables of failures, which are data.
 fn codes_of_tools() -> Vec<(String, String)> {
-    const TABLE: &str = "runner/src/executor/failures.toml";
-    let table: toml::Table = std::fs::read_to_string(root().join(TABLE)).unwrap().parse().unwrap();
-    let failures = table["failure"].as_array().unwrap();
-    failures.iter().map(|f| (f["code"].as_str().unwrap().to_owned(), TABLE.to_owned())).collect()
+    let tables =
+        files().into_iter().filter(|p| p.starts_with("runner/src/executor/") && p.ends_with(".toml"));
+    let mut codes = Vec::new();
+    for path in tables {
+        let table: toml::Table = std::fs::read_to_string(root().join(&path)).unwrap().parse().unwrap();
+        let failures = table["failure"].as_array().unwrap();
+        codes.extend(failures.iter().map(|f| (f["code"].as_str().unwrap().to_owned(), path.clone())));
+    }
+    codes
 }
 
 /// An error that a user sees has a page that says what to do next.

@@ -30,6 +30,8 @@ pub(super) enum Error {
 #[serde(deny_unknown_fields)]
 struct File {
     failure: Vec<FailureForm>,
+    /// The last resort, in the last file.
+    #[serde(default)]
     words: Vec<Words>,
 }
 
@@ -96,10 +98,17 @@ pub(super) struct Found<'a> {
 }
 
 impl Table {
-    pub(super) fn parse(text: &str) -> Result<Self, Error> {
-        let file: File = toml::from_str(text)?;
-        let failures = file.failure.into_iter().map(Known::new).collect::<Result<_, _>>()?;
-        Ok(Self { failures, words: file.words })
+    /// One table of several files, in their order.
+    pub(super) fn parse(texts: &[&str]) -> Result<Self, Error> {
+        let (mut failures, mut words) = (Vec::new(), Vec::new());
+        for text in texts {
+            let file: File = toml::from_str(text)?;
+            for form in file.failure {
+                failures.push(Known::new(form)?);
+            }
+            words.extend(file.words);
+        }
+        Ok(Self { failures, words })
     }
 
     /// The first failure that these words are a sign of.

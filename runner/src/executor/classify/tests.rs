@@ -141,9 +141,9 @@ fn the_page_says_what_the_table_says() {
 fn page() -> String {
     let mut page = String::from(
         "# tool\n\nWhat the tools that carry out components say when they fail: terraform, the APIs that it and scripts call,\n\
-         kubernetes, helm, registries. The runner recognises their own words by a table,\n\
-         [`failures.toml`](../../runner/src/executor/failures.toml), from which a test makes this page. What the table\n\
-         does not know has the code [executor.tool_failed](executor.md) and a class by single words; where no word\n\
+         kubernetes, helm, registries. The runner recognises their own words by tables, a kind's own first and then\n\
+         [`common.toml`](../../runner/src/executor/classify/common.toml), from which a test makes this page. What they do\n\
+         not know has the code [executor.tool_failed](executor.md) and a class by single words; where no word\n\
          speaks for anything, it is a `bug`: that holds for a person, and repeats no mistake.\n\n\
          The class says what ends a failure. `transient`, `timeout` and `interference` are tried again by themselves;\n\
          the others wait for somebody. Words in `<…>` are what the message names.\n",
