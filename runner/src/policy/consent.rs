@@ -136,6 +136,7 @@ mod tests {
             declares: BTreeSet::new(),
             program: None,
             escapes: None,
+            source: None,
             plan,
         }
     }
