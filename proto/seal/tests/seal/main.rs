@@ -34,6 +34,7 @@ mod rehearsals;
 mod rotation;
 mod seen;
 mod status;
+mod stranger;
 mod tuf;
 mod vectors;
 mod words;
