@@ -17,7 +17,6 @@ use crate::runner::message::ToRunner;
 /// What one loop tells another. The sender is the event's `by`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
-#[expect(clippy::large_enum_variant, reason = "nearly all are to installs, components and runners")]
 pub enum Notice {
     /// To an org or an app, by what is in it.
     Parent(ToParent),

@@ -80,7 +80,7 @@ impl Guest {
             }
             tokio::time::sleep_until(until.max(Instant::now() + AT_WORK_MIN)).await;
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     fn idle_since(&self) -> Instant {

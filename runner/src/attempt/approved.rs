@@ -56,7 +56,7 @@ impl Runner {
         let word = Used { word: digest, until_ms: word.said.until_ms };
         match self.journal.append(Entry::MarksReset { word, by: by.clone(), at_ms }).await {
             Ok(()) => {
-                tracing::warn!(by, "sequence numbers and fences are counted anew by the customer's word")
+                tracing::warn!(by, "sequence numbers and fences are counted anew by the customer's word");
             }
             Err(error) => tracing::error!(error = %chain(&error), "the numbers cannot be counted anew yet"),
         }

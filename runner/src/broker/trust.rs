@@ -122,10 +122,10 @@ pub struct Trust {
 impl Trust {
     /// Reads what was kept, and walks from the pinned root to the newest.
     pub fn open(dir: &DataDir, identity: &Identity) -> Result<Self, Error> {
-        Self::walk(dir, identity.first_root()?)
+        Self::walk(dir, &identity.first_root()?)
     }
 
-    fn walk(dir: &DataDir, first: Verified<Root>) -> Result<Self, Error> {
+    fn walk(dir: &DataDir, first: &Verified<Root>) -> Result<Self, Error> {
         let folder = dir.path(FOLDER);
         let made = make_dir(&folder).and_then(|()| sync_parent(&folder));
         made.map_err(|source| Error::Io { path: folder.clone(), source })?;

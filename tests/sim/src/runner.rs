@@ -11,6 +11,7 @@ pub(crate) type Key = (AttemptId, u64);
 
 /// How far an attempt is, on the runner's disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "a few dozen at a time: a box would only cost")]
 pub(crate) enum State {
     Accepted,
     /// The component's lock is held, and nothing runs yet.

@@ -292,6 +292,7 @@ pub struct Rehearsal {
 /// What an install is told by its app, its components and its runner.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "a notice lives for one event: a box would only cost")]
 pub enum ToInstall {
     /// App to install: this one.
     ReleaseIs {

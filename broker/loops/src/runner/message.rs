@@ -386,6 +386,7 @@ pub struct JobSpec {
 /// What a runner is told by its install and by its components.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "a notice lives for one event, and most are offers")]
 pub enum ToRunner {
     /// Component to runner: run this attempt.
     Offer(JobSpec),

@@ -112,10 +112,12 @@ impl Program {
 }
 
 fn product_inputs(source: &Source) -> Vec<&String> {
-    let of_part = |part| match part {
-        &Part::Input(ref name) => Some(name),
-        Part::Literal(_) | Part::Output(_) => None,
-    };
+    fn of_part(part: &Part) -> Option<&String> {
+        match part {
+            Part::Input(name) => Some(name),
+            Part::Literal(_) | Part::Output(_) => None,
+        }
+    }
     match source {
         Source::Input(name) => vec![name],
         Source::Text(parts) => parts.iter().filter_map(of_part).collect(),

@@ -95,7 +95,7 @@ fn another_program_is_another_digest() {
         |_, seed| seed.kind = ComponentKind::Terraform,
         |_, seed| seed.digest = Digest::of(b"another source"),
         |_, seed| {
-            drop(seed.commands.insert("deploy".to_owned(), vec!["sh".to_owned(), "other.sh".to_owned()]))
+            drop(seed.commands.insert("deploy".to_owned(), vec!["sh".to_owned(), "other.sh".to_owned()]));
         },
         |_, seed| drop(seed.inputs.insert("more".to_owned(), Source::Literal(text("x; rm -rf /")))),
         |_, seed| drop(seed.inputs.insert("more".to_owned(), Source::Input("size".to_owned()))),

@@ -1,4 +1,5 @@
 //! The reader beside terraform itself, and against sources that are meant to mislead it.
+#![allow(clippy::unwrap_used)]
 
 mod differential;
 mod hostile;

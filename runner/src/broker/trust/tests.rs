@@ -52,7 +52,7 @@ impl Bench {
     }
 
     fn open(&self) -> Result<Trust, Error> {
-        Trust::walk(&DataDir::open(self.temp.path()).unwrap(), self.first.clone())
+        Trust::walk(&DataDir::open(self.temp.path()).unwrap(), &self.first)
     }
 }
 

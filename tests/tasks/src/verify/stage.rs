@@ -121,16 +121,16 @@ impl<'a> Running<'a> {
     pub(crate) fn commands(self, commands: &[Call]) -> Result<Outcome> {
         for command in commands {
             if let Some(reason) = command.run(self.house, &self.log)? {
-                return self.end(Some(reason));
+                return self.end(Some(&reason));
             }
         }
         self.end(None)
     }
 
     /// Ends the stage; of one that failed the end of its log is shown.
-    pub(crate) fn end(self, failure: Option<String>) -> Result<Outcome> {
+    pub(crate) fn end(self, failure: Option<&str>) -> Result<Outcome> {
         let log = String::from_utf8_lossy(&std::fs::read(&self.path)?).into_owned();
-        if let Some(reason) = &failure {
+        if let Some(reason) = failure {
             show(&log, reason, &self.path);
         }
         Ok(Outcome { stage: self.name, failed: failure.is_some(), took: self.began.elapsed(), log })

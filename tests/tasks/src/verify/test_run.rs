@@ -44,7 +44,7 @@ pub(crate) fn run(house: &House, stage: Running<'_>) -> Result<Outcome> {
     if let Some(reason) =
         compile().args(["--message-format=json-render-diagnostics"]).run(house, stage.log())?
     {
-        return stage.end(Some(reason));
+        return stage.end(Some(&reason));
     }
     let directory = house.target.join("verify");
     let said = std::fs::read_to_string(directory.join("test.log"))?;
@@ -63,7 +63,8 @@ pub(crate) fn run(house: &House, stage: Running<'_>) -> Result<Outcome> {
         failed.extend(end.failure.as_ref().map(|reason| format!("{name}: {reason}")));
     }
     std::fs::write(directory.join("test.seconds"), times)?;
-    stage.end(if failed.is_empty() { None } else { Some(failed.join("; ")) })
+    let reason = failed.join("; ");
+    stage.end(if failed.is_empty() { None } else { Some(&reason) })
 }
 
 /// Every program to its end, whatever becomes of the others.

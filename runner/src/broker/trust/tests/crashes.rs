@@ -21,7 +21,7 @@ fn trust_that_crashed_anywhere_never_goes_back() {
     let revoked = [key(20).id()];
     crash::begin();
     let dir = DataDir::open(from.path()).unwrap();
-    let trust = Trust::walk(&dir, bench.first.clone()).unwrap();
+    let trust = Trust::walk(&dir, &bench.first).unwrap();
     let mut acknowledged = vec![Acknowledged { version: 1, ..Acknowledged::default() }];
     let mut say = |trust: &Trust, revoked| {
         acknowledged.push(Acknowledged { ops: crash::count(), version: trust.marks().0, revoked });
@@ -39,7 +39,7 @@ fn trust_that_crashed_anywhere_never_goes_back() {
         let before = acknowledged.iter().rfind(|a| a.ops <= n).unwrap();
         let at = format!("{how:?} after {n} of {}", ops.len());
         let dir = DataDir::open(to.path()).unwrap_or_else(|e| panic!("{e}: {at}"));
-        let trust = Trust::walk(&dir, bench.first.clone()).unwrap_or_else(|e| panic!("{e}: {at}"));
+        let trust = Trust::walk(&dir, &bench.first).unwrap_or_else(|e| panic!("{e}: {at}"));
         let version = trust.marks().0;
         assert!(version >= before.version, "version {version} after {}: {at}", before.version);
         if version == before.version && before.revoked {
