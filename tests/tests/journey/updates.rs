@@ -150,7 +150,11 @@ fn a_rollout_goes_in_waves_and_back(world: &World) {
     for name in INSTALLS {
         is_on(world, name, "3.0.0");
     }
-    world.remit(&["rollout", "rollback", "--to", "2.1.0", "--follow"]).unwrap();
+    // Going back needs the vendor's signed leave.
+    let back = ["rollout", "rollback", "--to", "2.1.0", "--follow"];
+    assert!(!world.try_remit(&back).unwrap().status.success(), "a rollback without a permit");
+    world.remit(&["release", "permit-rollback", "2.1.0", "--reason", "3.0.0 loses orders"]).unwrap();
+    world.remit(&back).unwrap();
     for name in INSTALLS {
         is_on(world, name, "2.1.0");
     }
