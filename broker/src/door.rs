@@ -5,6 +5,7 @@
 
 mod gather;
 mod guests;
+pub(crate) mod limits;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -11,8 +11,6 @@ use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 use remit_loops::runner::Report;
 use remit_loops::{Actor, Body, Kind};
-use remit_proto::limit::STREAMS_MAX;
-use rustix::process::{Resource, Rlimit};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -22,7 +20,7 @@ use crate::artifacts::Artifacts;
 use crate::audit::{self, Audit};
 use crate::config::{Config, StoreChoice};
 use crate::dispatch::{self, DispatchKeys};
-use crate::door::{self, Clients, Door, Limits};
+use crate::door::{self, Clients, Door, limits};
 use crate::edge::Edge;
 use crate::engine::{Engine, Options, Submission, SubmitError};
 use crate::logs::Logs;
@@ -44,24 +42,6 @@ use crate::{api, backup, rpc};
 const DRAIN_WITHIN: Duration = Duration::from_secs(20);
 /// How many runners are read at once.
 const PAGE: usize = 500;
-/// A runner has one connection; one of the API's clients may have many requests on one.
-const API_LIMITS: Limits = Limits {
-    connections_max: 4096,
-    streams_max: 128,
-    window: 256 * 1024,
-    age_max: None,
-    http1: true,
-    gathers: true,
-};
-const RPC_LIMITS: Limits = Limits {
-    connections_max: 65_536,
-    streams_max: STREAMS_MAX,
-    window: 64 * 1024,
-    age_max: Some(Duration::from_secs(3600)),
-    http1: false,
-    gathers: false,
-};
-
 /// The sockets to listen on; whoever starts a broker hands them in.
 #[derive(Debug)]
 pub struct Listeners {
@@ -352,38 +332,8 @@ async fn edge(
     })
 }
 
-/// However few files may be open, so many connections are tried.
-const CONNECTIONS_MIN: usize = 16;
-
-/// Raises the limit of open files as far as this process may, and fits the listeners' connections into it: an eighth
-/// to the API, which few people use, and half to the runners. Returns the limits of both.
-fn fit_connections() -> (Limits, Limits) {
-    let limit = rustix::process::getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
-    let files = match rustix::process::setrlimit(Resource::Nofile, raised) {
-        Ok(()) => limit.maximum,
-        Err(_) => limit.current,
-    };
-    let files = files.map_or(usize::MAX, |files| usize::try_from(files).unwrap_or(usize::MAX));
-    let fit = |limits: Limits, part: usize| Limits {
-        connections_max: limits.connections_max.min((files / part).max(CONNECTIONS_MIN)),
-        ..limits
-    };
-    let (api, rpc) = (fit(API_LIMITS, 8), fit(RPC_LIMITS, 2));
-    if rpc.connections_max < RPC_LIMITS.connections_max {
-        let (api, rpc) = (api.connections_max, rpc.connections_max);
-        tracing::warn!(
-            files,
-            runners = rpc,
-            api,
-            "few open files are allowed, so few connections: raise the hard limit (ulimit -Hn, LimitNOFILE=)"
-        );
-    }
-    (api, rpc)
-}
-
 fn doors(config: &Config, edge: &Arc<Edge>, listeners: Listeners) -> Result<[Door; 2], Error> {
-    let (api_limits, rpc_limits) = fit_connections();
+    let (api_limits, rpc_limits) = limits::fit();
     let hosts = door::hosts(&config.public_hosts);
     let tls = |clients: &Clients, protocols: &[&[u8]]| -> Result<_, door::Error> {
         let certificate = edge.authority.issue_server(&hosts, edge.engine.now())?;

@@ -66,7 +66,7 @@ fn a_plan_that_breaks_a_rule_is_refused() {
         ("no address", |w| w.list[0].address.clear(), "wire.missing"),
         ("long address", |w| w.list[0].address = "x".repeat(257), "wire.too_long"),
         ("no action", |w| w.list[0].action = 0, "wire.unspecified"),
-        ("unknown action", |w| w.list[0].action = 5, "wire.unknown_value"),
+        ("unknown action", |w| w.list[0].action = 99, "wire.unknown_value"),
         ("long list", |w| w.list = vec![w.list[0].clone(); 101], "wire.too_many"),
     ];
     for (name, spoil, code) in rows {

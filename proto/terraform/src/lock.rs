@@ -46,6 +46,6 @@ mod tests {
         assert_eq!(found[0].address, "registry.terraform.io/hashicorp/null");
         assert_eq!((found[0].version.as_str(), found[0].hashes.len()), ("3.2.1", 2));
         assert_eq!(locked("").unwrap(), []);
-        assert_eq!(locked("provider \"x\" {\n").unwrap_err().0, 2);
+        assert_eq!(locked("provider \"x\" {\n").unwrap_err().0, 1);
     }
 }

@@ -4,6 +4,8 @@ use super::Refusal;
 
 impl Refusal {
     /// The stable code, e.g. `seal.signature_invalid`.
+    // A table, a line for each kind of refusal: the two of a permit share theirs.
+    #[rustfmt::skip]
     pub fn code(&self) -> &'static str {
         match self {
             Refusal::TooLarge { .. } => "seal.too_large",
@@ -55,8 +57,7 @@ impl Refusal {
             Refusal::ReleaseAudience { .. } => "seal.release_audience",
             Refusal::CounterMismatch { .. } => "seal.counter_mismatch",
             Refusal::Rollback { .. } => "seal.rollback",
-            Refusal::PermitInvalid { .. } => "seal.permit_invalid",
-            Refusal::PermitOver { .. } => "seal.permit_over",
+            Refusal::PermitInvalid { .. } => "seal.permit_invalid", Refusal::PermitOver { .. } => "seal.permit_over",
             Refusal::ComponentUnknown { .. } => "seal.component_unknown",
             Refusal::OperationUnknown { .. } => "seal.operation_unknown",
             Refusal::ClassMismatch { .. } => "seal.class_mismatch",
