@@ -150,9 +150,10 @@ impl ApiError {
             RejectedCode::RolloutInvalid => {
                 (StatusCode::UNPROCESSABLE_ENTITY, "`remit rollout create --dry-run` shows what it would be")
             }
-            RejectedCode::BelowFloor => {
-                (StatusCode::CONFLICT, "cut a newer release that holds what the older one did")
-            }
+            RejectedCode::BelowFloor => (
+                StatusCode::CONFLICT,
+                "sign leave to go back: remit release permit-rollback VERSION --reason WHY; or cut a newer release",
+            ),
             RejectedCode::FreezeOverlaps => {
                 (StatusCode::CONFLICT, "`remit freeze list` shows what is there; remove one first")
             }

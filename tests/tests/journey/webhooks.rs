@@ -161,7 +161,9 @@ fn a_webhook_hears_everything_in_order_though_broker_and_endpoint_fail() {
     receiver.until("operation.succeeded");
     let codes: Vec<String> =
         receiver.received().iter().filter_map(|r| r.body["type"].as_str().map(str::to_owned)).collect();
-    assert_eq!(codes, ["webhook.test", "install.created", "operation.started", "operation.succeeded"]);
+    let told =
+        ["webhook.test", "install.created", "operation.started", "install.channel", "operation.succeeded"];
+    assert_eq!(codes, told);
     // Committed while the endpoint fails; then the broker dies before it was ever heard.
     receiver.now_answers(503);
     world.remit(&["signal", "acme", "pause", "--reason", "audit"]).unwrap();
