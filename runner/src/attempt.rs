@@ -88,7 +88,7 @@ pub async fn run(
 async fn release(runner: &Runner, held: Option<Held>) {
     let Some(held) = held else { return };
     let component = &held.record().component;
-    if runner.states.is_unsent(component) {
+    if runner.executors.is_unsent(component) {
         tracing::error!(
             component,
             "its state has not arrived where it belongs: its lock stays held until it has"

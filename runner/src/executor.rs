@@ -5,20 +5,22 @@ pub mod gate;
 pub mod rehearsal;
 pub mod script;
 pub mod terraform;
+mod tool;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
 use remit_seal::Digest;
 use remit_seal::document::{Component, ComponentKind, Rehearsal, Tool, Value};
+use serde::Serialize;
 
-use crate::executor::terraform::state::Session;
-use crate::outcome::{Changes, Class, Differences, Failure, Planned, Undone};
-use crate::process::{self, Environment, Exit, Places, Supervisor};
+use crate::config::Config;
+use crate::outcome::{Attempt, Changes, Differences, Failure, Planned, Undone};
+use crate::process::{Environment, Places, Supervisor};
 use crate::progress::Progress;
+use crate::storage::data_dir::DataDir;
 use crate::storage::logs::Log;
 use crate::storage::outputs::Outputs;
 
@@ -109,8 +111,6 @@ pub struct Work {
     pub rehearsal: Option<Rehearsal>,
     /// Where to work.
     pub places: Places,
-    /// For a terraform module: its state, held by this attempt.
-    pub state: Option<Arc<Session>>,
     /// The environment that tools get.
     pub environment: Environment,
     /// Starts tools, and knows when to stop.
@@ -162,119 +162,116 @@ impl Done {
     }
 }
 
-/// What is left after a destroy, found by looking.
-pub(crate) fn left_over(left: &[String]) -> Failure {
-    let shown = left.iter().take(LEFT_SHOWN_MAX).map(String::as_str).collect::<Vec<_>>().join(", ");
-    let more = left.len().saturating_sub(LEFT_SHOWN_MAX);
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    let hint = "retry; if it stays, look at what holds these";
-    let words = format!("still there after destroying: {shown}{more}");
-    Failure::new(Class::Conflict, "executor.destroy_incomplete", words, hint)
+/// Carries out the components of one kind.
+pub trait Executor: Send + Sync {
+    /// Takes what outlives attempts of a component into this one's hand, and out of every earlier one's.
+    fn hold<'a>(&'a self, of: Hold<'a>) -> BoxFuture<'a, Result<Arc<dyn Held>, Undone>>;
+
+    /// Brings what an earlier attempt recorded of a component where it belongs.
+    fn settle<'a>(&'a self, _component: &'a str) -> BoxFuture<'a, Result<(), Failure>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    /// Whether something that was recorded of a component has not arrived where it belongs.
+    fn is_unsent(&self, _component: &str) -> bool {
+        false
+    }
+
+    /// Where it records what it made; `None` when it does not.
+    fn records(&self) -> Option<Records> {
+        None
+    }
 }
 
-/// Carries out work. Returns only when nothing that it started runs any more.
-pub trait Executor: Send + Sync {
-    /// Its name.
-    fn name(&self) -> &'static str;
+/// What is taken into whose hand.
+#[derive(Clone, Copy, Debug)]
+pub struct Hold<'a> {
+    /// The component.
+    pub component: &'a str,
+    /// The attempt.
+    pub attempt: &'a Attempt,
+    /// Since when its fence is counted.
+    pub counted_ms: i64,
+}
 
-    /// Does it, or ends early when the supervisor's stop is asked for.
+/// A component in an attempt's hand, with all that its executor knows of it.
+pub trait Held: Send + Sync {
+    /// Whether what is recorded says that something of it was made.
+    fn is_made(&self) -> BoxFuture<'_, bool> {
+        Box::pin(async { false })
+    }
+
+    /// What it means that a deploy succeeded here and nothing of it is on record; `None` where nothing is recorded.
+    fn is_lost(&self) -> Option<Undone> {
+        None
+    }
+
+    /// What must not be in a log.
+    fn secrets(&self) -> Vec<Value> {
+        Vec::new()
+    }
+
+    /// Does the work, or ends early when the supervisor's stop is asked for. Returns only when nothing that
+    /// it started runs any more.
     fn run<'a>(&'a self, work: &'a Work) -> BoxFuture<'a, Result<Done, Undone>>;
+
+    /// Ends the hold. Fails when what was recorded has not arrived, or when another attempt has taken over.
+    fn close(&self) -> BoxFuture<'_, Result<(), Undone>> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+/// Where an executor's records are, for people.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Records {
+    /// One word.
+    pub kind: &'static str,
+    /// Where, of a component called `COMPONENT`.
+    pub place: String,
 }
 
 /// The executors of this runner.
 #[derive(Clone)]
 pub struct Executors {
-    terraform: Arc<dyn Executor>,
-    script: Arc<dyn Executor>,
+    by_kind: BTreeMap<ComponentKind, Arc<dyn Executor>>,
     rehearsal: Arc<dyn Executor>,
 }
 
 impl Executors {
-    /// All of them; terraform is this program, or the one on the PATH.
-    pub fn new(terraform: Option<PathBuf>) -> Self {
-        Self {
-            terraform: Arc::new(terraform::Terraform::new(terraform)),
-            script: Arc::new(script::Script),
-            rehearsal: Arc::new(rehearsal::Rehearse),
-        }
+    /// All of them, each with what it keeps.
+    pub async fn start(config: &Config, dir: &DataDir) -> std::io::Result<Self> {
+        let all: [(ComponentKind, Arc<dyn Executor>); 2] = [
+            (ComponentKind::Terraform, Arc::new(terraform::Terraform::start(config, dir).await?)),
+            (ComponentKind::Script, Arc::new(script::Script)),
+        ];
+        Ok(Self { by_kind: all.into(), rehearsal: Arc::new(rehearsal::Rehearse) })
     }
 
     /// The one for a component; `None` for a kind that can only be rehearsed yet.
     pub fn pick(&self, kind: ComponentKind, rehearse: bool) -> Option<Arc<dyn Executor>> {
-        if rehearse {
-            return Some(self.rehearsal.clone());
-        }
-        match kind {
-            ComponentKind::Terraform => Some(self.terraform.clone()),
-            ComponentKind::Script => Some(self.script.clone()),
-            ComponentKind::Helm | ComponentKind::Kubernetes | ComponentKind::Image => None,
-        }
+        if rehearse { Some(self.rehearsal.clone()) } else { self.by_kind.get(&kind).cloned() }
     }
 
     /// The kinds of components that are really run here.
     pub fn kinds(&self) -> Vec<String> {
-        [&self.terraform, &self.script].map(|e| e.name().to_owned()).to_vec()
+        self.by_kind.keys().map(|kind| kind.as_str().to_owned()).collect()
     }
-}
 
-/// How many things that are left are named.
-const LEFT_SHOWN_MAX: usize = 20;
-/// A way a tool ended that has nothing to do with what it was asked.
-pub(crate) fn unusual(tool: &str, exit: &Exit, words: &str) -> Option<Undone> {
-    match exit {
-        Exit::Code(_) => None,
-        Exit::Stopped(reason) => Some(Undone::Stopped(reason.clone())),
-        Exit::Killed(signal) => Some(Undone::Failed(Failure::new(
-            Class::Interference,
-            "executor.killed",
-            format!("{tool} was ended from outside by signal {signal}. {words}"),
-            "look for what killed it: the out-of-memory killer, an operator, a shutdown; the next attempt goes on from what was recorded",
-        ))),
+    /// Brings what any of them recorded of a component where it belongs.
+    pub async fn settle(&self, component: &str) -> Result<(), Failure> {
+        for executor in self.by_kind.values() {
+            executor.settle(component).await?;
+        }
+        Ok(())
     }
-}
 
-/// A tool that could not be run at all.
-pub(crate) fn not_run(error: &process::Error, how_to_get: &str) -> Undone {
-    let words = crate::error::chain(error);
-    Undone::Failed(match error {
-        process::Error::Missing(_) => Failure::new(Class::Bug, "executor.tool_missing", words, how_to_get),
-        process::Error::Start { .. } | process::Error::Wait(_) => Failure::new(
-            Class::Transient,
-            "executor.tool_not_started",
-            words,
-            "look at the runner's machine: memory, number of processes, right to run the file",
-        ),
-        process::Error::Confine(_) => Failure::new(
-            Class::Transient,
-            "executor.not_confined",
-            words,
-            "look at `confinement` in `remit-runner status --json` and at what the words name; nothing was run",
-        ),
-        process::Error::Journal(_) => Failure::new(
-            Class::Transient,
-            "journal.write_failed",
-            words,
-            "make room on the runner's disk; nothing was changed by this tool",
-        ),
-    })
-}
-
-/// Outputs that do not fit what the release declares.
-pub(crate) fn check_outputs(component: &Component, values: &BTreeMap<String, Value>) -> Result<(), Failure> {
-    for (name, output) in &component.outputs {
-        let (code, words) = match values.get(name) {
-            Some(value) if crate::value::is_of(value, output.value_type) => continue,
-            Some(_) => (
-                "executor.output_type",
-                format!("output `{name}` is not of its declared type {:?}", output.value_type),
-            ),
-            None => (
-                "executor.output_missing",
-                format!("output `{name}` is declared in the release and was not given"),
-            ),
-        };
-        let hint = "the vendor corrects the component's outputs, or their declaration in remit.toml";
-        return Err(Failure::new(Class::Bug, code, words, hint));
+    /// Whether something that was recorded of a component has not arrived where it belongs.
+    pub fn is_unsent(&self, component: &str) -> bool {
+        self.by_kind.values().any(|executor| executor.is_unsent(component))
     }
-    Ok(())
+
+    /// Where those that record what they made do so.
+    pub fn records(&self) -> impl Iterator<Item = Records> {
+        self.by_kind.values().filter_map(|executor| executor.records())
+    }
 }

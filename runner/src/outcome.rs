@@ -291,6 +291,12 @@ impl Failure {
         let message = cut(message.into(), MESSAGE_LEN_MAX);
         Self { class, code: code.to_owned(), message, hint: cut(hint.into(), MESSAGE_LEN_MAX) }
     }
+
+    /// The disk of the data directory does not take, or give, what it must.
+    pub fn disk(error: &std::io::Error) -> Self {
+        let hint = "make room on the disk of the runner's data directory, or mend it";
+        Self::new(Class::Transient, "executor.disk", error.to_string(), hint)
+    }
 }
 
 /// At most `max` bytes of a text, cut at a character, with a mark where it was cut.

@@ -56,10 +56,10 @@ async fn end(runner: &Runner, attempt: &Attempt, open: &Open) -> Outcome {
     outcome
 }
 
-/// What terraform wrote last arrives where it belongs, and only then the component is free.
+/// What its tool recorded last arrives where it belongs, and only then the component is free.
 async fn free(runner: &Runner, attempt: &Attempt, component: &str) {
-    if let Err(error) = Box::pin(runner.states.settle(component)).await {
-        tracing::error!(error = %chain(&error), component, "its lock stays held");
+    if let Err(failure) = runner.executors.settle(component).await {
+        tracing::error!(error = failure.message, component, "its lock stays held");
         return;
     }
     if let Err(error) = runner.locks.free(component, attempt).await {

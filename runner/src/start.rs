@@ -25,7 +25,6 @@ use crate::broker::trust::Trust;
 use crate::config::Config;
 use crate::error::now_ms;
 use crate::executor::Executors;
-use crate::executor::terraform::state::{self, States};
 use crate::policy::approval::Approvals;
 use crate::policy::approval::waiting::Waits;
 use crate::policy::{Past, Policy};
@@ -86,7 +85,7 @@ async fn assemble(config: Config, dir: DataDir, status_port: u16) -> Result<Runn
     // First of all: without a policy that can be kept to, nothing is begun, not even an enrolment.
     let policy = Policy::load(config.policy.as_deref())?;
     let confinement = Confinement::establish(config.jobs.clone(), &dir, status_port).await?;
-    let executors = Executors::new(config.terraform.clone());
+    let executors = Executors::start(&config, &dir).await.map_err(Error::States)?;
     let pin = Pin::establish(&dir, config.channel.as_deref())
         .map_err(|source| data_dir::Error::Io { path: dir.path(pin::FILE), source })?;
     let info = RunnerInfo {
@@ -107,16 +106,13 @@ async fn assemble(config: Config, dir: DataDir, status_port: u16) -> Result<Runn
         config.capacity,
     )?;
     let trust = Trust::open(&dir, &identity)?;
-    let cells = config.state.cells(&dir, &config.install.id(), state::FOLDER);
-    let states = States::serve(cells, &dir).await.map_err(Error::States)?;
     let place = Place::open(&config.lock, &dir, &config.install.id(), config.cluster());
-    if place.kind() != states.kind() && states.kind() == "file" {
+    if place.kind() != "file" && executors.records().any(|records| records.kind == "file") {
         tracing::warn!("the locks outlive this machine and terraform's states do not: say --state, too");
     }
     let mode = Mode { paused: dir.path(PAUSED_FILE).exists(), draining: false, halted: false };
     Ok(Runner {
         locks: Locks::at(place, Owner::this(dir.id()), identity.generation()),
-        states,
         cache: Cache::new(&dir),
         outputs: Store::new(&dir),
         secrets: config.secrets(),

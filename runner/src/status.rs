@@ -128,7 +128,7 @@ async fn status(State(runner): Shared) -> Json<Value> {
         "sandbox": runner.config.sandbox,
         "confinement": runner.confinement.view(),
         "lock": runner.locks.view(),
-        "state": {"kind": runner.states.kind(), "place": runner.states.place("COMPONENT")},
+        "state": runner.executors.records().next(),
         "policy": runner.policy.reference(),
         "customer_key": runner.approvals.has_key(),
         "waiting": runner.held().map(|(attempt, words)| json!({"job": attempt.job, "for": words})),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use remit_proto::limit;
-use remit_seal::document::{ComponentKind, Side, Value};
+use remit_seal::document::{Side, Value};
 
 use super::watch::watch;
 use super::{Hand, saved_plan, stopped};
@@ -15,10 +15,7 @@ use crate::attempt::inputs::{self, Resolved};
 use crate::attempt::ship::ship;
 use crate::backoff::Backoff;
 use crate::error::{Coded, chain};
-use crate::executor::Gate;
-use crate::executor::terraform;
-use crate::executor::terraform::state::{self, Session};
-use crate::executor::{Action, Done, Stage, Work};
+use crate::executor::{Action, Done, Gate, Held, Hold, Stage, Work};
 use crate::outcome::Undone;
 use crate::outcome::{Class, Failure, MESSAGE_LEN_MAX, Outcome, Plan, Planned, Success, cut};
 use crate::process::Places;
@@ -78,7 +75,7 @@ fn begin_log(hand: &Hand, resolved: Option<&Resolved>) -> Result<Log, Failure> {
     let given = given.unwrap_or_default();
     let secrets = resolved.into_iter().flat_map(|r| &r.secrets).chain(given.secrets());
     let redactor = Redactor::new(secrets);
-    Log::begin(&hand.runner.dir, hand.attempt(), redactor).map_err(|e| disk(&e))
+    Log::begin(&hand.runner.dir, hand.attempt(), redactor).map_err(|e| Failure::disk(&e))
 }
 
 fn say_outcome(log: &Log, outcome: &Outcome) {
@@ -116,27 +113,20 @@ async fn try_work(
     log: &Log,
 ) -> Result<(Done, Option<Plan>), Undone> {
     let places = places(hand);
-    let session = open_state(hand, log).await?;
-    let made = match &session {
-        Some(session) => session.head().await.is_some_and(|head| !head.is_empty),
-        None => false,
-    };
-    let (action, is_new) = (hand.admitted.action, !made && !places.state.exists());
+    let held = hold(hand, log).await?;
+    let is_new = !held.is_made().await && !places.state.exists();
+    let action = hand.admitted.action;
     if is_new && action != Action::Deploy {
         // Never deployed here, or destroyed: its inputs need not even be there.
-        return nothing_there(hand, log, &places);
+        return nothing_there(hand, &*held, log, &places);
     }
-    let mut work = prepare(hand, resolved.map_err(|e| input_failure(&e))?, log, &places);
-    work.state.clone_from(&session);
-    make_dir(&places.state).map_err(|e| disk(&e))?;
-    let done = carry_out(hand, &work).await;
-    let done = match &session {
-        Some(session) => Box::pin(session.close()).await.map_err(|e| state_failure(&e)).and(done),
-        None => done,
-    };
+    let work = prepare(hand, resolved.map_err(|e| input_failure(&e))?, log, &places);
+    make_dir(&places.state).map_err(|e| Failure::disk(&e))?;
+    let done = carry_out(hand, &*held, &work).await;
+    let done = held.close().await.and(done);
     if is_new && work.stage == Stage::Plan {
         // A plan changes nothing: what it needed of the place of the state goes with it.
-        remove_dir(&places.state).map_err(|e| disk(&e))?;
+        remove_dir(&places.state).map_err(|e| Failure::disk(&e))?;
     }
     let done = done.and_then(|done| seal(hand, &work, done));
     if let Err(error) = remove_dir(&work_dir(hand)) {
@@ -147,27 +137,32 @@ async fn try_work(
     Ok((done, plan))
 }
 
-/// A terraform module's state is this attempt's from here on, and no earlier one's, wherever that runs.
-async fn open_state(hand: &Hand, log: &Log) -> Result<Option<Arc<Session>>, Undone> {
+/// What outlives attempts of the component is this one's from here on.
+async fn hold(hand: &Hand, log: &Log) -> Result<Arc<dyn Held>, Undone> {
     let component = &hand.admitted.bound.component;
-    if component.kind != ComponentKind::Terraform || hand.admitted.realm == Realm::Rehearsal {
-        return Ok(None);
-    }
-    let opened = tokio::select! {
-        opened = Box::pin(hand.runner.states.open_counted(&component.name, hand.attempt(), hand.admitted.since_ms)) => opened,
+    let rehearse = hand.admitted.realm == Realm::Rehearsal;
+    let executor = hand.runner.executors.pick(component.kind, rehearse);
+    let executor = executor.expect("admission picked it before");
+    let (attempt, counted_ms) = (hand.attempt(), hand.admitted.since_ms);
+    let held = tokio::select! {
+        held = executor.hold(Hold { component: &component.name, attempt, counted_ms }) => held?,
         reason = hand.stop.asked() => return Err(Undone::Stopped(reason)),
     };
-    let session = opened.map_err(|e| state_failure(&e))?;
-    log.hide(&Value::String(session.password().to_owned()));
-    Ok(Some(Arc::new(session)))
+    held.secrets().iter().for_each(|secret| log.hide(secret));
+    Ok(held)
 }
 
-fn nothing_there(hand: &Hand, log: &Log, places: &Places) -> Result<(Done, Option<Plan>), Undone> {
+fn nothing_there(
+    hand: &Hand,
+    held: &dyn Held,
+    log: &Log,
+    places: &Places,
+) -> Result<(Done, Option<Plan>), Undone> {
     let component = &hand.admitted.bound.component;
     let was_deployed =
         hand.runner.outputs.of(hand.admitted.realm, component).is_ok_and(|kept| kept.is_some());
-    if was_deployed && component.kind.traits().keeps_records && hand.admitted.realm == Realm::Real {
-        return Err(terraform::no_state());
+    if let Some(lost) = held.is_lost().filter(|_| was_deployed) {
+        return Err(lost);
     }
     let done = Done { summary: "nothing is deployed".to_owned(), ..Done::default() };
     if hand.admitted.stage != Stage::Plan {
@@ -219,7 +214,7 @@ fn kept_plan(hand: &Hand, realm: Realm) -> PathBuf {
 
 /// Unpacks the source, waiting for the broker where it must.
 async fn fetch(hand: &Hand, places: &Places) -> Result<(), Undone> {
-    remove_dir(&work_dir(hand)).and_then(|()| make_dir(&places.temp)).map_err(|e| disk(&e))?;
+    remove_dir(&work_dir(hand)).and_then(|()| make_dir(&places.temp)).map_err(|e| Failure::disk(&e))?;
     hand.progress.say("fetching the component's source", 0, 0);
     let component = &hand.admitted.bound.component;
     let mut backoff = Backoff::broker();
@@ -265,7 +260,6 @@ fn prepare(hand: &Hand, mut resolved: Resolved, log: &Log, places: &Places) -> W
         longest_run: longest_run(hand),
         rehearsal: bound.job.rehearsal.clone(),
         places: places.clone(),
-        state: None,
         supervisor: Supervisor {
             attempt: hand.attempt().clone(),
             confined,
@@ -285,12 +279,10 @@ fn prepare(hand: &Hand, mut resolved: Resolved, log: &Log, places: &Places) -> W
     }
 }
 
-async fn carry_out(hand: &Hand, work: &Work) -> Result<Done, Undone> {
+async fn carry_out(hand: &Hand, held: &dyn Held, work: &Work) -> Result<Done, Undone> {
     fetch(hand, &work.places).await?;
     saved_plan::prepare(work, hand.runner.dir.secret())?;
-    let rehearse = hand.admitted.realm == Realm::Rehearsal;
-    let executor = hand.runner.executors.pick(work.component.kind, rehearse);
-    executor.expect("admission picked it before").run(work).await
+    held.run(work).await
 }
 
 /// What a later component needs is durable before the ending is.
@@ -317,8 +309,8 @@ fn forget(hand: &Hand, places: &Places) -> Result<(), Undone> {
     let component = &hand.admitted.bound.component.name;
     let forgotten = hand.runner.outputs.forget(hand.admitted.realm, component);
     forgotten.map_err(|e| outputs_failure(&e))?;
-    remove_dir(&places.state).map_err(|e| disk(&e))?;
-    remove_dir(&kept_plan(hand, hand.admitted.realm)).map_err(|e| disk(&e))?;
+    remove_dir(&places.state).map_err(|e| Failure::disk(&e))?;
+    remove_dir(&kept_plan(hand, hand.admitted.realm)).map_err(|e| Failure::disk(&e))?;
     Ok(())
 }
 
@@ -356,15 +348,6 @@ fn succeeded(hand: &Hand, done: Done, plan: Option<Plan>, log: &Log) -> Outcome 
     differences.redact(|text| log.redact(text));
     let (changes, drifted) = (done.changes, done.drifted);
     Outcome::Succeeded(Success { outputs, changes, drifted, summary, plan, swept, differences })
-}
-
-pub(super) fn disk(error: &std::io::Error) -> Failure {
-    let hint = "make room on the disk of the runner's data directory, or mend it";
-    Failure::new(Class::Transient, "executor.disk", error.to_string(), hint)
-}
-
-fn state_failure(error: &state::Error) -> Undone {
-    Undone::Failed(Failure::new(error.class(), error.code(), chain(error), error.hint()))
 }
 
 fn outputs_failure(error: &outputs::Error) -> Failure {

@@ -18,7 +18,6 @@ use crate::broker::trust::Trust;
 use crate::config::Config;
 use crate::error::now_ms;
 use crate::executor::Executors;
-use crate::executor::terraform::state::States;
 use crate::outcome::Attempt;
 use crate::policy::approval::Approvals;
 use crate::policy::approval::waiting::Waits;
@@ -65,8 +64,6 @@ pub struct Runner {
     pub pin: Pin,
     /// The components' locks.
     pub locks: Locks,
-    /// Terraform's states.
-    pub states: States,
     /// Releases and artefacts.
     pub cache: Cache,
     /// What components gave.

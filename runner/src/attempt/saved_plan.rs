@@ -8,10 +8,9 @@ use std::io;
 use remit_seal::Digest;
 
 use super::plan_answers::{OF_FILE, Of};
-use crate::attempt::execute::disk;
 use crate::executor::{PLAN_FILE, Stage, Work};
 use crate::outcome::Undone;
-use crate::outcome::{Plan, Planned};
+use crate::outcome::{Failure, Plan, Planned};
 use crate::policy::approval::waiting::Waiting;
 use crate::storage::data_dir::{make_dir, read_left, remove_dir, write_atomic};
 
@@ -27,14 +26,14 @@ pub(super) fn prepare(work: &Work, secret: &str) -> Result<(), Undone> {
     let place = &work.places.plan;
     match work.stage {
         Stage::Whole | Stage::Plan => {
-            remove_dir(place).and_then(|()| make_dir(place)).map_err(|e| Undone::Failed(disk(&e)))
+            remove_dir(place).and_then(|()| make_dir(place)).map_err(|e| Undone::Failed(Failure::disk(&e)))
         }
         Stage::Apply(approved) => check(work, secret, approved),
     }
 }
 
 fn check(work: &Work, secret: &str, approved: Digest) -> Result<(), Undone> {
-    let io = |e: io::Error| Undone::Failed(disk(&e));
+    let io = |e: io::Error| Undone::Failed(Failure::disk(&e));
     let note = read_left(&work.places.plan.join(NOTE_FILE), 128).map_err(io)?;
     let Some(note) = note else {
         let message = "the plan that was approved is not kept here: it was carried out, replaced by another, \
@@ -58,7 +57,7 @@ pub(super) fn seal(
     planned: Planned,
     wants_customer: bool,
 ) -> Result<Plan, Undone> {
-    let io = |e: io::Error| Undone::Failed(disk(&e));
+    let io = |e: io::Error| Undone::Failed(Failure::disk(&e));
     let digest = match work.stage {
         Stage::Apply(approved) => approved,
         Stage::Whole | Stage::Plan => digest(work, secret).map_err(io)?,

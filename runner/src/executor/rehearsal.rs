@@ -4,6 +4,7 @@
 //! plausible, or what the job's scenario says. Touches nothing but its own note of what it pretended.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -12,8 +13,8 @@ use remit_seal::document::{Output, PretendedFailure, UNHEALTHY, Value, ValueType
 use serde::{Deserialize, Serialize};
 
 use super::classify::failed_as;
-use super::script::disk;
-use super::{Action, Done, Executor, Stage, Undone, Work};
+use super::tool::disk;
+use super::{Action, Done, Executor, Held, Hold, Stage, Undone, Work};
 use crate::outcome::{ChangeAction, Changes, Differences, Failure, Planned};
 use crate::storage::data_dir::{read_bounded, write_atomic};
 use crate::storage::outputs::Outputs;
@@ -37,10 +38,12 @@ struct Note {
 }
 
 impl Executor for Rehearse {
-    fn name(&self) -> &'static str {
-        "rehearsal"
+    fn hold<'a>(&'a self, _of: Hold<'a>) -> BoxFuture<'a, Result<Arc<dyn Held>, Undone>> {
+        Box::pin(async { Ok(Arc::new(Rehearse) as Arc<dyn Held>) })
     }
+}
 
+impl Held for Rehearse {
     fn run<'a>(&'a self, work: &'a Work) -> BoxFuture<'a, Result<Done, Undone>> {
         Box::pin(async move {
             let kind = work.component.kind.as_str();

@@ -8,13 +8,13 @@ mod probe;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use remit_seal::document::{SWEEP, Value};
 
-use super::{
-    Action, Done, Executor, Stage, Undone, Work, check_outputs, classify, left_over, not_run, unusual,
-};
+use super::tool::{Tail, check_outputs, disk, left_over, not_run, unusual};
+use super::{Action, Done, Executor, Held, Hold, Stage, Undone, Work, classify};
 use crate::outcome::{ChangeAction, Class, Differences, Failure, Planned};
 use crate::process::confine::Permissions;
 use crate::process::{Exit, Tool};
@@ -25,8 +25,6 @@ use crate::value::written;
 
 const OUTPUTS_FILE: &str = "outputs.json";
 const OUTPUTS_LEN_MAX: u64 = 128 * 1024;
-/// How much of the end of what a script said goes into its failure.
-const TAIL_LEN: usize = 2048;
 const EXIT_DRIFTED: i32 = 2;
 const EXIT_CONFLICT: i32 = 69;
 const EXIT_TRANSIENT: i32 = 75;
@@ -37,10 +35,12 @@ const EXIT_PERMISSION: i32 = 77;
 pub struct Script;
 
 impl Executor for Script {
-    fn name(&self) -> &'static str {
-        "script"
+    fn hold<'a>(&'a self, _of: Hold<'a>) -> BoxFuture<'a, Result<Arc<dyn Held>, Undone>> {
+        Box::pin(async { Ok(Arc::new(Script) as Arc<dyn Held>) })
     }
+}
 
+impl Held for Script {
     fn run<'a>(&'a self, work: &'a Work) -> BoxFuture<'a, Result<Done, Undone>> {
         Box::pin(async move {
             match work.action {
@@ -177,15 +177,6 @@ fn environment(work: &Work, action: &str) -> Result<Vec<(std::ffi::OsString, std
     Ok(env.variables())
 }
 
-pub(super) fn disk(error: &std::io::Error) -> Undone {
-    Undone::Failed(Failure::new(
-        Class::Transient,
-        "executor.disk",
-        error.to_string(),
-        "check the disk of the runner's data directory",
-    ))
-}
-
 fn conclude(
     work: &Work,
     program: &str,
@@ -246,24 +237,4 @@ fn read_outputs(work: &Work, file: &Path) -> Result<Outputs, Undone> {
     let sensitive =
         values.keys().filter(|name| declared(name).is_none_or(|o| o.sensitive)).cloned().collect();
     Ok(Outputs { values, sensitive })
-}
-
-/// The end of what a tool said.
-#[derive(Debug, Default)]
-pub(super) struct Tail {
-    bytes: Vec<u8>,
-}
-
-impl Tail {
-    pub(super) fn push(&mut self, bytes: &[u8]) {
-        self.bytes.extend_from_slice(bytes);
-        if self.bytes.len() > 4 * TAIL_LEN {
-            self.bytes.drain(..self.bytes.len() - TAIL_LEN);
-        }
-    }
-
-    pub(super) fn text(&self) -> String {
-        let from = self.bytes.len().saturating_sub(TAIL_LEN);
-        crate::storage::logs::clean(&self.bytes[from..]).trim().to_owned()
-    }
 }

@@ -7,35 +7,33 @@ mod differences;
 mod document;
 mod facts;
 mod forgotten;
+mod outputs;
 mod plan;
 mod source;
 pub mod state;
 mod stream;
 mod version;
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use remit_seal::Digest;
 use remit_seal::document::Value;
 
-use super::script::{Tail, disk};
-use super::{
-    Action, Done, Executor, PLAN_FILE, Stage, Undone, Work, check_outputs, classify, left_over, not_run,
-    unusual,
-};
-use crate::executor::terraform::state::Session;
+use super::tool::{Tail, disk, left_over, not_run, unusual};
+use super::{Action, Done, Executor, Held, Hold, PLAN_FILE, Records, Stage, Undone, Work, classify};
+use crate::config::Config;
 use crate::outcome::{Class, Failure, Planned, SavedPlan, SourceFacts};
 use crate::process::confine::Permissions;
-use crate::process::{self, Exit, Tool};
-use crate::storage::data_dir::{make_dir, read_left, write_atomic};
+use crate::process::{Exit, Tool};
+use crate::storage::data_dir::{DataDir, make_dir, read_left, write_atomic};
 use crate::storage::logs::Stream;
-use crate::storage::outputs::Outputs;
-use document::Document;
+use document::{Document, unreadable};
 use plan::Plan;
 use remit_terraform::Inventory;
+use state::{Session, States};
 use stream::Events;
 
 /// The largest plan as JSON.
@@ -56,40 +54,73 @@ const NOT_KEPT: [&str; 3] = ["Failed to save state", "Failed to persist state", 
 const SWEPT: &str = "terraform's state lists nothing";
 const HOW_TO_GET: &str = "install terraform (https://developer.hashicorp.com/terraform/install) or OpenTofu where the runner's PATH finds it, or start the runner with --terraform FILE";
 
-/// The executor of terraform modules.
+/// The executor of terraform modules, with their states.
 #[derive(Clone, Debug)]
 pub struct Terraform {
     program: Option<PathBuf>,
+    states: States,
 }
 
 impl Terraform {
-    /// With this program, or the one on the PATH.
-    pub fn new(program: Option<PathBuf>) -> Self {
-        Self { program }
-    }
-
-    /// The program that was named, else terraform, else what takes its commands.
-    fn find(&self, work: &Work) -> Result<PathBuf, Undone> {
-        let known =
-            work.component.kind.traits().tool.into_iter().flat_map(|tool| tool.names().map(PathBuf::from));
-        let names = self.program.clone().map_or_else(|| known.collect(), |named| vec![named]);
-        let found = names.iter().find_map(|name| process::find(name));
-        found.ok_or_else(|| {
-            let name = names.first().map(|name| name.display().to_string()).unwrap_or_default();
-            not_run(&process::Error::Missing(name), HOW_TO_GET)
-        })
+    /// With the program that was named, or the one on the PATH; serves the states from here on.
+    pub async fn start(config: &Config, dir: &DataDir) -> std::io::Result<Self> {
+        let objects = config.state.cells(dir, &config.install.id(), state::FOLDER);
+        let states = States::serve(objects, dir).await?;
+        Ok(Self { program: config.terraform.clone(), states })
     }
 }
 
 impl Executor for Terraform {
-    fn name(&self) -> &'static str {
-        "terraform"
+    /// The state is this attempt's from here on, and no earlier one's, wherever that runs.
+    fn hold<'a>(&'a self, of: Hold<'a>) -> BoxFuture<'a, Result<Arc<dyn Held>, Undone>> {
+        Box::pin(async move {
+            let opened = self.states.open_counted(of.component, of.attempt, of.counted_ms).await;
+            let session = opened.map_err(|e| e.failure())?;
+            Ok(Arc::new(Module { program: self.program.clone(), session }) as Arc<dyn Held>)
+        })
+    }
+
+    fn settle<'a>(&'a self, component: &'a str) -> BoxFuture<'a, Result<(), Failure>> {
+        Box::pin(async move { self.states.settle(component).await.map_err(|e| e.failure()) })
+    }
+
+    fn is_unsent(&self, component: &str) -> bool {
+        self.states.is_unsent(component)
+    }
+
+    fn records(&self) -> Option<Records> {
+        Some(Records { kind: self.states.kind(), place: self.states.place("COMPONENT") })
+    }
+}
+
+/// A module in an attempt's hand, with its state.
+#[derive(Debug)]
+struct Module {
+    program: Option<PathBuf>,
+    session: Session,
+}
+
+impl Held for Module {
+    fn is_made(&self) -> BoxFuture<'_, bool> {
+        Box::pin(async { self.session.head().await.is_some_and(|head| !head.is_empty) })
+    }
+
+    fn is_lost(&self) -> Option<Undone> {
+        Some(no_state())
+    }
+
+    fn secrets(&self) -> Vec<Value> {
+        vec![Value::String(self.session.password().to_owned())]
+    }
+
+    fn close(&self) -> BoxFuture<'_, Result<(), Undone>> {
+        Box::pin(async { Ok(self.session.close().await.map_err(|e| e.failure())?) })
     }
 
     fn run<'a>(&'a self, work: &'a Work) -> BoxFuture<'a, Result<Done, Undone>> {
         Box::pin(async move {
-            let program = self.find(work)?;
-            let run = Run::prepare(work, program)?;
+            let program = version::find(self.program.as_deref(), work.component.kind)?;
+            let run = Run::prepare(work, program, &self.session)?;
             if work.action != Action::Deploy && run.session.head().await.is_none() {
                 // There is no state to look at: that nothing is left is not for anybody to say then.
                 let nothing = Done { summary: "nothing is deployed".to_owned(), ..Done::default() };
@@ -128,9 +159,8 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn prepare(work: &'a Work, program: PathBuf) -> Result<Self, Undone> {
+    fn prepare(work: &'a Work, program: PathBuf, session: &'a Session) -> Result<Self, Undone> {
         let temp = &work.places.temp;
-        let session = work.state.as_deref().expect("a terraform component is given its state");
         let variables = temp.join("inputs.tfvars.json");
         let json = serde_json::to_vec(&work.inputs).expect("inputs are values without floats");
         let json = zeroize::Zeroizing::new(json);
@@ -386,29 +416,10 @@ impl<'a> Run<'a> {
         }
         self.expect_zero(&exit, &words)
     }
-
-    async fn outputs(&self) -> Result<Outputs, Undone> {
-        let json = self.capture(&self.tool(&["output", "-json"], &[]), OUTPUTS_LEN_MAX).await?;
-        let given: BTreeMap<String, Given> =
-            serde_json::from_slice(&json).map_err(|e| unreadable("outputs", &e))?;
-        let mut outputs = Outputs::default();
-        for (name, declared) in &self.work.component.outputs {
-            let Some(given) = given.get(name) else { continue };
-            // One that fits no type of ours is found to be missing its type below.
-            let value =
-                serde_json::from_value(given.value.clone()).unwrap_or(Value::List(vec![Value::List(vec![])]));
-            outputs.values.insert(name.clone(), value);
-            if declared.sensitive || given.sensitive {
-                outputs.sensitive.push(name.clone());
-            }
-        }
-        check_outputs(&self.work.component, &outputs.values)?;
-        Ok(outputs)
-    }
 }
 
 /// A deploy succeeded here, and its state is gone: what is there is not known.
-pub(crate) fn no_state() -> Undone {
+fn no_state() -> Undone {
     let words = "a deploy of this component succeeded here, and there is no terraform state of it";
     let hint = "find out where the state went and restore it; without it nobody knows what is there";
     Failure::new(Class::Bug, "executor.state_missing", words, hint).into()
@@ -438,18 +449,4 @@ fn facts_of(inventory: &Inventory, locked: &source::Locked) -> SourceFacts {
         providers: locked.providers.clone(),
         packages: locked.packages.clone(),
     }
-}
-
-#[derive(serde::Deserialize)]
-struct Given {
-    sensitive: bool,
-    value: serde_json::Value,
-}
-
-/// Only where the error is: what could not be read may hold secrets.
-fn unreadable(what: &str, error: &serde_json::Error) -> Undone {
-    let words =
-        format!("terraform's {what} cannot be read at line {}, column {}", error.line(), error.column());
-    let hint = "this version of terraform may be newer than the runner knows: compare the versions";
-    Undone::Failed(Failure::new(Class::Bug, "executor.tool_unreadable", words, hint))
 }

@@ -96,6 +96,16 @@ impl Graph {
         circles.into_iter().collect()
     }
 
+    /// Which file names which other.
+    pub(crate) fn edges(&self) -> Vec<(&str, &str)> {
+        let mut edges = Vec::new();
+        for (place, module) in &self.modules {
+            let targets = self.arrows(place, module).into_iter();
+            edges.extend(targets.map(|target| (module.file.as_str(), self.modules[target].file.as_str())));
+        }
+        edges
+    }
+
     /// The top folders (with the file beside each) and the others that their files name.
     pub(crate) fn rooms(&self) -> BTreeMap<&str, BTreeMap<&str, &str>> {
         let mut rooms: BTreeMap<&str, BTreeMap<&str, &str>> = BTreeMap::new();

@@ -31,3 +31,20 @@ fn the_runners_folders_know_only_those_below_them() {
     }
     none("a folder of the runner knows only those below it", &broken);
 }
+
+/// What of the executors others may name: never one of them. Whoever adds a kind of component adds a folder and a
+/// line in `executor.rs`.
+const EXECUTORS: [&str; 2] = ["runner/src/executor.rs", "runner/src/executor/gate.rs"];
+
+#[test]
+fn no_executor_is_named_outside_of_its_folder() {
+    let graphs = graphs(sources());
+    let runner = graphs.iter().find(|graph| graph.root == "runner/src").expect("the runner has sources");
+    let is_inside = |path: &str| path.starts_with("runner/src/executor");
+    let edges = runner.edges();
+    assert!(edges.iter().any(|(_, to)| EXECUTORS.contains(to)), "the readers of executors are found");
+    let named =
+        edges.iter().filter(|(from, to)| !is_inside(from) && is_inside(to) && !EXECUTORS.contains(to));
+    let broken: Vec<String> = named.map(|(from, to)| format!("{from} names {to}")).collect();
+    none("executors are asked by what they have in common", &broken);
+}

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::facts::Configuration;
-use crate::outcome::ChangeAction;
+use crate::outcome::{ChangeAction, Class, Failure, Undone};
 
 /// A plan.
 #[derive(Default, Deserialize)]
@@ -117,4 +117,12 @@ fn actions(words: &[String]) -> Vec<ChangeAction> {
         ["create", "forget"] | ["forget", "create"] => vec![ChangeAction::Create, ChangeAction::Forget],
         _ => vec![ChangeAction::Other],
     }
+}
+
+/// Only where the error is: what could not be read may hold secrets.
+pub(super) fn unreadable(what: &str, error: &serde_json::Error) -> Undone {
+    let words =
+        format!("terraform's {what} cannot be read at line {}, column {}", error.line(), error.column());
+    let hint = "this version of terraform may be newer than the runner knows: compare the versions";
+    Undone::Failed(Failure::new(Class::Bug, "executor.tool_unreadable", words, hint))
 }

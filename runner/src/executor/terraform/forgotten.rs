@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use crate::executor::script::disk;
+use crate::executor::tool::disk;
 use crate::outcome::{Class, Failure, Undone};
 use crate::storage::data_dir::{read_left, write_atomic};
 

@@ -8,7 +8,7 @@ use std::path::Path;
 use remit_terraform::{Code, FILE_LEN_MAX, Inventory, Place, Reader, Refused};
 use serde::Deserialize;
 
-use crate::executor::script::disk;
+use crate::executor::tool::disk;
 use crate::outcome::{Class, Failure, Undone};
 use crate::storage::data_dir::read_left;
 

@@ -18,8 +18,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::net::TcpListener;
 
 use crate::account::object_store::Cells;
-use crate::error::Coded;
-use crate::outcome::{Attempt, Class};
+use crate::error::{Coded, chain};
+use crate::outcome::{Attempt, Class, Failure};
 use crate::storage::data_dir::DataDir;
 
 pub use session::Session;
@@ -107,6 +107,13 @@ impl Error {
             Error::Moved { .. } => Class::Permission,
             Error::Unsent { .. } | Error::Io { .. } => Class::Transient,
         }
+    }
+}
+
+impl Error {
+    /// What an attempt fails with.
+    pub(super) fn failure(&self) -> Failure {
+        Failure::new(self.class(), self.code(), chain(self), self.hint())
     }
 }
 

@@ -1,13 +1,30 @@
-//! Whether this terraform is one that the release may be run with.
+//! Which program to run, and whether it is one that the release may be run with.
 
+use std::path::{Path, PathBuf};
+
+use remit_seal::document::ComponentKind;
 use semver::{Version, VersionReq};
 use serde::Deserialize;
 
-use crate::outcome::{Class, Failure};
+use super::HOW_TO_GET;
+use crate::executor::tool::not_run;
+use crate::outcome::{Class, Failure, Undone};
+use crate::process;
 
 #[derive(Deserialize)]
 struct Reported {
     terraform_version: String,
+}
+
+/// The program that was named, else terraform, else what takes its commands.
+pub(super) fn find(named: Option<&Path>, kind: ComponentKind) -> Result<PathBuf, Undone> {
+    let known = kind.traits().tool.into_iter().flat_map(|tool| tool.names().map(PathBuf::from));
+    let names = named.map_or_else(|| known.collect(), |named| vec![named.to_owned()]);
+    let found = names.iter().find_map(|name| process::find(name));
+    found.ok_or_else(|| {
+        let name = names.first().map(|name| name.display().to_string()).unwrap_or_default();
+        not_run(&process::Error::Missing(name), HOW_TO_GET)
+    })
 }
 
 /// Checks what `terraform version -json` printed against the release's requirement.
